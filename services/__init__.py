@@ -1,0 +1,1 @@
+"""One package per deployable service, plus the chassis they stand on."""
