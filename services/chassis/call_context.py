@@ -1,0 +1,77 @@
+"""What a call carries through the mesh beside its message: who, which request, which trace, until when.
+
+It travels as gRPC metadata between processes and in a context variable inside one, so that a service called
+directly sees the same as one called over the wire.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from services.chassis.identity import DEFAULT_TENANT, TENANT_KEY, Caller
+
+REQUEST_ID_KEY = "omnisphere-request-id"
+TRACE_KEY = "traceparent"
+# https://www.w3.org/TR/trace-context/#traceparent-header
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What a call carries. `deadline` is in seconds of the monotonic clock; None: none was set."""
+
+    caller: Caller
+    request_id: str
+    trace_id: str
+    trace_flags: str = "00"
+    deadline: float | None = None
+
+    def remaining(self, now: float) -> float | None:
+        """Seconds left, not below 0; None: no deadline."""
+        return None if self.deadline is None else max(0.0, self.deadline - now)
+
+
+_CURRENT: ContextVar[CallContext] = ContextVar("omnisphere_call")
+
+
+def current() -> CallContext:
+    """The call that this task works for; outside of any call a fresh one of the default tenant."""
+    found = _CURRENT.get(None)
+    return found or CallContext(Caller(DEFAULT_TENANT), "", secrets.token_hex(16))
+
+
+def enter(call: CallContext) -> None:
+    """Work for `call` from here on, in this task and those it starts."""
+    _CURRENT.set(call)
+
+
+def traceparent(call: CallContext) -> str:
+    """The trace header for the next hop, with a span id of its own."""
+    return f"00-{call.trace_id}-{secrets.token_hex(8)}-{call.trace_flags}"
+
+
+def outgoing(call: CallContext) -> list[tuple[str, str]]:
+    """The metadata for a call to another service of the mesh."""
+    pairs = [(TENANT_KEY, call.caller.tenant), (TRACE_KEY, traceparent(call))]
+    if call.request_id:
+        pairs.append((REQUEST_ID_KEY, call.request_id))
+    return pairs
+
+
+def parse_trace(value: str) -> tuple[str, str]:
+    """(trace id, flags) of a traceparent header; a new sampled-out trace where it is none."""
+    match = _TRACEPARENT.fullmatch(value)
+    return (match.group(1), match.group(2)) if match else (secrets.token_hex(16), "00")
+
+
+def lookup(metadata: Iterable[tuple[str, str | bytes]] | None, keys: Sequence[str]) -> dict[str, str]:
+    """The first text value of each of `keys` in gRPC metadata."""
+    found: dict[str, str] = {}
+    for key, value in metadata or ():
+        if key in keys and key not in found and isinstance(value, str):
+            found[key] = value
+    return found

@@ -1,0 +1,165 @@
+"""Around every call of a server: who calls, how many at once, how large, how long; and errors become statuses.
+
+The only place that aborts a call. What is not a ServiceError becomes INTERNAL with an id; its trace goes to the log,
+its text nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+
+from services.chassis import call_context, identity
+from services.chassis.call_context import CallContext
+from services.chassis.client import CONVERSATION_BYTES, MESSAGE_BYTES
+from services.chassis.errors import (
+    Cancelled,
+    Internal,
+    InvalidRequest,
+    MessageTooLarge,
+    Overloaded,
+    ServiceError,
+    Unimplemented,
+    to_status,
+)
+from services.chassis.logs import Log
+from services.chassis.metrics import CallMetrics
+
+_INFRASTRUCTURE = ("/grpc.health.", "/grpc.reflection.")
+_KEYS = (identity.TENANT_KEY, call_context.REQUEST_ID_KEY, call_context.TRACE_KEY)
+_REQUEST_ID_BYTES = 128
+# A provider's failure must not be repeated by a channel, whatever its service config says (gRFC A6).
+_NO_RETRY = (("grpc-retry-pushback-ms", "-1"),)
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps every method but health and reflection, which must answer also under overload."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        metrics: CallMetrics,
+        believe_tenant: bool,
+        most_calls: int,
+        conversation_methods: frozenset[str],
+    ) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._believe_tenant = believe_tenant
+        self._most_calls = most_calls
+        self._conversation_methods = conversation_methods
+        self._in_flight = 0
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or method.startswith(_INFRASTRUCTURE):
+            return handler
+        limit = CONVERSATION_BYTES if method.rsplit("/", 1)[-1] in self._conversation_methods else MESSAGE_BYTES
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._streaming(handler.unary_stream, method, limit),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(handler.unary_unary, method, limit),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    def _unary(self, inner: Any, method: str, limit: int) -> Any:
+        async def call(request: Message, context: Any) -> Any:
+            started = self._arrived(method)
+            code = grpc.StatusCode.OK
+            try:
+                self._admit(request, context, limit)
+                return await inner(request, context)
+            except BaseException as failure:
+                error = self._as_service_error(failure, method)
+                code = error.code
+                if isinstance(failure, asyncio.CancelledError):
+                    raise
+                await self._abort(context, error)
+            finally:
+                self._left(method, code, started)
+
+        return call
+
+    def _streaming(self, inner: Any, method: str, limit: int) -> Any:
+        async def call(request: Message, context: Any) -> AsyncIterator[Any]:
+            started = self._arrived(method)
+            code = grpc.StatusCode.OK
+            try:
+                self._admit(request, context, limit)
+                async with aclosing(inner(request, context)) as responses:
+                    async for response in responses:
+                        yield response
+            except BaseException as failure:
+                error = self._as_service_error(failure, method)
+                code = error.code
+                if isinstance(failure, asyncio.CancelledError | GeneratorExit):
+                    raise
+                await self._abort(context, error)
+            finally:
+                self._left(method, code, started)
+
+        return call
+
+    def _arrived(self, method: str) -> float:
+        self._in_flight += 1
+        self._metrics.started.labels(method).inc()
+        self._metrics.in_flight.set(self._in_flight)
+        return time.monotonic()
+
+    def _left(self, method: str, code: grpc.StatusCode, started: float) -> None:
+        self._in_flight -= 1
+        self._metrics.in_flight.set(self._in_flight)
+        seconds = time.monotonic() - started
+        self._metrics.duration.labels(method, code.name).observe(seconds)
+        self._log.info("call", method=method, code=code.name, seconds=round(seconds, 6))
+
+    def _admit(self, request: Message, context: Any, limit: int) -> None:
+        if self._in_flight > self._most_calls:
+            raise Overloaded(queue="calls", retry_after=timedelta(seconds=1))
+        if request.ByteSize() > limit:
+            raise MessageTooLarge(limit_bytes=str(limit))
+        said = call_context.lookup(context.invocation_metadata(), _KEYS)
+        request_id = said.get(call_context.REQUEST_ID_KEY, "")
+        if len(request_id) > _REQUEST_ID_BYTES:
+            raise InvalidRequest(field=call_context.REQUEST_ID_KEY, problem="is longer than 128 bytes")
+        trace_id, flags = call_context.parse_trace(said.get(call_context.TRACE_KEY, ""))
+        left = context.time_remaining()
+        deadline = None if left is None else time.monotonic() + left
+        caller = identity.identify(said.get(identity.TENANT_KEY, ""), believed=self._believe_tenant)
+        call_context.enter(CallContext(caller, request_id, trace_id, flags, deadline))
+
+    def _as_service_error(self, failure: BaseException, method: str) -> ServiceError:
+        if isinstance(failure, ServiceError):
+            return failure
+        if isinstance(failure, asyncio.CancelledError | GeneratorExit):
+            return Cancelled()
+        if isinstance(failure, NotImplementedError):
+            return Unimplemented(method=method.rsplit("/", 1)[-1])
+        error_id = secrets.token_hex(8)
+        self._log.error("call_failed", failure, method=method, error_id=error_id)
+        return Internal(error_id=error_id)
+
+    async def _abort(self, context: Any, error: ServiceError) -> None:
+        if error.code is grpc.StatusCode.UNAVAILABLE:
+            context.set_trailing_metadata(_NO_RETRY)
+        await context.abort_with_status(rpc_status.to_status(to_status(error)))

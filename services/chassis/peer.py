@@ -1,0 +1,149 @@
+"""Two ways to call a service of the mesh: over gRPC, or straight into its object in this process.
+
+Both raise ServiceError and nothing else, both pass tenant, request id, trace and deadline on, and both honour the
+timeout. A servicer must not change its request: in one process it is the caller's own object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from services.chassis import call_context
+from services.chassis.clock import Clock, SystemClock
+from services.chassis.errors import (
+    DeadlineExceeded,
+    Internal,
+    PeerUnavailable,
+    ServiceError,
+    Unimplemented,
+    from_rpc_error,
+)
+from services.chassis.logs import Log
+
+Response = TypeVar("Response", bound=Message)
+# How much earlier than the caller's deadline a peer must be done, so that its error still reaches the caller.
+MARGIN_SECONDS = 0.05
+
+
+class Invoker(Protocol):
+    """Calls one method of a peer. `method` is a stub's or a servicer's; `timeout` in seconds."""
+
+    async def unary(self, method: Any, request: Message, timeout: float) -> Any:
+        """The one response."""
+
+    def stream(self, method: Any, request: Message, timeout: float) -> AsyncGenerator[Any, None]:
+        """The responses as they come. Close it (`aclosing`) to hang up."""
+
+
+def _allowed(timeout: float, clock: Clock, peer: str) -> float:
+    """`timeout`, or what the caller's deadline leaves of it."""
+    left = call_context.current().remaining(clock.monotonic())
+    if left is None:
+        return timeout
+    if left <= MARGIN_SECONDS:
+        raise DeadlineExceeded(step=peer)
+    return min(timeout, left - MARGIN_SECONDS)
+
+
+class RemoteInvoker:
+    """Over gRPC. `known` are detail messages of failing statuses that callers want to see.
+
+    Where the channel is down, a call of a method that waits for it gives up after `patience` seconds.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        *,
+        peer: str,
+        known: Sequence[type[Message]] = (),
+        patience: float = 10.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self._channel = channel
+        self._peer = peer
+        self._known = tuple(known)
+        self._patience = patience
+        self._clock = clock or SystemClock()
+
+    async def unary(self, method: Any, request: Message, timeout: float) -> Any:
+        allowed = _allowed(timeout, self._clock, self._peer)
+        try:
+            return await method(request, timeout=allowed, metadata=call_context.outgoing(call_context.current()))
+        except grpc.aio.AioRpcError as failure:
+            raise from_rpc_error(failure, peer=self._peer, known=self._known) from failure
+
+    async def stream(self, method: Any, request: Message, timeout: float) -> AsyncGenerator[Any, None]:
+        allowed = _allowed(timeout, self._clock, self._peer)
+        await self._connected(min(allowed, self._patience))
+        call = method(request, timeout=allowed, metadata=call_context.outgoing(call_context.current()))
+        try:
+            async for response in call:
+                yield response
+        except grpc.aio.AioRpcError as failure:
+            raise from_rpc_error(failure, peer=self._peer, known=self._known) from failure
+        finally:
+            call.cancel()
+
+    async def _connected(self, patience: float) -> None:
+        """Wait until the channel is up: a call that is sent into a dead channel would wait for its whole deadline."""
+        if self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY:
+            return
+        try:
+            async with asyncio.timeout(patience):
+                await self._channel.channel_ready()
+        except TimeoutError as failure:
+            raise PeerUnavailable(peer=self._peer) from failure
+
+
+class LocalInvoker:
+    """Straight into a servicer of this process."""
+
+    def __init__(self, *, peer: str, log: Log, clock: Clock | None = None) -> None:
+        self._peer = peer
+        self._log = log
+        self._clock = clock or SystemClock()
+
+    async def unary(self, method: Any, request: Message, timeout: float) -> Any:
+        allowed = _allowed(timeout, self._clock, self._peer)
+        try:
+            async with asyncio.timeout(allowed):
+                return await method(request, None)
+        except Exception as failure:
+            raise self._translated(failure) from failure
+
+    async def stream(self, method: Any, request: Message, timeout: float) -> AsyncGenerator[Any, None]:
+        allowed = _allowed(timeout, self._clock, self._peer)
+        outer = call_context.current()
+        ends = self._clock.monotonic() + allowed
+        call_context.enter(replace(outer, deadline=ends))
+        responses: AsyncIterator[Any] = method(request, None)
+        try:
+            async with aclosing(responses):  # type: ignore[type-var]
+                while True:
+                    async with asyncio.timeout(ends - self._clock.monotonic()):
+                        response = await anext(responses, None)
+                    if response is None:
+                        return
+                    yield response
+        except Exception as failure:
+            raise self._translated(failure) from failure
+
+    def _translated(self, failure: Exception) -> ServiceError:
+        if isinstance(failure, ServiceError):
+            return failure
+        if isinstance(failure, TimeoutError):
+            return DeadlineExceeded(step=self._peer)
+        if isinstance(failure, NotImplementedError):
+            return Unimplemented(method=self._peer)
+        error_id = secrets.token_hex(8)
+        self._log.error("peer_failed", failure, peer=self._peer, error_id=error_id)
+        return Internal(error_id=error_id)

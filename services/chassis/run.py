@@ -1,0 +1,52 @@
+"""The process of one service: settings, wiring, server, signals, exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from services.chassis.logs import Log, quieten_libraries
+from services.chassis.server import Server, Service, until_signalled
+from services.chassis.server_settings import ServerSettings
+from services.chassis.settings import StartError, environment
+
+S = TypeVar("S", bound=ServerSettings)
+Build = Callable[[S, Log, CollectorRegistry], Service]
+
+
+def main(name: str, load: Callable[[Mapping[str, str]], S], build: Build[S]) -> None:
+    """Run the service until it is told to stop. `--check` only validates settings and files.
+
+    Exit codes: 0 after a drain, 2 when settings, files or ports are wrong (one line each on stderr).
+    """
+    arguments = sys.argv[1:]
+    if set(arguments) - {"--check"}:
+        print(f"usage: omnisphere-{name} [--check]", file=sys.stderr)
+        sys.exit(2)
+    try:
+        settings = load(environment())
+        log = Log(name, level=settings.log_level)
+        service = build(settings, log, registry := CollectorRegistry())
+        if "--check" in arguments:
+            print(f"{name}: settings are valid")
+            return
+        quieten_libraries(log)
+        uvloop.run(_serve(service, settings, log, registry))
+    except StartError as failure:
+        for line in str(failure).splitlines():
+            print(f"{name}: {line}", file=sys.stderr)
+        sys.exit(2)
+
+
+async def _serve(service: Service, settings: ServerSettings, log: Log, registry: CollectorRegistry) -> None:
+    server = Server(service, settings, log=log, registry=registry)
+    await server.start()
+    log.info("ready", host=settings.host, port=server.port, metrics_port=server.metrics_port)
+    await until_signalled()
+    log.info("draining", drain_seconds=settings.drain.total_seconds(), grace_seconds=settings.grace.total_seconds())
+    await server.drain_and_stop()
+    log.info("stopped")

@@ -1,0 +1,173 @@
+"""One gRPC server: built, served, drained and stopped so that a restart loses no call.
+
+    SIGTERM -> health NOT_SERVING -> wait until callers have left -> stop(grace) -> the services' own stop -> exit 0
+
+A second signal exits at once. The wait matters: grpc.aio cancels calls that arrive while it stops (grpc/grpc #41785),
+so callers, who watch health, must be gone by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
+
+from services.chassis.client import KEEPALIVE_MS, TRANSPORT_BYTES
+from services.chassis.interceptors import CallInterceptor
+from services.chassis.logs import Log
+from services.chassis.metrics import CallMetrics, MetricsEndpoint
+from services.chassis.server_settings import ServerSettings
+from services.chassis.settings import StartError
+
+# "" is the whole server; the two others are for probes.
+READINESS, LIVENESS = "readiness", "liveness"
+# The second signal: what a shell reports for a process that Ctrl-C ended.
+_EXIT_AT_ONCE = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Servicer:
+    """One gRPC service of a server: its full name, its object, how it is registered."""
+
+    full_name: str
+    servicer: object
+    add: Callable[[Any, grpc.aio.Server], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a wiring file hands to the server. `start` tries peers once and may not need them; `stop` flushes."""
+
+    name: str
+    servicers: Sequence[Servicer]
+    start: Callable[[], Awaitable[None]]
+    stop: Callable[[], Awaitable[None]]
+    conversation_methods: frozenset[str] = frozenset()
+
+
+class Server:
+    """A running server of one process. `port` and `metrics_port` are the real ones where 0 was asked for."""
+
+    def __init__(self, service: Service, settings: ServerSettings, *, log: Log, registry: CollectorRegistry) -> None:
+        self._service = service
+        self._settings = settings
+        self._registry = registry
+        self._health = _Health()
+        interceptor = CallInterceptor(
+            log=log,
+            metrics=CallMetrics(registry),
+            believe_tenant=settings.believes_tenant(),
+            most_calls=settings.most_calls,
+            conversation_methods=service.conversation_methods,
+        )
+        self._server = grpc.aio.server(interceptors=[interceptor], options=_options(settings))
+        self._metrics: MetricsEndpoint | None = None
+        self.port = 0
+        self.metrics_port = 0
+
+    async def start(self) -> None:
+        """Listen, and be healthy once the service has started. Raises StartError when a port cannot be had."""
+        names = [servicer.full_name for servicer in self._service.servicers]
+        for servicer in self._service.servicers:
+            servicer.add(servicer.servicer, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if self._settings.reflection:
+            every = (
+                *names,
+                health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+                reflection.SERVICE_NAME,
+            )
+            reflection.enable_server_reflection(every, self._server)
+        for name in ("", READINESS, *names):
+            await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+        self._listen()
+        await self._server.start()
+        await self._service.start()
+        for name in ("", READINESS, *names):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def drain_and_stop(self) -> None:
+        """Callers leave, calls finish, the service flushes."""
+        await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(self._settings.drain.total_seconds())
+        self._health.end_watches()
+        await self._server.stop(self._settings.grace.total_seconds())
+        await self._service.stop()
+        if self._metrics is not None:
+            self._metrics.close()
+
+    def _listen(self) -> None:
+        settings = self._settings
+        where = f"{settings.host}:{settings.port}"
+        try:
+            self.port = self._server.add_insecure_port(where)
+        except RuntimeError as failure:
+            raise StartError(
+                f"{self._service.name}: port {where} cannot be opened: it is in use, or not ours"
+            ) from failure
+        if settings.metrics_port >= 0:
+            self._metrics = MetricsEndpoint(self._registry, host=settings.host, port=settings.metrics_port)
+            self.metrics_port = self._metrics.port
+
+
+class _Health(HealthServicer):  # type: ignore[misc]
+    """Health whose watches can be ended: an open watch would hold up the stop for its whole grace."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watches: set[asyncio.Task[Any]] = set()
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: ANN401, N802 - the name is gRPC's
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a handler always runs in a task
+        self._watches.add(task)
+        try:
+            await super().Watch(request, context)
+        finally:
+            self._watches.discard(task)
+
+    def end_watches(self) -> None:
+        """Hang up on all watchers."""
+        for task in self._watches:
+            task.cancel()
+
+
+def _options(settings: ServerSettings) -> list[tuple[str, int]]:
+    return [
+        # Without it a second process would share the port in silence.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", TRANSPORT_BYTES),
+        ("grpc.max_send_message_length", TRANSPORT_BYTES),
+        ("grpc.max_concurrent_streams", max(settings.most_calls * 2, 128)),
+        # Below the clients' keepalive, else their pings are answered with GOAWAY.
+        ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # Connections end now and then, so that callers look for new addresses; calls on them may finish.
+        ("grpc.max_connection_age_ms", 30_000),
+        ("grpc.max_connection_age_grace_ms", 330_000),
+    ]
+
+
+async def until_signalled() -> None:
+    """Return at the first SIGTERM or SIGINT; a second one ends the process at once."""
+    asked = asyncio.Event()
+
+    def on_signal() -> None:
+        if asked.is_set():
+            os._exit(_EXIT_AT_ONCE)
+        asked.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    await asked.wait()
