@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,9 +91,13 @@ class Server:
         for name in ("", READINESS, *names):
             await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
-        self._listen()
-        await self._server.start()
-        await self._service.start()
+        try:
+            self._listen()
+            await self._server.start()
+            await self._service.start()
+        except BaseException:
+            await self._server.stop(None)
+            raise
         for name in ("", READINESS, *names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
@@ -108,13 +113,11 @@ class Server:
 
     def _listen(self) -> None:
         settings = self._settings
-        where = f"{settings.host}:{settings.port}"
+        _refuse_taken(settings.host, settings.port)
         try:
-            self.port = self._server.add_insecure_port(where)
+            self.port = self._server.add_insecure_port(f"{settings.host}:{settings.port}")
         except RuntimeError as failure:
-            raise StartError(
-                f"{self._service.name}: port {where} cannot be opened: it is in use, or not ours"
-            ) from failure
+            raise StartError(f"port {settings.host}:{settings.port} cannot be opened") from failure
         if settings.metrics_port >= 0:
             self._metrics = MetricsEndpoint(self._registry, host=settings.host, port=settings.metrics_port)
             self.metrics_port = self._metrics.port
@@ -140,6 +143,17 @@ class _Health(HealthServicer):  # type: ignore[misc]
         """Hang up on all watchers."""
         for task in self._watches:
             task.cancel()
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Say in our words why a port cannot be had, before gRPC says it in its own on stderr."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as failure:
+            raise StartError(f"port {host}:{port} cannot be opened: {failure.strerror}") from failure
 
 
 def _options(settings: ServerSettings) -> list[tuple[str, int]]:

@@ -55,7 +55,7 @@ def setting(default: Any, text: str, *, env: str = "") -> Any:
 
 def variable(field: dataclasses.Field[Any], prefix: str) -> str:
     """The environment variable of a field: the shared one, or OMNISPHERE_CACHE_PORT for `port` under its prefix."""
-    return str(field.metadata["env"]) or f"{prefix}_{field.name.upper()}"
+    return str(field.metadata.get("env", "")) or f"{prefix}_{field.name.upper()}"
 
 
 def environment() -> Mapping[str, str]:

@@ -1,0 +1,1 @@
+"""The only service that leaves the cluster and holds keys."""

@@ -1,0 +1,256 @@
+"""The journey of one call to a model: resolve -> encode -> send -> read -> meter -> book.
+
+Whatever happens after sending is an attempt, and every attempt is booked exactly once: complete, failed, interrupted,
+or cancelled because nobody waits any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.providers.v1 import attempt_pb2
+from omnisphere.providers.v1 import providers_service_pb2 as pb
+from services.chassis import call_context
+from services.chassis.clock import Clock
+from services.chassis.errors import ProviderUnavailable, ServiceError, StreamInterrupted
+from services.providers import failures, meter
+from services.providers.adapters import Adapter, Encoded, Ending, ErrorInAnswer, MalformedAnswer, Reading
+from services.providers.endpoints import Directory, Endpoint
+from services.providers.metrics import ProvidersMetrics
+from services.providers.prices import Price
+from services.providers.sse import EventStream, EventTooLarge
+from services.providers.transport import Answering, Transport
+
+
+@dataclass(slots=True)
+class _Call:
+    """One attempt while it runs."""
+
+    model: str
+    endpoint: Endpoint
+    price: Price | None
+    encoded: Encoded
+    reading: Reading
+    purpose: attempt_pb2.Purpose.ValueType
+    started_wall: datetime
+    started: float
+    status: int = 0
+    first_token: float | None = None
+    output_bytes: int = 0
+    committed: bool = False
+    ending: Ending | None = None
+    deltas: int = 0
+
+
+class Caller:
+    """Calls models. `directory` gives the endpoints as they are now."""
+
+    def __init__(
+        self,
+        *,
+        directory: Callable[[], Directory],
+        adapter: Adapter,
+        transport: Transport,
+        metrics: ProvidersMetrics,
+        clock: Clock,
+    ) -> None:
+        self._directory = directory
+        self._adapter = adapter
+        self._transport = transport
+        self._metrics = metrics
+        self._clock = clock
+
+    async def generate(self, generation: pb.Generation) -> pb.GenerateResponse:
+        """The whole answer. A failure carries AttemptsFailed."""
+        call = self._prepare(generation, stream=False)
+        try:
+            async with self._sent(call) as answering:
+                body = await answering.body()
+                call.first_token = self._clock.monotonic()
+                call.reading.whole(body)
+            _, call.ending = call.reading.finish()
+            message = call.reading.message()
+            if not message.parts and not call.ending.complete:
+                raise MalformedAnswer("empty")
+        except Exception as failure:
+            raise self._failed(call, failure) from failure
+        except BaseException:
+            self._given_up(call)
+            raise
+        return pb.GenerateResponse(message=message, end=self._end(call))
+
+    async def stream(self, generation: pb.Generation) -> AsyncGenerator[pb.StreamGenerateResponse, None]:
+        """The answer as it comes; what arrives together travels together. A failure carries AttemptsFailed."""
+        call = self._prepare(generation, stream=True)
+        try:
+            async with self._sent(call) as answering, aclosing(self._read(call, answering)) as pieces:
+                async for parts in pieces:
+                    yield pb.StreamGenerateResponse(delta=self._delta(call, parts))
+            parts, call.ending = call.reading.finish()
+            if not call.ending.complete:
+                raise MalformedAnswer("stream_truncated")
+            if parts:
+                yield pb.StreamGenerateResponse(delta=self._delta(call, parts))
+        except Exception as failure:
+            raise self._failed(call, failure) from failure
+        except BaseException:
+            self._given_up(call)
+            raise
+        yield pb.StreamGenerateResponse(end=self._end(call))
+
+    def _prepare(self, generation: pb.Generation, *, stream: bool) -> _Call:
+        directory = self._directory()
+        model = directory.resolve(generation.model)
+        endpoint = directory.endpoint_for(model.id)
+        encoded = self._adapter.encode(
+            generation.conversation, model=endpoint.serves[model.id], stream=stream, quirks=endpoint.quirks
+        )
+        return _Call(
+            model=model.id,
+            endpoint=endpoint,
+            price=directory.price(model.id, endpoint),
+            encoded=encoded,
+            reading=self._adapter.reading(model=model.id),
+            purpose=generation.purpose or attempt_pb2.PURPOSE_ANSWER,
+            started_wall=datetime.fromtimestamp(self._clock.wall(), UTC),
+            started=self._clock.monotonic(),
+        )
+
+    @asynccontextmanager
+    async def _sent(self, call: _Call) -> AsyncIterator[Answering]:
+        """The request is out and its answer is a 200; leaving the block hangs up."""
+        url = call.endpoint.base_url + call.encoded.path
+        async with self._transport.post(
+            url, _headers(call.endpoint), call.encoded.body, call.endpoint.name
+        ) as answering:
+            call.status = answering.status
+            if answering.status != 200:
+                raise await self._refusal(call, answering)
+            yield answering
+
+    async def _refusal(self, call: _Call, answering: Answering) -> ServiceError:
+        try:
+            body = await answering.body()
+        except ServiceError:
+            body = b""  # the status says enough
+        now = datetime.fromtimestamp(self._clock.wall(), UTC)
+        return failures.from_response(
+            answering.status, answering.headers, body, provider=call.endpoint.name, model=call.model, now=now
+        )
+
+    async def _read(self, call: _Call, answering: Answering) -> AsyncGenerator[Sequence[chat_pb2.PartDelta], None]:
+        """What each chunk of bytes adds to the answer."""
+        events = EventStream()
+        async with aclosing(answering.chunks()) as chunks:
+            async for chunk in chunks:
+                if parts := [part for data in events.feed(chunk) for part in call.reading.event(data)]:
+                    yield self._counted(call, parts)
+        for data in events.end():
+            with suppress(MalformedAnswer):  # half an event: the answer was cut, and finish() will say so
+                if parts := list(call.reading.event(data)):
+                    yield self._counted(call, parts)
+
+    def _counted(self, call: _Call, parts: Sequence[chat_pb2.PartDelta]) -> Sequence[chat_pb2.PartDelta]:
+        if call.first_token is None:
+            call.first_token = self._clock.monotonic()
+        for part in parts:
+            call.output_bytes += len((part.text or part.reasoning or part.refusal).encode())
+            call.output_bytes += len(part.tool_call.arguments_json.encode())
+        return parts
+
+    def _delta(self, call: _Call, parts: Sequence[chat_pb2.PartDelta]) -> chat_pb2.Delta:
+        call.committed = True
+        call.deltas += 1
+        return chat_pb2.Delta(index=call.deltas - 1, parts=parts)
+
+    def _end(self, call: _Call) -> pb.GenerationEnd:
+        assert call.ending is not None  # noqa: S101 - only a read answer gets here
+        usage = call.ending.usage or self._estimate(call)
+        attempt = self._book(call, attempt_pb2.ATTEMPT_OUTCOME_OK, usage, error=None)
+        return pb.GenerationEnd(
+            finish_reason=call.ending.finish_reason, attempts=[attempt], degradations=call.encoded.degradations
+        )
+
+    def _failed(self, call: _Call, failure: Exception) -> Exception:
+        """Book the attempt, and say what its failure means."""
+        error = self._translated(call, failure)
+        if call.output_bytes:
+            outcome, usage = attempt_pb2.ATTEMPT_OUTCOME_INTERRUPTED, self._estimate(call)
+        else:
+            outcome, usage = attempt_pb2.ATTEMPT_OUTCOME_FAILED, chat_pb2.Usage()
+        attempt = self._book(call, outcome, usage, error=error)
+        if error is None:
+            return failure
+        error.details = (attempt_pb2.AttemptsFailed(attempts=[attempt]),)
+        return error
+
+    def _given_up(self, call: _Call) -> None:
+        """Nobody waits any more. The provider has the request, and may bill it."""
+        self._book(call, attempt_pb2.ATTEMPT_OUTCOME_CANCELLED, self._estimate(call), error=None)
+
+    def _translated(self, call: _Call, failure: Exception) -> ServiceError | None:
+        """What a failure means; None: it is a mistake of ours."""
+        name = call.endpoint.name
+        match failure:
+            case MalformedAnswer():
+                cause, error = failure.kind, None
+            case EventTooLarge():
+                cause, error = "too_large", None
+            case ErrorInAnswer():
+                error = failures.from_error_object(failure.body, provider=name, model=call.model)
+                cause = error.metadata.get("provider_type", "error_in_answer")
+            case ServiceError():
+                cause, error = failure.metadata.get("cause", "status"), failure
+            case _:
+                return None
+        if call.committed:
+            kind = error.metadata.get("provider_type", cause) if error else cause
+            return StreamInterrupted(provider=name, cause=cause, provider_type=kind)
+        return error or ProviderUnavailable(provider=name, cause=cause, provider_type=cause)
+
+    def _estimate(self, call: _Call) -> chat_pb2.Usage:
+        """What the provider reported before the end, else our count."""
+        reported = call.ending.usage if call.ending else None
+        return reported or meter.estimated(len(call.encoded.body), call.output_bytes)
+
+    def _book(
+        self,
+        call: _Call,
+        outcome: attempt_pb2.AttemptOutcome.ValueType,
+        usage: chat_pb2.Usage,
+        *,
+        error: ServiceError | None,
+    ) -> attempt_pb2.Attempt:
+        now = self._clock.monotonic()
+        attempt = attempt_pb2.Attempt(
+            number=1,
+            model=call.model,
+            endpoint=call.endpoint.name,
+            purpose=call.purpose,
+            outcome=outcome,
+            error_reason=error.reason() if error else "",
+            http_status=call.status,
+            provider_finish_reason=call.ending.provider_finish_reason if call.ending else "",
+            upstream_id=call.ending.upstream_id if call.ending else "",
+            usage=usage,
+            cost=meter.cost(usage, call.price, call.started_wall),
+            simulated=call.endpoint.simulated,
+        )
+        attempt.started_at.FromDatetime(call.started_wall)
+        attempt.latency.FromTimedelta(timedelta(seconds=now - call.started))
+        if call.first_token is not None:
+            attempt.time_to_first_token.FromTimedelta(timedelta(seconds=call.first_token - call.started))
+        self._metrics.book(attempt)
+        return attempt
+
+
+def _headers(endpoint: Endpoint) -> Mapping[str, str]:
+    """The key goes into a header only, never into a URL."""
+    headers = {"traceparent": call_context.traceparent(call_context.current())}
+    if endpoint.key:
+        headers["authorization"] = f"Bearer {endpoint.key.reveal()}"
+    return headers

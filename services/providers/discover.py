@@ -1,0 +1,205 @@
+"""Which endpoints there are: the operator's file, keys in the environment, local servers, or the simulator.
+
+    simulator = on    the simulator and nothing else; keys are ignored
+    simulator = auto  operator's file, keys and local servers; the simulator only when these give nothing
+    simulator = off   operator's file, keys and local servers
+
+A local server counts only when it answers /v1/models with a valid list; our own simulator on such a port does not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Protocol
+
+from services.chassis.errors import ServiceError
+from services.chassis.settings import Secret
+from services.providers.endpoints import (
+    Directory,
+    Endpoint,
+    EndpointRow,
+    LocalRow,
+    ModelRow,
+    OperatorFile,
+    PriceRow,
+    Shipped,
+    VendorRow,
+    merged,
+)
+from services.providers.prices import ListPrice
+
+SIMULATOR_SERVER = "omnisphere-simulator"
+_LOCAL_ALIAS = "qwen-local"
+_LOCAL_WINDOW, _LOCAL_OUTPUT = 32_768, 8_192
+_PATIENCE = 1.0
+
+
+class Probe(Protocol):
+    """Fetches a small document: (status, body, server header). Raises ServiceError."""
+
+    async def get(
+        self, url: str, headers: Mapping[str, str], provider: str, *, patience: float
+    ) -> tuple[int, bytes, str]:
+        """The document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything that endpoints can come from."""
+
+    shipped: Shipped
+    operator: OperatorFile
+    keys: Mapping[str, Secret]
+    simulator: str
+    simulator_url: str
+    look_locally: bool
+
+
+async def discover(sources: Sources, probe: Probe) -> Directory:
+    """What is there now."""
+    models = merged(sources.shipped.models, sources.operator.model)
+    if sources.simulator != "on":
+        known = {row.id for row in models}
+        endpoints = [_operator_endpoint(row, sources.keys) for row in sources.operator.endpoint]
+        vendors = [row for row in sources.shipped.vendors if sources.keys.get(row.key_variable)]
+        endpoints += [_vendor_endpoint(row, models, sources.keys) for row in vendors]
+        for row in sources.shipped.locals if sources.look_locally else ():
+            found = await _local_endpoint(row, probe)
+            if found is not None:
+                endpoints.append(found)
+                models = _with_local_models(models, found, known)
+        if endpoints or sources.simulator == "off":
+            return Directory(models, tuple(endpoints))
+    return await _simulated(models, sources.simulator_url, probe)
+
+
+def _operator_endpoint(row: EndpointRow, keys: Mapping[str, Secret]) -> Endpoint:
+    return Endpoint(
+        name=row.name,
+        base_url=row.base_url.rstrip("/"),
+        key=keys.get(row.key_variable),
+        serves=row.serves,
+        quirks=frozenset(row.quirks),
+        price_provider=row.price_provider,
+    )
+
+
+def _vendor_endpoint(row: VendorRow, models: Sequence[ModelRow], keys: Mapping[str, Secret]) -> Endpoint:
+    own = {model.id: model.id for model in models if model.vendor == row.name}
+    return Endpoint(
+        name=row.name,
+        base_url=row.base_url,
+        key=keys[row.key_variable],
+        serves=row.serves or own,
+        quirks=frozenset(row.quirks),
+        price_provider=row.price_provider,
+    )
+
+
+async def _local_endpoint(row: LocalRow, probe: Probe) -> Endpoint | None:
+    listed = await _listed(row.base_url, row.name, probe)
+    if listed is None or any(entry.get("simulated") for entry in listed):
+        return None
+    return Endpoint(
+        name=row.name,
+        base_url=row.base_url,
+        key=None,
+        serves={entry["id"]: entry["id"] for entry in listed},
+        quirks=frozenset({"system_role_only"}),
+    )
+
+
+def _with_local_models(models: tuple[ModelRow, ...], endpoint: Endpoint, known: set[str]) -> tuple[ModelRow, ...]:
+    """The server's models join the catalogue; the alias of the local model moves to one of them."""
+    fresh = [name for name in endpoint.serves if name not in known]
+    free = PriceRow(input_usd_per_mtok="0", output_usd_per_mtok="0")
+    rows = [
+        ModelRow(
+            id=name,
+            vendor="local",
+            tier="small",
+            window_tokens=_LOCAL_WINDOW,
+            max_output_tokens=_LOCAL_OUTPUT,
+            capabilities=("tools",),
+            price=free,
+        )
+        for name in fresh
+    ]
+    holder = next((row for row in models if _LOCAL_ALIAS in row.aliases), None)
+    if holder is not None and holder.id not in endpoint.serves and rows:
+        chosen = next((row for row in rows if row.id.lower().startswith("qwen")), rows[0])
+        rows[rows.index(chosen)] = replace(chosen, aliases=(_LOCAL_ALIAS,))
+        kept = replace(holder, aliases=tuple(alias for alias in holder.aliases if alias != _LOCAL_ALIAS))
+        models = merged(models, (kept,))
+    return merged(models, tuple(rows))
+
+
+async def _simulated(models: tuple[ModelRow, ...], url: str, probe: Probe) -> Directory:
+    base_url = f"{url.rstrip('/')}/v1"
+    listed = await _listed(base_url, "simulator", probe)
+    if not listed or not all(entry.get("simulated") for entry in listed):
+        return Directory(models, ())
+    known = {row.id for row in models}
+    rows = [_simulated_row(entry) for entry in listed if entry["id"] not in known]
+    endpoint = Endpoint(
+        name="simulator",
+        base_url=base_url,
+        key=None,
+        serves={entry["id"]: entry["id"] for entry in listed},
+        prices={entry["id"]: price for entry in listed if (price := _stated_price(entry)) is not None},
+        simulated=True,
+    )
+    return Directory(merged(models, tuple(rows)), (endpoint,))
+
+
+def _simulated_row(entry: Mapping[str, Any]) -> ModelRow:
+    window = entry.get("context_length")
+    tokens = window if isinstance(window, int) and window > 0 else _LOCAL_WINDOW
+    return ModelRow(
+        id=entry["id"],
+        vendor="simulator",
+        tier="small",
+        window_tokens=tokens,
+        max_output_tokens=min(tokens // 4, _LOCAL_OUTPUT),
+        capabilities=("tools",),
+    )
+
+
+def _stated_price(entry: Mapping[str, Any]) -> ListPrice | None:
+    """The price that an endpoint states itself, in USD per token, in the form that OpenRouter uses."""
+    pricing = entry.get("pricing")
+    if not isinstance(pricing, dict):
+        return None
+    try:
+        return ListPrice.of(
+            _per_million(pricing["prompt"]),
+            _per_million(pricing["completion"]),
+            _per_million(pricing["input_cache_read"]) if pricing.get("input_cache_read") else "",
+            source="endpoint",
+        )
+    except (KeyError, ValueError, ArithmeticError):
+        return None
+
+
+def _per_million(per_token: object) -> str:
+    return f"{(Decimal(str(per_token)) * 1_000_000).normalize():f}"
+
+
+async def _listed(base_url: str, name: str, probe: Probe) -> list[Mapping[str, Any]] | None:
+    """The entries of /models; None: nobody there, or not a model server."""
+    try:
+        status, body, _ = await probe.get(f"{base_url}/models", {}, name, patience=_PATIENCE)
+    except ServiceError:
+        return None
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    entries = document.get("data") if status == 200 and isinstance(document, dict) else None
+    if not isinstance(entries, list) or not entries:
+        return None
+    valid = all(isinstance(entry, dict) and isinstance(entry.get("id"), str) and entry["id"] for entry in entries)
+    return entries if valid else None

@@ -1,0 +1,216 @@
+"""Rows of configuration: which models are known, and which endpoints can serve them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from omnisphere.model.v1 import model_pb2
+from services.chassis.errors import NoEndpoint, UnknownModel
+from services.chassis.settings import Secret, StartError, decode, read_toml
+from services.providers.prices import GenaiPrice, ListPrice, Price, look_up
+
+T = TypeVar("T")
+TierName = Literal["small", "medium", "large", "frontier"]
+CapabilityName = Literal["tools", "images", "documents", "json_schema", "reasoning"]
+Quirk = Literal["max_completion_tokens", "developer_role", "system_role_only"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceRow:
+    """A price that the operator states, USD per million tokens as decimal text."""
+
+    input_usd_per_mtok: str
+    output_usd_per_mtok: str
+    cache_read_usd_per_mtok: str = ""
+    cache_write_usd_per_mtok: str = ""
+
+    def price(self) -> ListPrice:
+        """The price as the meter uses it. Raises ValueError for text that is no price."""
+        return ListPrice.of(
+            self.input_usd_per_mtok,
+            self.output_usd_per_mtok,
+            self.cache_read_usd_per_mtok,
+            self.cache_write_usd_per_mtok,
+            source="configuration",
+        )
+
+    def __post_init__(self) -> None:
+        self.price()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRow:
+    """A model as a file describes it."""
+
+    id: str
+    vendor: str
+    tier: TierName
+    window_tokens: int
+    max_output_tokens: int
+    aliases: tuple[str, ...] = ()
+    capabilities: tuple[CapabilityName, ...] = ()
+    price: PriceRow | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRow:
+    """An endpoint as the operator's file describes it. `serves`: concrete id -> the server's own name of the model."""
+
+    name: str
+    base_url: str
+    key_variable: str = ""
+    price_provider: str = ""
+    quirks: tuple[Quirk, ...] = ()
+    serves: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendorRow:
+    """A vendor that becomes an endpoint when its key is there. Without `serves` it serves its own models."""
+
+    name: str
+    base_url: str
+    key_variable: str
+    price_provider: str
+    quirks: tuple[Quirk, ...] = ()
+    serves: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalRow:
+    """A local server and its usual address."""
+
+    name: str
+    base_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorFile:
+    """providers.toml: further endpoints and models; a model with a known id replaces the shipped one."""
+
+    endpoint: tuple[EndpointRow, ...] = ()
+    model: tuple[ModelRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Catalogue:
+    model: tuple[ModelRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Vendors:
+    vendor: tuple[VendorRow, ...]
+    local: tuple[LocalRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One place that serves models. `serves`: concrete id -> the server's own name of the model."""
+
+    name: str
+    base_url: str
+    key: Secret | None
+    serves: Mapping[str, str]
+    quirks: frozenset[Quirk] = frozenset()
+    price_provider: str = ""
+    prices: Mapping[str, ListPrice] = field(default_factory=dict)
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What the package's own files say."""
+
+    models: tuple[ModelRow, ...]
+    vendors: tuple[VendorRow, ...]
+    locals: tuple[LocalRow, ...]
+
+
+def shipped() -> Shipped:
+    """catalogue.toml and vendors.toml of this package."""
+    with resources.as_file(resources.files("services.providers")) as folder:
+        models = _decoded(_Catalogue, folder / "catalogue.toml").model
+        vendors = _decoded(_Vendors, folder / "vendors.toml")
+    return Shipped(models, vendors.vendor, vendors.local)
+
+
+def operator_file(path: Path) -> OperatorFile:
+    """providers.toml of the operator. Raises StartError that names every problem."""
+    return _decoded(OperatorFile, path)
+
+
+def merged(models: tuple[ModelRow, ...], more: tuple[ModelRow, ...]) -> tuple[ModelRow, ...]:
+    """`models` with those of `more` put in the place of an equal id, or after them."""
+    by_id = {row.id: row for row in models} | {row.id: row for row in more}
+    return tuple(by_id.values())
+
+
+class Directory:
+    """The models that are known now, and who serves them. Immutable: a discovery makes a new one."""
+
+    def __init__(self, models: tuple[ModelRow, ...], endpoints: tuple[Endpoint, ...]) -> None:
+        self.models = {row.id: row for row in models}
+        self.endpoints = endpoints
+        self._by_name = {alias: row.id for row in models for alias in row.aliases} | {i: i for i in self.models}
+        self._serving = {
+            model: tuple(endpoint for endpoint in endpoints if model in endpoint.serves) for model in self.models
+        }
+        rows = [self._message(row) for row in models]
+        self.listed = tuple(sorted(rows, key=lambda model: (model.vendor, model.id)))
+        digest = hashlib.sha256()
+        for model in self.listed:
+            digest.update(model.SerializeToString(deterministic=True))
+        self.version = digest.hexdigest()[:16]
+
+    def resolve(self, name: str) -> ModelRow:
+        """The model of this id or alias."""
+        if name not in self._by_name:
+            raise UnknownModel(name=name[:128], known=",".join(sorted(self._by_name)))
+        return self.models[self._by_name[name]]
+
+    def endpoint_for(self, model: str) -> Endpoint:
+        """The first endpoint that serves the concrete id."""
+        serving = self._serving[model]
+        if not serving:
+            raise NoEndpoint(model=model)
+        return serving[0]
+
+    def price(self, model: str, endpoint: Endpoint) -> Price | None:
+        """What a call costs there: the operator's price, the endpoint's own, the price book's, or None: unknown."""
+        row = self.models[model]
+        if row.price is not None and not endpoint.simulated:
+            return row.price.price()
+        if stated := endpoint.prices.get(model):
+            return stated
+        found: GenaiPrice | None = look_up(endpoint.price_provider, endpoint.serves[model])
+        return found
+
+    def _message(self, row: ModelRow) -> model_pb2.Model:
+        serving = self._serving[row.id]
+        price = self.price(row.id, serving[0]) if serving else (row.price.price() if row.price else None)
+        ready = model_pb2.Endpoint.STATE_READY
+        return model_pb2.Model(
+            id=row.id,
+            aliases=row.aliases,
+            vendor=row.vendor,
+            tier=model_pb2.Tier.Value(f"TIER_{row.tier.upper()}"),
+            window_tokens=row.window_tokens,
+            max_output_tokens=row.max_output_tokens,
+            capabilities=[model_pb2.Capability.Value(f"CAPABILITY_{name.upper()}") for name in row.capabilities],
+            prices=price.listed() if price else None,
+            simulated=any(endpoint.simulated for endpoint in serving),
+            endpoints=[model_pb2.Endpoint(name=endpoint.name, state=ready) for endpoint in serving],
+        )
+
+
+def _decoded(kind: type[T], path: Path) -> T:
+    problems: list[str] = []
+    value: T = decode(kind, read_toml(path), str(path), problems)
+    if problems:
+        raise StartError("\n".join(problems))
+    return value

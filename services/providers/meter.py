@@ -1,0 +1,39 @@
+"""What an attempt used and cost: exact decimals, rounded half-even to nano-dollars once per attempt."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from omnisphere.chat.v1 import chat_pb2
+from services.providers.prices import Price
+
+_NANO = Decimal(1_000_000_000)
+
+
+def cost(usage: chat_pb2.Usage, price: Price | None, at: datetime) -> chat_pb2.Cost:
+    """The cost of one attempt. Without a price it is unpriced, which is not zero; without tokens it is zero."""
+    if price is None:
+        return chat_pb2.Cost(nanousd=0, priced=not any_tokens(usage))
+    nanousd = (price.usd(usage, at) * _NANO).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
+    return chat_pb2.Cost(nanousd=int(nanousd), priced=True)
+
+
+def any_tokens(usage: chat_pb2.Usage) -> bool:
+    """Whether anything was used."""
+    return any(
+        (
+            usage.input_uncached_tokens,
+            usage.input_cache_read_tokens,
+            usage.input_cache_write_tokens,
+            usage.output_tokens,
+            usage.reasoning_tokens,
+        )
+    )
+
+
+def estimated(input_bytes: int, output_bytes: int) -> chat_pb2.Usage:
+    """Our count where the provider reported none: four bytes per token, never less than one where there is any."""
+    return chat_pb2.Usage(
+        input_uncached_tokens=-(-input_bytes // 4), output_tokens=-(-output_bytes // 4), estimated=True
+    )

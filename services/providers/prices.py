@@ -1,0 +1,185 @@
+"""What a token costs: list prices as exact decimals, from genai-prices, an endpoint or the operator.
+
+genai-prices never updates itself here: its own data, of the installed version, decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Protocol
+
+from genai_prices import Usage as GenaiUsage
+from genai_prices import data_snapshot
+from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.model.v1 import model_pb2
+
+_MILLION = Decimal(1_000_000)
+
+
+class Price(Protocol):
+    """What the tokens of one attempt cost."""
+
+    def usd(self, usage: chat_pb2.Usage, at: datetime) -> Decimal:
+        """The exact cost in USD, not rounded. `at` is when the attempt went out (prices change with time)."""
+
+    def listed(self) -> model_pb2.Prices:
+        """The price as the catalogue shows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListPrice:
+    """A flat price per token class, in USD per million tokens."""
+
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal
+    cache_write: Decimal
+    source: str
+    as_of: str
+
+    @classmethod
+    def of(
+        cls,
+        input_mtok: str,
+        output_mtok: str,
+        cache_read_mtok: str = "",
+        cache_write_mtok: str = "",
+        *,
+        source: str,
+        as_of: date | None = None,
+    ) -> ListPrice:
+        """From decimal text; an empty cache price is that of fresh input. Raises ValueError for what is no price."""
+        fresh = _decimal(input_mtok)
+        return cls(
+            input=fresh,
+            output=_decimal(output_mtok),
+            cache_read=_decimal(cache_read_mtok) if cache_read_mtok else fresh,
+            cache_write=_decimal(cache_write_mtok) if cache_write_mtok else fresh,
+            source=source,
+            as_of=as_of.isoformat() if as_of else "",
+        )
+
+    def usd(self, usage: chat_pb2.Usage, at: datetime) -> Decimal:  # noqa: ARG002 - a flat price has no date
+        """The sum over the disjoint token classes."""
+        total = (
+            self.input * usage.input_uncached_tokens
+            + self.cache_read * usage.input_cache_read_tokens
+            + self.cache_write * usage.input_cache_write_tokens
+            + self.output * (usage.output_tokens + usage.reasoning_tokens)
+        )
+        return total / _MILLION
+
+    def listed(self) -> model_pb2.Prices:
+        """All four figures."""
+        return model_pb2.Prices(
+            input_usd_per_mtok=f"{self.input:f}",
+            cache_read_usd_per_mtok=f"{self.cache_read:f}",
+            cache_write_usd_per_mtok=f"{self.cache_write:f}",
+            output_usd_per_mtok=f"{self.output:f}",
+            source=self.source,
+            as_of=self.as_of,
+        )
+
+
+class GenaiPrice:
+    """A price of genai-prices: may depend on the date, the time of day and the size of the request."""
+
+    def __init__(self, info: ModelInfo, source: str, as_of: str) -> None:
+        self._info = info
+        self._source = source
+        self._as_of = as_of
+
+    def usd(self, usage: chat_pb2.Usage, at: datetime) -> Decimal:
+        """The sum over the token classes at the price of that moment."""
+        price = self._info.get_prices(at)
+        flat = self._flat(price)
+        if flat is not None:
+            return flat.usd(usage, at)
+        fresh, read, write = (
+            usage.input_uncached_tokens,
+            usage.input_cache_read_tokens,
+            usage.input_cache_write_tokens,
+        )
+        counted = GenaiUsage(
+            input_tokens=fresh + read + write,
+            cache_read_tokens=read,
+            cache_write_tokens=write,
+            output_tokens=usage.output_tokens + usage.reasoning_tokens,
+        )
+        return price.calc_price(counted)["total_price"]
+
+    def listed(self) -> model_pb2.Prices:
+        """The price of a small request now."""
+        price = self._info.get_prices(datetime.now(UTC))
+        flat = self._flat(price)
+        shown = flat or ListPrice(
+            input=_base(price, "input_mtok") or Decimal(0),
+            output=_base(price, "output_mtok") or Decimal(0),
+            cache_read=_base(price, "cache_read_mtok", "input_mtok") or Decimal(0),
+            cache_write=_base(price, "cache_write_mtok", "input_mtok") or Decimal(0),
+            source=self._source,
+            as_of=self._as_of,
+        )
+        listed = shown.listed()
+        listed.tiered = flat is None
+        return listed
+
+    def _flat(self, price: ModelPrice) -> ListPrice | None:
+        """The four figures where the price is flat: far cheaper to apply than the general rule, and equal to it."""
+        figures = [
+            _figure(price, "input_mtok"),
+            _figure(price, "output_mtok"),
+            _figure(price, "cache_read_mtok", "input_mtok"),
+            _figure(price, "cache_write_mtok", "input_mtok"),
+        ]
+        fresh, output, read, write = (figure if isinstance(figure, Decimal) else None for figure in figures)
+        if fresh is None or output is None or read is None or write is None:
+            return None
+        return ListPrice(fresh, output, read, write, self._source, self._as_of)
+
+
+@lru_cache(maxsize=4096)
+def look_up(provider: str, model: str) -> GenaiPrice | None:
+    """The price of a model at a provider, by genai-prices' ids; None: not known."""
+    if not provider:
+        return None
+    snapshot = data_snapshot.get_snapshot()
+    try:
+        _, info = snapshot.find_provider_model(model, None, provider, None)
+        price = info.get_prices(datetime.now(UTC))
+    except LookupError:
+        return None
+    if _base(price, "input_mtok") is None or _base(price, "output_mtok") is None:
+        return None
+    checked = getattr(info, "prices_checked", None)
+    return GenaiPrice(info, f"genai-prices {version('genai-prices')}", checked.isoformat() if checked else "")
+
+
+def _figure(price: ModelPrice, *names: str) -> Decimal | TieredPrices | None:
+    """The figure of the first name that has one."""
+    figures: list[Decimal | TieredPrices] = [
+        figure for name in names if (figure := getattr(price, name, None)) is not None
+    ]
+    return figures[0] if figures else None
+
+
+def _base(price: ModelPrice, *names: str) -> Decimal | None:
+    """The same, for a small request."""
+    figure = _figure(price, *names)
+    return figure.base if isinstance(figure, TieredPrices) else figure
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text[:32]!r} is not a price") from None
+    if not value.is_finite() or value < 0:
+        raise ValueError(f"{text[:32]!r} is not a price")
+    return value
