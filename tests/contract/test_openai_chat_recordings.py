@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -44,10 +45,9 @@ CLASSES = {
 
 def _replay() -> ModuleType:
     spec = importlib.util.spec_from_file_location("replay", SHARED / "tools" / "replay.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    import sys
-
     sys.modules["replay"] = module  # its dataclasses look themselves up
     spec.loader.exec_module(module)
     return module
