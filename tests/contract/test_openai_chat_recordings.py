@@ -143,7 +143,7 @@ def _difference(got: dict[str, Any], record: dict[str, Any]) -> str:
     made_up = [(f"call_{at}" if call[0] is None else call[0], *call[1:]) for at, call in enumerate(wanted)]
     if found != made_up:
         return f"tool calls {found} {wanted}"
-    if CLASSES.get(got["end"].finish_reason, "other") != expected["finish_class"]:
+    if expected["finish_class"] and CLASSES.get(got["end"].finish_reason, "other") != expected["finish_class"]:
         return "finish"
     return _usage_difference(got["end"].attempts[-1], expected["usage"])
 

@@ -123,7 +123,7 @@ class OpenAIChatReading:
         """The answer is complete once a finish word or [DONE] came: some servers leave out the one or the other."""
         self.answer.close_tool_calls()
         reason = _FINISH.get(self._finish_word, chat_pb2.FINISH_REASON_OTHER)
-        if self.answer.has_tool_calls and reason == chat_pb2.FINISH_REASON_STOP:
+        if self.answer.has_tool_calls and (reason == chat_pb2.FINISH_REASON_STOP or not self._finish_word):
             reason = chat_pb2.FINISH_REASON_TOOL_CALLS
         complete = bool(self._finish_word) or self._done
         ending = Ending(reason, self._finish_word[:64], self._usage, self._upstream_id[:256], complete)
