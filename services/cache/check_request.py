@@ -1,0 +1,77 @@
+"""Is a request one that can be answered? Raises InvalidRequest that names the field and what is wrong with it."""
+
+from __future__ import annotations
+
+from google.protobuf.duration_pb2 import Duration
+
+from omnisphere.cache.v1 import cache_service_pb2 as pb
+from omnisphere.chat.v1 import chat_pb2
+from services.chassis.errors import InvalidRequest
+
+_MOST_TAGS = 16
+_MOST_TAG_BYTES = 64
+_MOST_NANOS = 999_999_999
+
+
+def check_look_up(request: pb.LookUpRequest) -> None:
+    """LookUp: a query, and a control that makes sense."""
+    _check_query(request)
+    if request.HasField("control"):
+        _check_control(request.control)
+
+
+def check_store(request: pb.StoreRequest) -> None:
+    """Store: as LookUp, and a reply with all that the contract requires.
+
+    A reply without a message, or with an empty one, is well formed: it is incomplete, and the answer says so.
+    """
+    _check_query(request)
+    if request.HasField("control"):
+        _check_control(request.control)
+    if not request.HasField("reply"):
+        raise InvalidRequest(field="reply", problem="is missing")
+    reply = request.reply
+    if reply.HasField("message") and reply.message.role != chat_pb2.ROLE_ASSISTANT:
+        raise InvalidRequest(field="reply.message.role", problem="is not ASSISTANT")
+    if not reply.model:
+        raise InvalidRequest(field="reply.model", problem="is empty")
+    if not reply.HasField("usage"):
+        raise InvalidRequest(field="reply.usage", problem="is missing")
+    if not reply.HasField("cost"):
+        raise InvalidRequest(field="reply.cost", problem="is missing")
+
+
+def check_invalidate(request: pb.InvalidateRequest) -> None:
+    """Invalidate: at least one field that selects."""
+    if not (request.entry_id or request.tag or request.model or request.all):
+        raise InvalidRequest(field="all", problem="one of entry_id, tag, model and all must be set")
+
+
+def _check_query(request: pb.LookUpRequest | pb.StoreRequest) -> None:
+    if not request.HasField("query"):
+        raise InvalidRequest(field="query", problem="is missing")
+    if not request.query.HasField("conversation"):
+        raise InvalidRequest(field="query.conversation", problem="is missing")
+    if not request.query.conversation.messages:
+        raise InvalidRequest(field="query.conversation.messages", problem="is empty")
+
+
+def _check_control(control: pb.CacheControl) -> None:
+    if control.HasField("max_age"):
+        _check_duration(control.max_age, "control.max_age")
+    if control.HasField("ttl"):
+        _check_duration(control.ttl, "control.ttl")
+    if len(control.tags) > _MOST_TAGS:
+        raise InvalidRequest(field="control.tags", problem=f"has more than {_MOST_TAGS} values")
+    for number, tag in enumerate(control.tags):
+        if not tag:
+            raise InvalidRequest(field=f"control.tags[{number}]", problem="is empty")
+        if len(tag.encode()) > _MOST_TAG_BYTES:
+            raise InvalidRequest(field=f"control.tags[{number}]", problem=f"is longer than {_MOST_TAG_BYTES} bytes")
+
+
+def _check_duration(duration: Duration, name: str) -> None:
+    if duration.seconds < 0 or duration.nanos < 0:
+        raise InvalidRequest(field=name, problem="is negative")
+    if duration.nanos > _MOST_NANOS:
+        raise InvalidRequest(field=name, problem="has 1e9 nanos or more")

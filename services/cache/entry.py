@@ -1,0 +1,74 @@
+"""One kept answer: what it holds, how old it is, and when it is over. Clock values are handed in.
+
+Its age is measured on both clocks, and the longer one counts: the monotonic clock stands still while a machine sleeps,
+the wall clock may be set back. An entry that, by the wall clock, will only be stored in more than `TOLERANCE_SECONDS`
+comes from a clock that was wrong: it counts as over, so that no jump makes it live for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import dataclass
+
+from services.cache.fingerprint import Fingerprint
+
+# A clock that NTP keeps is slewed, or steps by less; the shortest life is 60 s.
+TOLERANCE_SECONDS = 5.0
+# What an entry takes beside its texts: the objects, four dict slots and the short strings.
+_OVERHEAD_BYTES = 900
+_JITTER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now, on both clocks, in seconds."""
+
+    wall: float
+    monotonic: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An answer as it is kept. `reply` is a serialised CachedReply: nobody can change it, and disk takes it as it is.
+
+    `stored_at` and `expires_at` are on the wall clock; `age_zero` is when it was stored by this process's monotonic
+    one.
+    """
+
+    entry_id: str
+    tenant: str
+    fingerprint: Fingerprint
+    canonical: bytes
+    reply: bytes
+    model: str
+    tags: tuple[str, ...]
+    stored_at: float
+    expires_at: float
+    age_zero: float
+
+    def size(self) -> int:
+        """The memory it takes, roughly."""
+        return len(self.canonical) + len(self.reply) + _OVERHEAD_BYTES
+
+    def age(self, now: Moment) -> float:
+        """Seconds since it was stored, by the clock that says more."""
+        return max(now.wall - self.stored_at, now.monotonic - self.age_zero)
+
+    def is_over(self, now: Moment) -> bool:
+        """Whether its time is up, or lies in the future."""
+        return self.age(now) >= self.expires_at - self.stored_at or now.wall < self.stored_at - TOLERANCE_SECONDS
+
+
+def entry_id(fingerprint: Fingerprint, stored_at: float) -> str:
+    """An opaque name for what was stored for a request at a time."""
+    return hashlib.sha256(fingerprint + struct.pack(">d", stored_at)).hexdigest()[:32]
+
+
+def lifetime(ttl: float, fingerprint: Fingerprint, *, longest: float) -> float:
+    """`ttl` seconds, up to 10 % more or less, so that what was stored together does not end together.
+
+    Never above `longest`: those are limits that somebody promised.
+    """
+    share = int.from_bytes(fingerprint[:8]) / 2**64
+    return min(ttl * (1 - _JITTER + 2 * _JITTER * share), longest)

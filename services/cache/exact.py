@@ -1,0 +1,143 @@
+"""The exact table: which answer was kept for the very same request? No I/O, no clock of its own.
+
+Bounded by entries and bytes; beyond either the least recently used go.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from services.cache.entry import Entry, Moment
+from services.cache.fingerprint import Asked, Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of a look-up. `entry` on a hit alone."""
+
+    state: Literal["hit", "stale", "miss"]
+    entry: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Entries that match everything that is set; with nothing set, all of them."""
+
+    entry_id: str = ""
+    tag: str = ""
+    model: str = ""
+
+    def takes(self, entry: Entry) -> bool:
+        """Whether the entry matches."""
+        return (
+            (not self.entry_id or entry.entry_id == self.entry_id)
+            and (not self.tag or self.tag in entry.tags)
+            and (not self.model or entry.model == self.model)
+        )
+
+
+_MISS, _STALE = Found("miss"), Found("stale")
+
+
+class ExactTable:
+    """Answers by fingerprint. The tenant is part of the fingerprint: a foreign entry cannot be found.
+
+    `on_removed` hears of every entry that leaves (evicted, over or forgotten), but not of one that is replaced.
+    """
+
+    def __init__(self, *, most_entries: int, most_bytes: int, on_removed: Callable[[Fingerprint], None]) -> None:
+        self._most_entries = most_entries
+        self._most_bytes = most_bytes
+        self._on_removed = on_removed
+        # Least recently used first.
+        self._entries: OrderedDict[Fingerprint, Entry] = OrderedDict()
+        self._holdings: dict[str, _Holding] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def total_bytes(self) -> int:
+        """The memory that all entries take, roughly."""
+        return self._bytes
+
+    def holding(self, tenant: str) -> tuple[int, int]:
+        """How many entries the tenant has, and their bytes."""
+        held = self._holdings.get(tenant)
+        return (len(held.fingerprints), held.bytes) if held else (0, 0)
+
+    def look_up(self, asked: Asked, *, now: Moment, max_age: float | None, touch: bool = True) -> Found:
+        """The entry of the very same request, not older than `max_age` seconds (None: any age within its life).
+
+        Without `touch` the table stays as it is, also in its order.
+        """
+        entry = self._entries.get(asked.fingerprint)
+        if entry is None or entry.canonical != asked.canonical:
+            return _MISS
+        if entry.is_over(now):
+            if touch:
+                self._remove(entry)
+            return _MISS
+        if max_age is not None and entry.age(now) > max_age:
+            return _STALE
+        if touch:
+            self._entries.move_to_end(asked.fingerprint)
+        return Found("hit", entry)
+
+    def put(self, entry: Entry) -> bool:
+        """Keep the entry, in place of an older one of the same request; false: it is larger than the whole table."""
+        if entry.size() > self._most_bytes:
+            return False
+        before = self._entries.get(entry.fingerprint)
+        if before is not None:
+            self._take_out(before)
+        self._entries[entry.fingerprint] = entry
+        held = self._holdings.setdefault(entry.tenant, _Holding())
+        held.fingerprints[entry.fingerprint] = None
+        held.bytes += entry.size()
+        self._bytes += entry.size()
+        while len(self._entries) > self._most_entries or self._bytes > self._most_bytes:
+            self._remove(next(iter(self._entries.values())))
+        return True
+
+    def restore(self, entry: Entry) -> None:
+        """Put an entry from an earlier life of the process, unless the request was answered anew since."""
+        if entry.fingerprint not in self._entries:
+            self.put(entry)
+
+    def forget(self, tenant: str, selection: Selection, *, now: Moment, dry_run: bool) -> int:
+        """Drop the tenant's entries that match; how many of them could still have been served."""
+        held = self._holdings.get(tenant)
+        owned = [self._entries[fingerprint] for fingerprint in held.fingerprints] if held else []
+        matching = [entry for entry in owned if selection.takes(entry)]
+        living = sum(not entry.is_over(now) for entry in matching)
+        if not dry_run:
+            for entry in matching:
+                self._remove(entry)
+        return living
+
+    def _remove(self, entry: Entry) -> None:
+        self._take_out(entry)
+        self._on_removed(entry.fingerprint)
+
+    def _take_out(self, entry: Entry) -> None:
+        del self._entries[entry.fingerprint]
+        held = self._holdings[entry.tenant]
+        del held.fingerprints[entry.fingerprint]
+        held.bytes -= entry.size()
+        self._bytes -= entry.size()
+        if not held.fingerprints:
+            del self._holdings[entry.tenant]
+
+
+@dataclass(slots=True)
+class _Holding:
+    """What one tenant has in the table."""
+
+    bytes: int = 0
+    # A dict as an ordered set.
+    fingerprints: dict[Fingerprint, None] = field(default_factory=dict)

@@ -1,0 +1,114 @@
+"""Which requests are the same request: canonical bytes of a query under its tenant, and their digests.
+
+    canonical = length of the scope part + scope part + last user text
+    scope part = format, tenant, epoch, query without its last user text; each with its length before it
+
+The query travels as protobuf bytes, and bytes parse back to the message: two queries that differ in any field, in the
+presence of an optional one or in the Unicode form of a text have different bytes, and a field that the contract gains
+is part of them by itself. Another protobuf library may order bytes otherwise; that costs misses, never a wrong hit.
+Left out is what does not reach the model: when a message was said, which ones are pinned, where a provider's prompt
+cache should break.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NewType
+
+from omnisphere.cache.v1.cache_service_pb2 import Query
+from omnisphere.chat.v1 import chat_pb2
+
+Fingerprint = NewType("Fingerprint", bytes)
+
+# Raise it whenever the layout above changes: entries of other layouts are then never found.
+FORMAT = 1
+_LENGTH = struct.Struct(">Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, boiled down to what decides its answer.
+
+    `scope` is the SHA-256 of the scope part: equal for requests that differ in the last user text alone.
+    `fingerprint` is the SHA-256 of `scope` and the last user text.
+    """
+
+    canonical: bytes
+    scope: bytes
+    fingerprint: Fingerprint
+
+
+def fingerprint_of(query: Query, *, tenant: str, epoch: int) -> Asked:
+    """The request under its tenant. `query` stays as it is."""
+    bare = Query()
+    bare.CopyFrom(query)
+    bare.region_tags.sort()
+    if _has_marks(bare.conversation.messages):
+        _clear_marks(bare.conversation.messages)
+    text = _take_last_text(bare).encode()
+    pieces = (str(FORMAT).encode(), tenant.encode(), str(epoch).encode(), bare.SerializeToString(deterministic=True))
+    scope = b"".join([part for piece in pieces for part in (_LENGTH.pack(len(piece)), piece)])
+    return digest(_LENGTH.pack(len(scope)) + scope + text)
+
+
+def digest(canonical: bytes) -> Asked:
+    """The digests of canonical bytes. Raises ValueError where they are none."""
+    if len(canonical) < _LENGTH.size:
+        raise ValueError("too short")
+    end = _LENGTH.size + _LENGTH.unpack_from(canonical)[0]
+    if end > len(canonical):
+        raise ValueError("cut off")
+    view = memoryview(canonical)
+    scope = hashlib.sha256(view[_LENGTH.size : end])
+    whole = hashlib.sha256(scope.digest())
+    whole.update(view[end:])
+    return Asked(canonical, scope.digest(), Fingerprint(whole.digest()))
+
+
+def last_user_text(query: Query) -> str:
+    """The last text of the user's last message, also where other messages follow it; empty where it has none."""
+    part = _last_text_part(query)
+    return "" if part is None else part.text
+
+
+def _last_text_part(query: Query) -> chat_pb2.Part | None:
+    for message in reversed(query.conversation.messages):
+        if message.role == chat_pb2.ROLE_USER:
+            return next((part for part in reversed(message.parts) if part.HasField("text")), None)
+    return None
+
+
+def _take_last_text(query: Query) -> str:
+    """Empty the last user text and return it. The part stays a text, so that its place is still told."""
+    part = _last_text_part(query)
+    if part is None:
+        return ""
+    text = part.text
+    part.text = ""
+    return text
+
+
+def _has_marks(messages: Iterable[chat_pb2.Message]) -> bool:
+    """Whether there may be something to clear. Tool results hold parts of their own: looked through when clearing."""
+    for message in messages:
+        if message.role == chat_pb2.ROLE_TOOL or message.pinned or message.HasField("sent_at"):
+            return True
+        for part in message.parts:
+            if part.cache_breakpoint:
+                return True
+    return False
+
+
+def _clear_marks(messages: Iterable[chat_pb2.Message]) -> None:
+    for message in messages:
+        message.ClearField("sent_at")
+        message.ClearField("pinned")
+        parts = list(message.parts)
+        while parts:
+            part = parts.pop()
+            part.ClearField("cache_breakpoint")
+            if part.HasField("tool_result"):
+                parts.extend(part.tool_result.parts)

@@ -1,0 +1,47 @@
+"""The settings of the cache service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from services.chassis import settings
+from services.chassis.server_settings import ServerSettings
+from services.chassis.settings import StartError, setting
+
+PREFIX = "OMNISPHERE_CACHE"
+# The contract's limit of CacheControl.ttl.
+LONGEST_TTL = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSettings(ServerSettings):
+    """Where the cache listens, how much it keeps, and for how long."""
+
+    port: int = setting(50052, "The gRPC port; 0 takes a free one.")
+    metrics_port: int = setting(9462, "The port of /metrics; 0 takes a free one, -1 has none.")
+    most_entries: int = setting(100_000, "Answers kept at once; beyond it the least recently used go.")
+    most_bytes: int = setting(256 * 1024 * 1024, "Memory for answers, in bytes; beyond it the least recently used go.")
+    default_ttl: timedelta = setting(timedelta(hours=24), "How long an answer is kept where the caller says nothing.")
+    persist: bool = setting(True, "Keep answers on disk, so that a restart starts warm.")
+    epoch: int = setting(0, "Any other number than before: no answer that was kept so far is served again.")
+    state: Path = setting(
+        Path("~/.local/state/omnisphere"), "Where files live that outlast the process.", env="OMNISPHERE_STATE"
+    )
+
+
+def load(environ: Mapping[str, str]) -> CacheSettings:
+    """The settings that the environment says. Raises StartError that names every variable that is wrong."""
+    loaded = settings.load(CacheSettings, environ, prefix=PREFIX)
+    problems = [
+        f"{PREFIX}_{name.upper()}: must be at least 1"
+        for name in ("most_entries", "most_bytes")
+        if getattr(loaded, name) < 1
+    ]
+    if not timedelta(0) < loaded.default_ttl <= LONGEST_TTL:
+        problems.append(f"{PREFIX}_DEFAULT_TTL: must be above 0 and at most 7d")
+    if problems:
+        raise StartError("\n".join(problems))
+    return replace(loaded, state=settings.state_directory(environ))

@@ -1,0 +1,59 @@
+"""Where entries are kept so that they outlast the process; and in memory, where they need not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from services.cache.entry import Entry, Moment
+from services.cache.fingerprint import Fingerprint
+
+
+class StorageFailed(Exception):
+    """Nothing could be read, or nothing of the batch was written. The text names the cause, no content."""
+
+
+class Storage(Protocol):
+    """Entries by fingerprint. All methods block and are called by one thread at a time; all may raise StorageFailed.
+
+    Files are opened by the first `load` or `write`, never before, and again by the next one after a failure.
+    """
+
+    def load(self, now: Moment, *, most_entries: int, most_bytes: int) -> list[Entry]:
+        """The entries that may still be served, newest first, within both bounds. The others are removed."""
+
+    def write(self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False) -> None:
+        """All changes or none: an entry is put, None removes. `wipe`: remove everything before."""
+
+    def close(self) -> None:
+        """Let go of files. May be called twice."""
+
+
+class MemoryStorage:
+    """Keeps entries as long as the process lives: for when nothing is to be written."""
+
+    def __init__(self) -> None:
+        # Latest written last.
+        self._entries: dict[Fingerprint, Entry] = {}
+
+    def load(self, now: Moment, *, most_entries: int, most_bytes: int) -> list[Entry]:
+        kept: list[Entry] = []
+        used = 0
+        for entry in reversed(self._entries.values()):
+            if entry.is_over(now) or len(kept) >= most_entries or used + entry.size() > most_bytes:
+                continue
+            kept.append(entry)
+            used += entry.size()
+        self._entries = {entry.fingerprint: entry for entry in reversed(kept)}
+        return kept
+
+    def write(self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False) -> None:
+        if wipe:
+            self._entries.clear()
+        for fingerprint, entry in changes.items():
+            self._entries.pop(fingerprint, None)
+            if entry is not None:
+                self._entries[fingerprint] = entry
+
+    def close(self) -> None:
+        pass
