@@ -1,0 +1,1 @@
+"""Makes a conversation fit a window, and counts its tokens."""

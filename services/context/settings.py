@@ -1,0 +1,38 @@
+"""The settings of the context service: every variable with its default and meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.chassis import settings as chassis
+from services.chassis.server_settings import ServerSettings
+from services.chassis.settings import StartError, setting
+
+_PREFIX = "OMNISPHERE_CONTEXT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextSettings(ServerSettings):
+    """Where it listens and how it counts. The variable of a field is OMNISPHERE_CONTEXT_<FIELD>."""
+
+    port: int = setting(50053, "The gRPC port; 0 takes a free one.")
+    metrics_port: int = setting(9463, "The port of /metrics; 0 takes a free one, -1 has none.")
+    memo_messages: int = setting(32_768, "How many messages' counts are remembered; about 300 bytes each.")
+    inline_bytes: int = setting(20_000, "The longest conversation that is counted on the event loop.")
+    threads: int = setting(2, "Threads that count longer ones.")
+    waiting: int = setting(256, "Counts that may wait for a thread; beyond it OVERLOADED.")
+
+
+def load(environ: Mapping[str, str]) -> ContextSettings:
+    """The settings of this process. Raises StartError that names every variable that is wrong."""
+    loaded = chassis.load(ContextSettings, environ, prefix=_PREFIX)
+    least = {"memo_messages": 1, "inline_bytes": 0, "threads": 1, "waiting": 0}
+    problems = [
+        f"{_PREFIX}_{name.upper()}: must be at least {bound}"
+        for name, bound in least.items()
+        if getattr(loaded, name) < bound
+    ]
+    if problems:
+        raise StartError("\n".join(problems))
+    return loaded

@@ -1,0 +1,128 @@
+"""The service over gRPC on a real server, and called straight in one process."""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import replace
+from typing import Any
+
+import grpc
+import pytest
+import pytest_asyncio
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from prometheus_client import CollectorRegistry
+
+from omnisphere.context.v1 import context_service_pb2 as pb
+from omnisphere.context.v1 import context_service_pb2_grpc as rpc
+from services.chassis.client import open_channel
+from services.chassis.errors import ContextTooLong, Unimplemented
+from services.chassis.logs import Log
+from services.chassis.peer import LocalInvoker
+from services.chassis.server import Server
+from services.context.server import build
+from services.context.settings import ContextSettings, load
+from tests.unit.context.conversations import assistant, conversation, user
+
+NAME = "omnisphere.context.v1.ContextService"
+
+
+@pytest.fixture(scope="session")
+def service_settings():
+    free_ports = {"OMNISPHERE_CONTEXT_PORT": "0", "OMNISPHERE_CONTEXT_METRICS_PORT": "-1"}
+    return load(free_ports | {"OMNISPHERE_CONTEXT_DRAIN": "1ms", "OMNISPHERE_CONTEXT_GRACE": "1s"})
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stub(service_settings: ContextSettings):
+    log, registry = Log("context", stream=io.StringIO()), CollectorRegistry()
+    server = Server(build(service_settings, log, registry), service_settings, log=log, registry=registry)
+    await server.start()
+    async with open_channel(f"127.0.0.1:{server.port}", health_name=NAME) as channel:
+        yield rpc.ContextServiceStub(channel)
+    await server.drain_and_stop()
+
+
+def fit(window=100, reserved=10, policy=pb.FIT_POLICY_UNSPECIFIED):
+    asked = conversation(user("old " * 80), assistant("yes"), user("new"))
+    return pb.FitRequest(
+        conversation=asked, model="gpt-5", window_tokens=window, reserved_output_tokens=reserved, policy=policy
+    )
+
+
+async def failed(call):
+    """(code, ErrorInfo) of a call that fails."""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call
+    status = rpc_status.from_call(refused.value)
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    return refused.value.code(), info
+
+
+async def test_fit_over_grpc(stub):
+    response = await stub.Fit(fit(), timeout=10)
+    assert [m.parts[0].text for m in response.messages] == ["new"]
+    assert response.after.upper_bound <= response.budget_tokens == 90
+    assert response.before.encoding == "o200k_base"
+
+
+async def test_count_over_grpc(stub):
+    request = pb.CountTokensRequest(conversation=conversation(user("hello world")), model="gpt-4")
+    response = await stub.CountTokens(request, timeout=10)
+    assert response.count == pb.TokenCount(
+        estimate=9, upper_bound=9, encoding="cl100k_base", calibration_version="uncalibrated"
+    )
+
+
+async def test_what_is_wrong_is_named(stub):
+    code, info = await failed(stub.Fit(fit(window=0), timeout=10))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert (info.domain, info.reason, info.metadata["field"]) == ("omnisphere", "INVALID_REQUEST", "window_tokens")
+    code, info = await failed(stub.CountTokens(pb.CountTokensRequest(model="gpt-5"), timeout=10))
+    assert (code, info.metadata["field"]) == (grpc.StatusCode.INVALID_ARGUMENT, "conversation.messages")
+
+
+async def test_what_cannot_fit_is_refused(stub):
+    code, info = await failed(stub.Fit(fit(window=12, reserved=5), timeout=10))
+    assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "CONTEXT_TOO_LONG")
+    assert dict(info.metadata) == {"tokens": "13", "window": "12", "model": "gpt-5"}
+
+
+async def test_what_is_not_served_yet_says_so(stub):
+    code, info = await failed(stub.Fit(fit(policy=pb.FIT_POLICY_RETRIEVE), timeout=10))
+    assert (code, info.metadata["method"]) == (grpc.StatusCode.UNIMPLEMENTED, "Fit policy RETRIEVE")
+    for method, request in (
+        (stub.ReportUsage, pb.ReportUsageRequest()),
+        (stub.Remember, pb.RememberRequest()),
+        (stub.Recall, pb.RecallRequest()),
+        (stub.Forget, pb.ForgetRequest()),
+        (stub.Expand, pb.ExpandRequest()),
+    ):
+        code, info = await failed(method(request, timeout=10))
+        assert (code, info.reason) == (grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")
+
+
+async def test_the_same_answers_inside_one_process(service_settings):
+    log = Log("context", stream=io.StringIO())
+    service = build(service_settings, log, CollectorRegistry())
+    invoker = LocalInvoker(peer="context", log=log)
+    servicer: Any = service.servicers[0].servicer
+    await service.start()
+    response = await invoker.unary(servicer.Fit, fit(), 10)
+    assert [m.parts[0].text for m in response.messages] == ["new"]
+    with pytest.raises(ContextTooLong):
+        await invoker.unary(servicer.Fit, fit(window=12, reserved=5), 10)
+    with pytest.raises(Unimplemented):
+        await invoker.unary(servicer.Remember, pb.RememberRequest(), 10)
+    await service.stop()
+
+
+async def test_readiness_does_not_wait_for_the_encoding(service_settings):
+    settings, log = replace(service_settings, threads=1), Log("context", stream=io.StringIO())
+    service = build(settings, log, CollectorRegistry())
+    started = time.monotonic()
+    await service.start()
+    assert time.monotonic() - started < 0.1
+    await service.stop()
