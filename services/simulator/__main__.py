@@ -1,0 +1,43 @@
+"""python -m services.simulator"""
+
+from __future__ import annotations
+
+import sys
+
+import uvloop
+
+from services.chassis.logs import Log, quieten_libraries
+from services.chassis.server import until_signalled
+from services.chassis.settings import StartError, environment
+from services.simulator.fleet import FleetError
+from services.simulator.server import Simulator
+from services.simulator.settings import SimulatorSettings, load
+
+
+def main() -> None:
+    """Run the simulator until it is told to stop. Exit code 2 when settings, the fleet or the port are wrong."""
+    try:
+        uvloop.run(_serve(load(environment())))
+    except (StartError, FleetError) as failure:
+        for line in str(failure).splitlines():
+            print(f"simulator: {line}", file=sys.stderr)
+        sys.exit(2)
+
+
+async def _serve(settings: SimulatorSettings) -> None:
+    log = Log("simulator")
+    quieten_libraries(log)
+    simulator = Simulator()
+    try:
+        await simulator.start(settings)
+    except OSError as failure:
+        where = f"{settings.host}:{settings.port}"
+        raise StartError(f"port {where} cannot be opened: {failure.strerror}") from failure
+    log.info("ready", host=settings.host, port=simulator.port)
+    await until_signalled()
+    await simulator.stop()
+    log.info("stopped")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Settings of the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.chassis import settings as chassis
+from services.chassis.settings import setting
+
+PREFIX = "OMNISPHERE_SIMULATOR"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorSettings:
+    """Where the simulator listens, and how much of the models' pace it keeps."""
+
+    host: str = setting("127.0.0.1", "The address to listen on.")
+    port: int = setting(9180, "The HTTP port; 0 takes a free one.")
+    latency_scale: float = setting(1.0, "How much of the models' pace is kept; 0: no waiting at all.")
+    fleet: Path | None = setting(None, "A fleet.toml in place of the bundled one.")
+
+
+def load(environ: Mapping[str, str]) -> SimulatorSettings:
+    """The settings in this environment. Raises StartError that names every variable that is wrong."""
+    return chassis.load(SimulatorSettings, environ, prefix=PREFIX)
