@@ -7,6 +7,7 @@ made here from the class and its metadata; the text of a foreign exception never
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import ClassVar
@@ -213,6 +214,11 @@ class Internal(ServiceError):
     code = grpc.StatusCode.INTERNAL
     keys = frozenset({"error_id"})
     text = "our mistake"
+
+    @classmethod
+    def with_id(cls) -> Internal:
+        """With a fresh id, to be logged beside the trace."""
+        return cls(error_id=secrets.token_hex(8))
 
 
 class Cancelled(ServiceError):

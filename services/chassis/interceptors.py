@@ -7,7 +7,6 @@ its text nowhere.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -155,9 +154,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return Cancelled()
         if isinstance(failure, NotImplementedError):
             return Unimplemented(method=method.rsplit("/", 1)[-1])
-        error_id = secrets.token_hex(8)
-        self._log.error("call_failed", failure, method=method, error_id=error_id)
-        return Internal(error_id=error_id)
+        error = Internal.with_id()
+        self._log.error("call_failed", failure, method=method, **error.metadata)
+        return error
 
     async def _abort(self, context: Any, error: ServiceError) -> None:
         if error.code is grpc.StatusCode.UNAVAILABLE:

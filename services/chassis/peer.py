@@ -7,7 +7,6 @@ timeout. A servicer must not change its request: in one process it is the caller
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -144,6 +143,6 @@ class LocalInvoker:
             return DeadlineExceeded(step=self._peer)
         if isinstance(failure, NotImplementedError):
             return Unimplemented(method=self._peer)
-        error_id = secrets.token_hex(8)
-        self._log.error("peer_failed", failure, peer=self._peer, error_id=error_id)
-        return Internal(error_id=error_id)
+        error = Internal.with_id()
+        self._log.error("peer_failed", failure, peer=self._peer, **error.metadata)
+        return error

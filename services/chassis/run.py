@@ -28,21 +28,22 @@ def main(name: str, load: Callable[[Mapping[str, str]], S], build: Build[S]) -> 
         print(f"usage: omnisphere-{name} [--check]", file=sys.stderr)
         sys.exit(2)
     try:
-        settings = load(environment())
-        log = Log(name, level=settings.log_level)
-        service = build(settings, log, registry := CollectorRegistry())
-        if "--check" in arguments:
-            print(f"{name}: settings are valid")
-            return
-        quieten_libraries(log)
-        uvloop.run(_serve(service, settings, log, registry))
+        uvloop.run(_run(name, load, build, check_only="--check" in arguments))
     except StartError as failure:
         for line in str(failure).splitlines():
             print(f"{name}: {line}", file=sys.stderr)
         sys.exit(2)
 
 
-async def _serve(service: Service, settings: ServerSettings, log: Log, registry: CollectorRegistry) -> None:
+async def _run(name: str, load: Callable[[Mapping[str, str]], S], build: Build[S], *, check_only: bool) -> None:
+    settings = load(environment())
+    log = Log(name, level=settings.log_level)
+    registry = CollectorRegistry()
+    service = build(settings, log, registry)
+    if check_only:
+        print(f"{name}: settings are valid")
+        return
+    quieten_libraries(log)
     server = Server(service, settings, log=log, registry=registry)
     await server.start()
     log.info("ready", host=settings.host, port=server.port, metrics_port=server.metrics_port)

@@ -285,10 +285,13 @@ class LookUpRequest(_message.Message):
     WANT_EMBEDDING_FIELD_NUMBER: _builtins.int
     EMBEDDING_FIELD_NUMBER: _builtins.int
     WANT_LEASE_FIELD_NUMBER: _builtins.int
+    PEEK_FIELD_NUMBER: _builtins.int
     want_embedding: _builtins.bool
     """Optional. True: hand the text's vector back on a miss, for routing."""
     want_lease: _builtins.bool
     """Optional. True: on a miss, say who may ask the model (between router replicas)."""
+    peek: _builtins.bool
+    """Optional. True: only look; neither the figures nor the order of eviction change."""
     @_builtins.property
     def query(self) -> Global___Query:
         """Required."""
@@ -309,10 +312,11 @@ class LookUpRequest(_message.Message):
         want_embedding: _builtins.bool = ...,
         embedding: Global___Vector | None = ...,
         want_lease: _builtins.bool = ...,
+        peek: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "embedding", b"embedding", "query", b"query"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "embedding", b"embedding", "query", b"query", "want_embedding", b"want_embedding", "want_lease", b"want_lease"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "embedding", b"embedding", "peek", b"peek", "query", b"query", "want_embedding", b"want_embedding", "want_lease", b"want_lease"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

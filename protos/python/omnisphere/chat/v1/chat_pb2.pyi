@@ -31,13 +31,15 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     ROLE_UNSPECIFIED: _Role.ValueType  # 0
     """Rejected."""
     ROLE_SYSTEM: _Role.ValueType  # 1
-    """Instructions of the operator; only before the first USER message."""
+    """Instructions of the operator."""
     ROLE_DEVELOPER: _Role.ValueType  # 2
     """Instructions of the developer; treated as SYSTEM where a provider knows no other word."""
     ROLE_USER: _Role.ValueType  # 3
     """The person, or the application on their behalf."""
     ROLE_ASSISTANT: _Role.ValueType  # 4
-    """The model. Its tool calls must be answered by TOOL messages before the next USER message."""
+    """The model. All its tool calls must be answered by the TOOL messages that follow. As the last message: text that the
+    answer goes on from, for models that can do so.
+    """
     ROLE_TOOL: _Role.ValueType  # 5
     """Results of tool calls; every part is a tool_result that answers a call of the ASSISTANT message before it."""
 
@@ -47,13 +49,15 @@ class Role(_Role, metaclass=_RoleEnumTypeWrapper):
 ROLE_UNSPECIFIED: Role.ValueType  # 0
 """Rejected."""
 ROLE_SYSTEM: Role.ValueType  # 1
-"""Instructions of the operator; only before the first USER message."""
+"""Instructions of the operator."""
 ROLE_DEVELOPER: Role.ValueType  # 2
 """Instructions of the developer; treated as SYSTEM where a provider knows no other word."""
 ROLE_USER: Role.ValueType  # 3
 """The person, or the application on their behalf."""
 ROLE_ASSISTANT: Role.ValueType  # 4
-"""The model. Its tool calls must be answered by TOOL messages before the next USER message."""
+"""The model. All its tool calls must be answered by the TOOL messages that follow. As the last message: text that the
+answer goes on from, for models that can do so.
+"""
 ROLE_TOOL: Role.ValueType  # 5
 """Results of tool calls; every part is a tool_result that answers a call of the ASSISTANT message before it."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
@@ -149,7 +153,9 @@ class Conversation(_message.Message):
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
-        """Required. The turns, oldest first; 1 to 10,000. The last one is a USER or a TOOL message."""
+        """Required. The turns, oldest first; 1 to 10,000, at least one of them a USER message. Tool calls are answered by
+        TOOL messages right after them.
+        """
 
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]:

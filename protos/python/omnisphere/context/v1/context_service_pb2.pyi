@@ -101,7 +101,9 @@ class FitRequest(_message.Message):
     window_tokens: _builtins.int
     """Required. The model's window in tokens, input and output together; above 0."""
     reserved_output_tokens: _builtins.int
-    """Optional. Kept free for the answer. 0: max_output_tokens of the conversation, else 4,096, but at most a quarter of the window."""
+    """Optional. Kept free for the answer. 0: max_output_tokens of the conversation or 4,096, and at most a quarter of the
+    window.
+    """
     policy: Global___FitPolicy.ValueType
     """Optional."""
     conversation_id: _builtins.str

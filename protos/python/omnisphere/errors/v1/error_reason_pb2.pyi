@@ -45,7 +45,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CONTEXT_TOO_LONG: _ErrorReason.ValueType  # 4
     """INVALID_ARGUMENT. The conversation does not fit the window, even after what may be cut was cut.
 
-        {"reason": "CONTEXT_TOO_LONG", "domain": "omnisphere", "metadata": {"tokens": "9120", "window": "8192"}}
+        {"reason": "CONTEXT_TOO_LONG", "domain": "omnisphere", "metadata": {"tokens": "9120", "window": "8192", "model": "qwen3-8b"}}
     """
     ERROR_REASON_PROVIDER_RATE_LIMITED: _ErrorReason.ValueType  # 5
     """RESOURCE_EXHAUSTED, with RetryInfo. The provider limits our rate.
@@ -164,7 +164,7 @@ ERROR_REASON_UNKNOWN_POLICY: ErrorReason.ValueType  # 3
 ERROR_REASON_CONTEXT_TOO_LONG: ErrorReason.ValueType  # 4
 """INVALID_ARGUMENT. The conversation does not fit the window, even after what may be cut was cut.
 
-    {"reason": "CONTEXT_TOO_LONG", "domain": "omnisphere", "metadata": {"tokens": "9120", "window": "8192"}}
+    {"reason": "CONTEXT_TOO_LONG", "domain": "omnisphere", "metadata": {"tokens": "9120", "window": "8192", "model": "qwen3-8b"}}
 """
 ERROR_REASON_PROVIDER_RATE_LIMITED: ErrorReason.ValueType  # 5
 """RESOURCE_EXHAUSTED, with RetryInfo. The provider limits our rate.

@@ -1,0 +1,125 @@
+"""Reject what can never succeed, before anything is called: the first step of every request."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+
+from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.router.v1 import router_service_pb2 as pb
+from services.chassis.call_context import CallContext
+from services.chassis.errors import DeadlineExceeded, InvalidRequest, UnknownPolicy
+from services.router import conversation_rules
+from services.router.policy import Policy
+
+AUTO = "auto"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_WORD = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+_MOST_TAGS = 16
+# With less time than this nothing can be done, and the refusal would not reach the caller.
+_LEAST_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One admitted request. `model` is the name asked for, empty when the policy chooses."""
+
+    tenant: str
+    request_id: str
+    # The caller gave the id for idempotency; one from metadata only joins log lines.
+    repeatable: bool
+    conversation: chat_pb2.Conversation
+    model: str
+    policy: Policy
+    options: pb.RequestOptions
+    # The digest of everything that decides what the answer may be; not who asks when, or how it is delivered.
+    content: bytes
+
+    @property
+    def control(self) -> cache_pb.CacheControl:
+        """What the cache may do."""
+        return self.options.cache
+
+
+def admit(
+    request: pb.CompleteRequest | pb.StreamCompleteRequest | pb.ExplainRequest,
+    call: CallContext,
+    policies: dict[str, Policy],
+    *,
+    now: float,
+) -> Ask:
+    """The request, checked. Raises InvalidRequest, UnknownPolicy or DeadlineExceeded."""
+    left = call.remaining(now)
+    if left is not None and left < _LEAST_SECONDS:
+        raise DeadlineExceeded(step="admit")
+    options = request.options
+    model = "" if request.model == AUTO else request.model
+    if len(model) > 128:
+        raise InvalidRequest(field="model", problem="is longer than 128 bytes")
+    if model and options.policy:
+        raise InvalidRequest(field="options.policy", problem="goes together with the model auto only")
+    name = options.policy or AUTO
+    if name not in policies:
+        raise UnknownPolicy(name=name[:64], known=",".join(sorted(policies)))
+    _check_options(options)
+    conversation_rules.check(request.conversation)
+    policy = policies[name]
+    return Ask(
+        tenant=call.caller.tenant,
+        request_id=options.request_id or call.request_id or f"req-{secrets.token_hex(12)}",
+        repeatable=bool(options.request_id),
+        conversation=request.conversation,
+        model=model,
+        policy=policy,
+        options=options,
+        content=_content(call.caller.tenant, model, policy, request),
+    )
+
+
+def check_delivery(request: pb.StreamCompleteRequest) -> None:
+    """Raise InvalidRequest for unknown ways of delivery."""
+    if request.on_interruption not in pb.OnInterruption.values():
+        raise InvalidRequest(field="on_interruption", problem="is not a known value")
+    if request.stream_mode not in pb.StreamMode.values():
+        raise InvalidRequest(field="stream_mode", problem="is not a known value")
+
+
+def _check_options(options: pb.RequestOptions) -> None:
+    if options.request_id and not _REQUEST_ID.fullmatch(options.request_id):
+        raise InvalidRequest(field="options.request_id", problem="is not 1 to 128 of [A-Za-z0-9_.:-]")
+    if options.task_hint and not _WORD.fullmatch(options.task_hint):
+        raise InvalidRequest(field="options.task_hint", problem="is not 1 to 64 of [A-Za-z0-9_.:/-]")
+    if len(options.region_tags) > _MOST_TAGS or any(not _WORD.fullmatch(tag) for tag in options.region_tags):
+        raise InvalidRequest(field="options.region_tags", problem="is not at most 16 words of [A-Za-z0-9_.:/-]")
+    control = options.cache
+    if len(control.tags) > _MOST_TAGS or any(not 1 <= len(tag.encode()) <= 64 for tag in control.tags):
+        raise InvalidRequest(field="options.cache.tags", problem="is not at most 16 tags of 1 to 64 bytes")
+    for name in ("ttl", "max_age"):
+        if control.HasField(name) and getattr(control, name).ToTimedelta().total_seconds() < 0:
+            raise InvalidRequest(field=f"options.cache.{name}", problem="is negative")
+
+
+def _content(
+    tenant: str,
+    model: str,
+    policy: Policy,
+    request: pb.CompleteRequest | pb.StreamCompleteRequest | pb.ExplainRequest,
+) -> bytes:
+    """Length-prefixed pieces through SHA-256; only ever compared inside this process."""
+    options = pb.RequestOptions()
+    options.CopyFrom(request.options)
+    options.ClearField("request_id")
+    digest = hashlib.sha256()
+    for piece in (
+        tenant.encode(),
+        model.encode(),
+        policy.content_hash.encode(),
+        options.SerializeToString(deterministic=True),
+        request.conversation.SerializeToString(deterministic=True),
+    ):
+        digest.update(len(piece).to_bytes(8, "big"))
+        digest.update(piece)
+    return digest.digest()

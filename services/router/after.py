@@ -1,0 +1,67 @@
+"""Work after the answer: a bounded queue that nobody waits for. Full: the work is dropped, and counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+
+from services.chassis.errors import ServiceError
+from services.chassis.logs import Log
+
+Work = Callable[[], Awaitable[None]]
+_WORKERS = 4
+_LAST_SECONDS = 2.0
+
+
+class AfterAnswer:
+    """Runs work in the background, in order, a few at a time."""
+
+    def __init__(self, *, waiting: int, log: Log, dropped: Callable[[str], None]) -> None:
+        self._queue: asyncio.Queue[Work] = asyncio.Queue(maxsize=waiting)
+        self._log = log
+        self._dropped = dropped
+        self._workers: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start the workers."""
+        self._workers = [asyncio.create_task(self._work(), name=f"after-{n}") for n in range(_WORKERS)]
+
+    def add(self, work: Work) -> None:
+        """Do it later, for the call that this task works for."""
+        context = copy_context()
+
+        async def in_context() -> None:
+            await asyncio.get_running_loop().create_task(_awaited(work), context=context)
+
+        try:
+            self._queue.put_nowait(in_context)
+        except asyncio.QueueFull:
+            self._dropped("queue_full")
+
+    async def stop(self) -> None:
+        """Finish what waits, for two seconds at most."""
+        try:
+            async with asyncio.timeout(_LAST_SECONDS):
+                await self._queue.join()
+        except TimeoutError:
+            self._log.warning("after_answer_unfinished", waiting=self._queue.qsize())
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            work = await self._queue.get()
+            try:
+                await work()
+            except ServiceError as failure:
+                self._dropped(failure.reason().lower())
+            except Exception as failure:
+                self._log.error("after_answer_failed", failure)
+            finally:
+                self._queue.task_done()
+
+
+async def _awaited(work: Work) -> None:
+    await work()

@@ -1,0 +1,67 @@
+"""Look up before, store after: the router's side of the cache. Its failures degrade an answer, and never fail it."""
+
+from __future__ import annotations
+
+from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
+from omnisphere.chat.v1 import chat_pb2
+from services.chassis.clock import Clock
+from services.chassis.errors import InvalidRequest, ServiceError
+from services.router.admit import Ask
+from services.router.guard import Guard
+from services.router.peers import CachePeer
+from services.router.record import Record
+
+_HITS = (cache_pb.CACHE_OUTCOME_EXACT_HIT, cache_pb.CACHE_OUTCOME_SEMANTIC_HIT)
+_STORE_TIMEOUT = 5.0
+
+
+class CacheStep:
+    """Asks the cache, unless it rests after failures."""
+
+    def __init__(self, peer: CachePeer, guard: Guard, clock: Clock, *, timeout: float) -> None:
+        self._peer = peer
+        self._guard = guard
+        self._clock = clock
+        self._timeout = timeout
+
+    async def look_up(self, ask: Ask, record: Record, *, simulated: bool, peek: bool) -> cache_pb.CachedReply | None:
+        """The cached answer, or None. What the cache said goes into the record."""
+        if not self._guard.allows(self._clock.monotonic()):
+            self._unavailable(record)
+            return None
+        request = cache_pb.LookUpRequest(query=_query(ask, simulated=simulated), control=ask.control, peek=peek)
+        with record.step("look_up"):
+            try:
+                response = await self._peer.look_up(request, self._timeout)
+            except InvalidRequest:
+                self._guard.succeeded()
+                raise
+            except ServiceError:
+                self._guard.failed(self._clock.monotonic())
+                self._unavailable(record)
+                return None
+        self._guard.succeeded()
+        record.looked_up(response)
+        return response.reply if response.outcome in _HITS else None
+
+    async def store(self, ask: Ask, reply: cache_pb.CachedReply, *, simulated: bool) -> None:
+        """Keep a complete answer, where its kind is kept. Raises ServiceError."""
+        if ask.control.no_store or not self._guard.allows(self._clock.monotonic()):
+            return
+        request = cache_pb.StoreRequest(query=_query(ask, simulated=simulated), control=ask.control, reply=reply)
+        await self._peer.store(request, _STORE_TIMEOUT)
+
+    def _unavailable(self, record: Record) -> None:
+        record.decision.cache.outcome = cache_pb.CACHE_OUTCOME_UNAVAILABLE
+        record.degraded(chat_pb2.Degradation.KIND_CACHE_UNAVAILABLE, "cache")
+
+
+def _query(ask: Ask, *, simulated: bool) -> cache_pb.Query:
+    return cache_pb.Query(
+        conversation=ask.conversation,
+        model=ask.model,
+        policy_hash="" if ask.model else ask.policy.content_hash,
+        task_hint=ask.options.task_hint,
+        region_tags=sorted(ask.options.region_tags),
+        simulated=simulated,
+    )

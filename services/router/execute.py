@@ -1,0 +1,230 @@
+"""Walk the plan: per candidate fit, call, and on an error fall back, until one answers.
+
+Committed means that content has been published. Before it, a failed attempt is replaced invisibly. After it, an answer
+that breaks off is replaced only where every follower can take a new one, and a Restart says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.context.v1 import context_service_pb2 as context_pb
+from omnisphere.providers.v1 import attempt_pb2
+from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
+from services.chassis.clock import Clock
+from services.chassis.errors import (
+    ContextTooLong,
+    InvalidRequest,
+    NoCandidateLeft,
+    NoEndpoint,
+    ProviderAuth,
+    ProviderRateLimited,
+    ProviderUnavailable,
+    ServiceError,
+    StreamInterrupted,
+    UnknownModel,
+)
+from services.router.collect import Collector, deltas_of
+from services.router.flight import Flight
+from services.router.guard import Guard
+from services.router.peers import ContextPeer, ProvidersPeer
+from services.router.plan import Candidate, Plan, input_bound
+from services.router.record import Record
+
+# After these another model may do better. Others (a rejected request, a content filter, a deadline) would only cost.
+_TRY_ANOTHER = (
+    ContextTooLong,
+    NoEndpoint,
+    ProviderAuth,
+    ProviderRateLimited,
+    ProviderUnavailable,
+    StreamInterrupted,
+    UnknownModel,
+)
+# Kept free for an answer whose length nobody limited.
+_RESERVED_OUTPUT_TOKENS = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A complete answer."""
+
+    message: chat_pb2.Message
+    finish_reason: chat_pb2.FinishReason.ValueType
+    model: str
+    usage: chat_pb2.Usage
+    cost: chat_pb2.Cost
+
+
+class Executor:
+    """Asks the models of a plan."""
+
+    def __init__(
+        self,
+        *,
+        context: ContextPeer,
+        providers: ProvidersPeer,
+        guard: Guard,
+        clock: Clock,
+        deadline: float,
+        context_timeout: float,
+    ) -> None:
+        self._context = context
+        self._providers = providers
+        self._guard = guard
+        self._clock = clock
+        self._deadline = deadline
+        self._context_timeout = context_timeout
+
+    async def run(
+        self, plan: Plan, conversation: chat_pb2.Conversation, flight: Flight, record: Record, *, stream: bool
+    ) -> Answered:
+        """The first complete answer, its deltas published. Raises the error that the caller should see."""
+        failures: list[tuple[str, ServiceError]] = []
+        committed = False
+        for candidate in plan.candidates:
+            if failures and _pointless(candidate, failures[-1][1], plan):
+                continue
+            if failures:
+                record.decision.fallbacks += 1
+            if committed:
+                flight.publish_restart(failures[-1][1].reason(), len(record.decision.attempts) + 1)
+                committed = False
+            collector = Collector()
+            try:
+                return await self._ask(candidate, conversation, flight, record, collector, stream=stream)
+            except ServiceError as failure:
+                failures.append((candidate.model.id, failure))
+                _book_failed(record, failure)
+                committed = not collector.is_empty
+                if not isinstance(failure, _TRY_ANOTHER) or (committed and not flight.may_restart()):
+                    break
+        raise _summed_up(failures)
+
+    async def _ask(
+        self,
+        candidate: Candidate,
+        conversation: chat_pb2.Conversation,
+        flight: Flight,
+        record: Record,
+        collector: Collector,
+        *,
+        stream: bool,
+    ) -> Answered:
+        flight.step = "fit"
+        fitted = await self._fit(candidate, conversation, record)
+        flight.step = "generate"
+        generation = providers_pb.Generation(
+            model=candidate.model.id,
+            conversation=fitted,
+            request_id=flight.request_id,
+            purpose=attempt_pb2.PURPOSE_ANSWER,
+        )
+        with record.step("generate"):
+            end = await (self._streamed if stream else self._whole)(generation, flight, collector)
+        record.attempted(end.attempts)
+        record.decision.degradations.extend(end.degradations)
+        record.answered_by(candidate.model.id)
+        answering = end.attempts[-1]
+        return Answered(collector.message(), end.finish_reason, candidate.model.id, answering.usage, answering.cost)
+
+    async def _streamed(
+        self, generation: providers_pb.Generation, flight: Flight, collector: Collector
+    ) -> providers_pb.GenerationEnd:
+        end: providers_pb.GenerationEnd | None = None
+        async with aclosing(self._providers.stream_generate(generation, self._deadline)) as events:
+            async for event in events:
+                if event.HasField("end"):
+                    end = event.end
+                    continue
+                collector.apply(event.delta)
+                flight.publish_delta(list(event.delta.parts))
+        if end is None:
+            raise StreamInterrupted(cause="stream_truncated", provider_type="stream_truncated")
+        return end
+
+    async def _whole(
+        self, generation: providers_pb.Generation, flight: Flight, collector: Collector
+    ) -> providers_pb.GenerationEnd:
+        response = await self._providers.generate(generation, self._deadline)
+        parts = deltas_of(response.message)
+        if parts:
+            collector.apply(chat_pb2.Delta(parts=parts))
+            flight.publish_delta(parts)
+        return response.end
+
+    async def _fit(
+        self, candidate: Candidate, conversation: chat_pb2.Conversation, record: Record
+    ) -> chat_pb2.Conversation:
+        """The conversation as the model's window takes it. A short one never leaves this function."""
+        window = candidate.model.window_tokens
+        reserved = _reserved(candidate, conversation)
+        if input_bound(conversation) + reserved <= window:
+            return conversation
+        if not self._guard.allows(self._clock.monotonic()):
+            record.degraded(chat_pb2.Degradation.KIND_CONTEXT_UNAVAILABLE, "context")
+            return conversation
+        request = context_pb.FitRequest(
+            conversation=conversation,
+            model=candidate.model.id,
+            window_tokens=window,
+            reserved_output_tokens=reserved,
+        )
+        with record.step("fit"):
+            try:
+                response = await self._context.fit(request, self._context_timeout)
+            except (ContextTooLong, InvalidRequest):
+                self._guard.succeeded()
+                raise
+            except ServiceError:
+                self._guard.failed(self._clock.monotonic())
+                record.degraded(chat_pb2.Degradation.KIND_CONTEXT_UNAVAILABLE, "context")
+                return conversation
+        self._guard.succeeded()
+        record.fitted(response)
+        if len(response.messages) == len(conversation.messages):
+            return conversation
+        fitted = chat_pb2.Conversation()
+        fitted.CopyFrom(conversation)
+        del fitted.messages[:]
+        fitted.messages.extend(response.messages)
+        return fitted
+
+
+def _reserved(candidate: Candidate, conversation: chat_pb2.Conversation) -> int:
+    """Tokens kept free for the answer."""
+    sampling = conversation.sampling
+    asked = sampling.max_output_tokens if sampling.HasField("max_output_tokens") else _RESERVED_OUTPUT_TOKENS
+    return min(asked, candidate.model.max_output_tokens, candidate.model.window_tokens // 4)
+
+
+def _pointless(candidate: Candidate, failure: ServiceError, plan: Plan) -> bool:
+    """After a conversation was too long, only a larger window is worth a call."""
+    if not isinstance(failure, ContextTooLong):
+        return False
+    tried = max(earlier.model.window_tokens for earlier in _before(candidate, plan.candidates))
+    return candidate.model.window_tokens <= tried
+
+
+def _before(candidate: Candidate, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    return candidates[: list(candidates).index(candidate)]
+
+
+def _book_failed(record: Record, failure: ServiceError) -> None:
+    for detail in failure.details:
+        if isinstance(detail, attempt_pb2.AttemptsFailed):
+            record.attempted(detail.attempts)
+
+
+def _summed_up(failures: list[tuple[str, ServiceError]]) -> ServiceError:
+    """One failure speaks for itself; several are named together, with the shortest wait that any of them asks for."""
+    if len(failures) == 1:
+        failure = failures[0][1]
+        failure.details = ()
+        return failure
+    waits = [failure.retry_after for _, failure in failures if failure.retry_after is not None]
+    attempts = ",".join(f"{model}:{failure.reason()}" for model, failure in failures)
+    return NoCandidateLeft(attempts=attempts, retry_after=min(waits, default=None))

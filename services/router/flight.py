@@ -1,0 +1,157 @@
+"""One answer on its way, and everybody who waits for it.
+
+The journey of a request runs once, in a task of its own, and publishes events; any number of followers read them, each
+from the first one on, at their own pace. The task lives as long as somebody follows: when the last one leaves before
+the end, it is cancelled, and the call to the model with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.router.v1 import decision_pb2
+from omnisphere.router.v1 import router_service_pb2 as pb
+from services.chassis.clock import Clock
+from services.chassis.errors import DeadlineExceeded, ServiceError, StreamInterrupted
+
+Event = pb.StreamCompleteResponse
+# How much before the caller's deadline we stop waiting, so that the reason still arrives.
+_MARGIN_SECONDS = 0.02
+
+
+@dataclass(slots=True, eq=False)
+class Follower:
+    """One who waits. `restartable`: takes a new answer in place of one that broke off."""
+
+    request_id: str
+    restartable: bool
+    deadline: float | None
+    leads: bool
+    received_content: bool = field(default=False)
+
+
+class Flight:
+    """One answer on its way."""
+
+    def __init__(self, request_id: str, content: bytes, clock: Clock) -> None:
+        self.request_id = request_id
+        self.content = content
+        self.step = "admit"
+        self.ended_at: float | None = None
+        self.error: ServiceError | None = None
+        self._clock = clock
+        self._events: list[Event] = []
+        self._followers: set[Follower] = set()
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._deltas = 0
+
+    def depart(self, journey: Callable[[Flight], Awaitable[None]]) -> None:
+        """Start the journey."""
+
+        async def fly() -> None:
+            await journey(self)
+
+        self._task = asyncio.create_task(fly(), name=f"flight {self.request_id}")
+
+    @property
+    def running(self) -> bool:
+        """Whether more may come."""
+        return self.ended_at is None and not (self._task is not None and self._task.cancelling())
+
+    @property
+    def size(self) -> int:
+        """Bytes that its events take."""
+        return sum(event.ByteSize() for event in self._events)
+
+    def may_restart(self) -> bool:
+        """Whether somebody would take a new answer now: nobody would be left with half of one."""
+        return any(follower.restartable or not follower.received_content for follower in self._followers)
+
+    def publish_started(self, plan: list[decision_pb2.Candidate]) -> None:
+        """Say what is planned."""
+        self._publish(Event(started=pb.Started(request_id=self.request_id, plan=plan)))
+
+    def publish_delta(self, parts: list[chat_pb2.PartDelta]) -> None:
+        """Pass on a piece of the answer."""
+        self._publish(Event(delta=chat_pb2.Delta(index=self._deltas, parts=parts)))
+        self._deltas += 1
+
+    def publish_restart(self, reason: str, attempt: int) -> None:
+        """What came is void."""
+        self._publish(Event(restart=pb.Restart(reason=reason, attempt=attempt)))
+
+    def end(self, end: pb.End, error: ServiceError | None = None) -> None:
+        """Nothing comes after this."""
+        self.error = error
+        self.ended_at = self._clock.monotonic()
+        self._publish(Event(end=end))
+
+    async def follow(self, follower: Follower) -> AsyncGenerator[Event, None]:
+        """All events from the first one on, as this follower may see them; raises the flight's error after the end."""
+        self._followers.add(follower)
+        at = 0
+        try:
+            while True:
+                while at < len(self._events):
+                    event, at = self._events[at], at + 1
+                    if event.HasField("restart") and follower.received_content and not follower.restartable:
+                        raise StreamInterrupted(cause=event.restart.reason.lower())
+                    follower.received_content = event.HasField("delta") or (
+                        follower.received_content and not event.HasField("restart")
+                    )
+                    yield self._seen_by(follower, event)
+                    if event.HasField("end"):
+                        if self.error is not None:
+                            raise self.error
+                        return
+                await self._more(follower)
+        finally:
+            self._followers.discard(follower)
+            if not self._followers and self.ended_at is None and self._task is not None:
+                self._task.cancel()
+
+    async def _more(self, follower: Follower) -> None:
+        news = self._news
+        if follower.deadline is None:
+            await news.wait()
+            return
+        left = follower.deadline - _MARGIN_SECONDS - self._clock.monotonic()
+        try:
+            async with asyncio.timeout(max(left, 0)):
+                await news.wait()
+        except TimeoutError:
+            raise DeadlineExceeded(step=self.step) from None
+
+    def _publish(self, event: Event) -> None:
+        self._events.append(event)
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    def _seen_by(self, follower: Follower, event: Event) -> Event:
+        """Those who joined an answer that another request paid for see their own id, and no cost."""
+        if follower.leads:
+            return event
+        mine = Event()
+        mine.CopyFrom(event)
+        if mine.HasField("started"):
+            mine.started.request_id = follower.request_id
+        elif mine.HasField("end"):
+            _for_joined(mine.end, follower.request_id, self.request_id)
+        return mine
+
+
+def _for_joined(end: pb.End, request_id: str, leader: str) -> None:
+    if request_id == leader:
+        end.decision.replayed = True
+        return
+    nothing = chat_pb2.Cost(nanousd=0, priced=True)
+    end.cost.CopyFrom(nothing)
+    end.decision.cost.CopyFrom(nothing)
+    end.usage.Clear()
+    end.decision.usage.Clear()
+    end.decision.request_id = request_id
+    end.decision.shared_with_request_id = leader

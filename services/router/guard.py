@@ -1,0 +1,46 @@
+"""Leaves a side service alone for a while after failures, so that its outage costs no time. No I/O.
+
+state     event                      next
+working   failure (less than 3rd)    working
+working   3rd failure in a row       resting for 1 s
+resting   asked before the end       resting (no call)
+resting   asked after the end        one trial call
+trial     success                    working
+trial     failure                    resting, twice as long, at most 10 s
+"""
+
+from __future__ import annotations
+
+_FAILURES = 3
+_FIRST_REST = 1.0
+_LONGEST_REST = 10.0
+
+
+class Guard:
+    """Says whether a call may go out. `now` is in seconds of a monotonic clock."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._rest = _FIRST_REST
+        self._rests_until: float | None = None
+
+    def allows(self, now: float) -> bool:
+        """Whether to call now; a trial call counts as going out, so that others wait for its outcome."""
+        if self._rests_until is None:
+            return True
+        if now < self._rests_until:
+            return False
+        self._rests_until = now + self._rest
+        return True
+
+    def succeeded(self) -> None:
+        """The call came back."""
+        self._failures, self._rest, self._rests_until = 0, _FIRST_REST, None
+
+    def failed(self, now: float) -> None:
+        """The call did not come back."""
+        if self._rests_until is not None:
+            self._rest = min(self._rest * 2, _LONGEST_REST)
+        self._failures += 1
+        if self._failures >= _FAILURES:
+            self._rests_until = now + self._rest

@@ -1,0 +1,188 @@
+"""The journey of one request: admit -> look up -> plan -> execute -> store -> record."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.router.v1 import router_service_pb2 as pb
+from services.chassis import call_context
+from services.chassis.clock import Clock
+from services.chassis.errors import Internal, NoCandidateLeft, NoEndpoint, NotFound, ServiceError
+from services.chassis.logs import Log
+from services.router.admit import Ask, admit
+from services.router.after import AfterAnswer
+from services.router.cache_step import CacheStep
+from services.router.catalog import Catalogue, CatalogueKeeper
+from services.router.collect import deltas_of
+from services.router.execute import Answered, Executor
+from services.router.flight import Event, Flight, Follower
+from services.router.metrics import RouterMetrics
+from services.router.plan import Facts, Plan, facts_of
+from services.router.policy import Policy
+from services.router.record import Record
+from services.router.single_flight import Flights
+from services.router.strategies import Strategy
+from services.router.strategies.fixed import Fixed
+from services.router.strategies.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How the caller wants the answer; not part of what it is."""
+
+    stream: bool
+    restartable: bool
+
+
+class Pipeline:
+    """Answers requests."""
+
+    def __init__(
+        self,
+        *,
+        policies: dict[str, Policy],
+        catalogue: CatalogueKeeper,
+        cache: CacheStep,
+        executor: Executor,
+        flights: Flights,
+        after: AfterAnswer,
+        metrics: RouterMetrics,
+        log: Log,
+        clock: Clock,
+        deadline: float,
+        hash_key: bytes,
+    ) -> None:
+        self._policies = policies
+        self._catalogue = catalogue
+        self._cache = cache
+        self._executor = executor
+        self._flights = flights
+        self._after = after
+        self._metrics = metrics
+        self._log = log
+        self._clock = clock
+        self._deadline = deadline
+        self._hash_key = hash_key
+
+    async def answer(
+        self, request: pb.CompleteRequest | pb.StreamCompleteRequest, delivery: Delivery
+    ) -> AsyncGenerator[Event, None]:
+        """The events of the answer: started, deltas and restarts, end; then the error, where there is one."""
+        now = self._clock.monotonic()
+        call = call_context.current()
+        ask = admit(request, call, self._policies, now=now)
+        call_context.enter(replace(call, request_id=ask.request_id))
+        flight = self._flights.find(ask, now)
+        leads = flight is None
+        if flight is None:
+            flight = Flight(ask.request_id, ask.content, self._clock)
+            self._flights.add(ask, flight)
+            flight.depart(lambda departed: self._fly(departed, ask, delivery))
+        else:
+            self._metrics.joined.labels("request_id" if flight.request_id == ask.request_id else "content").inc()
+        follower = Follower(ask.request_id, delivery.restartable, call.deadline or now + self._deadline, leads)
+        async with aclosing(flight.follow(follower)) as events:
+            async for event in events:
+                yield event
+
+    async def explain(self, request: pb.ExplainRequest) -> pb.ExplainResponse:
+        """What answer() would do, up to the first call to a model."""
+        call = call_context.current()
+        ask = admit(request, call, self._policies, now=self._clock.monotonic())
+        record = Record(ask, self._clock)
+        hit = await self._cache.look_up(ask, record, simulated=self._catalogue.current.simulated, peek=True)
+        if hit is None:
+            plan, facts = self._plan(ask, await self._catalogue.needed(), record)
+            record.planned(plan, facts)
+        else:
+            self._hit(hit, ask, record)
+        return pb.ExplainResponse(decision=record.decision)
+
+    async def _fly(self, flight: Flight, ask: Ask, delivery: Delivery) -> None:
+        """The journey, once for all who follow. Whatever happens, the flight ends and the request is recorded."""
+        call = call_context.current()
+        call_context.enter(replace(call, deadline=self._clock.monotonic() + self._deadline))
+        record = Record(ask, self._clock)
+        reason = "CANCELLED"
+        try:
+            finish_reason = await self._journey(flight, ask, delivery, record)
+            reason = ""
+            flight.end(_end(finish_reason, record))
+        except Exception as failure:
+            error = self._as_service_error(failure)
+            reason = error.reason()
+            flight.end(_end(chat_pb2.FINISH_REASON_ERROR, record), error)
+        finally:
+            self._flights.landed(ask, flight)
+            self._metrics.count(record.decision, reason)
+            record.log(self._log, ask, self._hash_key, reason)
+
+    async def _journey(
+        self, flight: Flight, ask: Ask, delivery: Delivery, record: Record
+    ) -> chat_pb2.FinishReason.ValueType:
+        flight.step = "look_up"
+        simulated = self._catalogue.current.simulated
+        hit = await self._cache.look_up(ask, record, simulated=simulated, peek=False)
+        if hit is not None:
+            return self._from_cache(hit, flight, ask, record)
+        if ask.control.only_if_cached:
+            raise NotFound(name="a cached answer")
+        flight.step = "plan"
+        catalogue = await self._catalogue.needed()
+        plan, facts = self._plan(ask, catalogue, record)
+        flight.publish_started(record.planned(plan, facts))
+        if not plan.candidates:
+            raise NoEndpoint(model=ask.model) if ask.model else NoCandidateLeft()
+        answered = await self._executor.run(plan, ask.conversation, flight, record, stream=delivery.stream)
+        record.saved(catalogue, ask.policy.row.reference_model, answered.usage, cached=None)
+        self._store(ask, answered, simulated=catalogue.simulated)
+        return answered.finish_reason
+
+    def _plan(self, ask: Ask, catalogue: Catalogue, record: Record) -> tuple[Plan, Facts]:
+        with record.step("plan"):
+            if self._catalogue.stale:
+                record.degraded(chat_pb2.Degradation.KIND_CATALOGUE_STALE, "providers")
+            named = catalogue.resolve(ask.model) if ask.model else None
+            strategy: Strategy = Fixed(named) if named is not None else Rule(ask.policy.row)
+            facts = facts_of(ask.conversation, record.decision.task_type, catalogue.models)
+            return strategy.plan(facts), facts
+
+    def _from_cache(
+        self, hit: cache_pb.CachedReply, flight: Flight, ask: Ask, record: Record
+    ) -> chat_pb2.FinishReason.ValueType:
+        flight.publish_started([])
+        flight.publish_delta(deltas_of(hit.message))
+        self._hit(hit, ask, record)
+        return hit.finish_reason
+
+    def _hit(self, hit: cache_pb.CachedReply, ask: Ask, record: Record) -> None:
+        catalogue = self._catalogue.current
+        record.answered_by(hit.model)
+        record.decision.simulated = catalogue.simulated
+        record.saved(catalogue, ask.policy.row.reference_model, hit.usage, hit.cost)
+
+    def _store(self, ask: Ask, answered: Answered, *, simulated: bool) -> None:
+        reply = cache_pb.CachedReply(
+            message=answered.message,
+            finish_reason=answered.finish_reason,
+            model=answered.model,
+            usage=answered.usage,
+            cost=answered.cost,
+        )
+        self._after.add(lambda: self._cache.store(ask, reply, simulated=simulated))
+
+    def _as_service_error(self, failure: Exception) -> ServiceError:
+        if isinstance(failure, ServiceError):
+            return failure
+        error = Internal.with_id()
+        self._log.error("flight_failed", failure, error_id=error.metadata["error_id"])
+        return error
+
+
+def _end(finish_reason: chat_pb2.FinishReason.ValueType, record: Record) -> pb.End:
+    decision = record.decision
+    return pb.End(finish_reason=finish_reason, usage=decision.usage, cost=decision.cost, decision=decision)

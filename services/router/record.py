@@ -1,0 +1,151 @@
+"""The Decision of one request while it is being made: every step adds what it found, the end sums it up."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.context.v1 import context_service_pb2 as context_pb
+from omnisphere.providers.v1 import attempt_pb2
+from omnisphere.router.v1 import decision_pb2
+from services.chassis.clock import Clock
+from services.chassis.logs import Log
+from services.router.admit import Ask
+from services.router.catalog import Catalogue, list_price
+from services.router.classify import classify, last_user_text
+from services.router.plan import Facts, Plan, described
+
+_TOKEN_CLASSES = (
+    "input_uncached_tokens",
+    "input_cache_read_tokens",
+    "input_cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+)
+
+
+class Record:
+    """Collects the Decision of one request."""
+
+    def __init__(self, ask: Ask, clock: Clock) -> None:
+        self.decision = decision_pb2.Decision(
+            request_id=ask.request_id,
+            policy="" if ask.model else ask.policy.name,
+            policy_hash="" if ask.model else ask.policy.content_hash,
+        )
+        row = ask.policy.row
+        task, source = classify(ask.conversation, ask.options.task_hint, row.tasks, row.default_task)
+        self.decision.task_type, self.decision.task_source = task, source
+        self.decision.cost.priced = True
+        self.decision.usage.SetInParent()
+        self._clock = clock
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measures the block as one step."""
+        started = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            step = self.decision.steps.add(step=name)
+            step.latency.FromTimedelta(timedelta(seconds=self._clock.monotonic() - started))
+
+    def degraded(self, kind: chat_pb2.Degradation.Kind.ValueType, subject: str) -> None:
+        """Something is not done as asked."""
+        self.decision.degradations.add(kind=kind, subject=subject)
+
+    def planned(self, plan: Plan, facts: Facts) -> list[decision_pb2.Candidate]:
+        """The plan; hands back the planned candidates as callers see them."""
+        self.decision.strategy = plan.strategy
+        candidates = described(plan, facts)
+        self.decision.candidates.extend(candidates)
+        for name in plan.substituted:
+            self.degraded(chat_pb2.Degradation.KIND_MODEL_SUBSTITUTED, name)
+        return candidates[: len(plan.candidates)]
+
+    def looked_up(self, response: cache_pb.LookUpResponse) -> None:
+        """What the cache said."""
+        cache = self.decision.cache
+        cache.outcome, cache.reason, cache.entry_id = response.outcome, response.reason, response.entry_id
+        cache.similarity, cache.confidence, cache.threshold = (
+            response.similarity,
+            response.confidence,
+            response.threshold,
+        )
+        if response.HasField("stored_at"):
+            cache.stored_at.CopyFrom(response.stored_at)
+
+    def fitted(self, response: context_pb.FitResponse) -> None:
+        """What was cut for the model that is asked next."""
+        context = self.decision.context
+        context.policy = response.policy
+        context.tokens_before = response.before.upper_bound
+        context.tokens_after = response.after.upper_bound
+        context.messages_dropped = sum(unit.messages for unit in response.decisions if not unit.kept)
+        self.decision.degradations.extend(response.degradations)
+
+    def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:
+        """Calls that were made, good or bad; their tokens and money add up."""
+        for attempt in attempts:
+            mine = self.decision.attempts.add()
+            mine.CopyFrom(attempt)
+            mine.number = len(self.decision.attempts)
+            add_usage(self.decision.usage, attempt.usage)
+            self.decision.cost.nanousd += attempt.cost.nanousd
+            self.decision.cost.priced &= attempt.cost.priced
+            self.decision.simulated |= attempt.simulated
+
+    def answered_by(self, model: str) -> None:
+        """The model whose answer is given."""
+        self.decision.model = model
+
+    def saved(self, catalogue: Catalogue, reference: str, answer: chat_pb2.Usage, cached: chat_pb2.Cost | None) -> None:
+        """Compare with asking the reference model for the tokens of `answer`; `cached`: what a hit once cost."""
+        savings = self.decision.savings
+        savings.estimated = True
+        if cached is not None:
+            savings.cache_nanousd = cached.nanousd
+        model = catalogue.find(reference)
+        if model is None:
+            return
+        savings.reference_model = model.id
+        savings.reference_nanousd = list_price(model, answer).nanousd
+        if cached is None:
+            savings.routing_nanousd = savings.reference_nanousd - self.decision.cost.nanousd
+
+    def log(self, log: Log, ask: Ask, key: bytes, reason: str) -> None:
+        """One line per decision: what was chosen, why, what it took; of the prompt only a keyed hash."""
+        decision = self.decision
+        text = last_user_text(ask.conversation).encode()
+        log.info(
+            "decision",
+            prompt_hash=hmac.new(key, text, hashlib.sha256).hexdigest()[:16],
+            strategy=decision.strategy,
+            policy=decision.policy,
+            task=decision.task_type,
+            model=decision.model,
+            cache=cache_pb.CacheOutcome.Name(decision.cache.outcome).removeprefix("CACHE_OUTCOME_").lower(),
+            attempts=len(decision.attempts),
+            fallbacks=decision.fallbacks,
+            input_tokens=decision.usage.input_uncached_tokens
+            + decision.usage.input_cache_read_tokens
+            + decision.usage.input_cache_write_tokens,
+            output_tokens=decision.usage.output_tokens + decision.usage.reasoning_tokens,
+            cost_nanousd=decision.cost.nanousd,
+            priced=decision.cost.priced,
+            degradations=len(decision.degradations),
+            simulated=decision.simulated,
+            error=reason,
+        )
+
+
+def add_usage(total: chat_pb2.Usage, more: chat_pb2.Usage) -> None:
+    """Add `more` to `total`, class by class; an estimate in it makes the total one."""
+    for name in _TOKEN_CLASSES:
+        setattr(total, name, getattr(total, name) + getattr(more, name))
+    total.estimated |= more.estimated

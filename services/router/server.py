@@ -1,0 +1,133 @@
+"""Wiring of the router: settings -> peers -> steps -> pipeline -> services. No logic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import grpc
+from prometheus_client import CollectorRegistry
+
+from omnisphere.cache.v1.cache_service_pb2_grpc import CacheServiceStub
+from omnisphere.context.v1.context_service_pb2_grpc import ContextServiceStub
+from omnisphere.providers.v1 import attempt_pb2
+from omnisphere.providers.v1.providers_service_pb2_grpc import ProvidersServiceStub
+from omnisphere.router.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
+    memory_service_pb2,
+    memory_service_pb2_grpc,
+    router_service_pb2,
+    router_service_pb2_grpc,
+)
+from services.chassis.client import open_channel
+from services.chassis.clock import SystemClock
+from services.chassis.logs import Log
+from services.chassis.peer import RemoteInvoker
+from services.chassis.server import Service, Servicer
+from services.router.admin import AdminService
+from services.router.after import AfterAnswer
+from services.router.cache_step import CacheStep
+from services.router.catalog import CatalogueKeeper
+from services.router.execute import Executor
+from services.router.guard import Guard
+from services.router.memory import MemoryService
+from services.router.metrics import RouterMetrics
+from services.router.peers import CachePeer, ContextPeer, ProvidersPeer
+from services.router.pipeline import Pipeline
+from services.router.policy import load_policies
+from services.router.service import RouterService
+from services.router.settings import RouterSettings
+from services.router.single_flight import Flights
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The services that the router calls, and the channels to close at stop."""
+
+    cache: CachePeer
+    context: ContextPeer
+    providers: ProvidersPeer
+    channels: tuple[grpc.aio.Channel, ...] = ()
+
+
+def remote_peers(settings: RouterSettings) -> Peers:
+    """The peers over gRPC. Nothing is dialled before the first call. Needs a running event loop."""
+    retries = settings.channel_retries
+    cache = open_channel(settings.cache, health_name="omnisphere.cache.v1.CacheService", retries=retries)
+    context = open_channel(settings.context, health_name="omnisphere.context.v1.ContextService", retries=retries)
+    providers = open_channel(
+        settings.providers, health_name="omnisphere.providers.v1.ProvidersService", retries=retries
+    )
+    known = (attempt_pb2.AttemptsFailed,)
+    return Peers(
+        cache=CachePeer(RemoteInvoker(cache, peer="cache"), CacheServiceStub(cache)),
+        context=ContextPeer(RemoteInvoker(context, peer="context"), ContextServiceStub(context)),
+        providers=ProvidersPeer(
+            RemoteInvoker(providers, peer="providers", known=known), ProvidersServiceStub(providers)
+        ),
+        channels=(cache, context, providers),
+    )
+
+
+def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers: Peers | None = None) -> Service:
+    """The router. `peers` are handed in where they live in the same process."""
+    policies = load_policies(settings.routes)
+    clock = SystemClock()
+    metrics = RouterMetrics(registry)
+    peers = peers or remote_peers(settings)
+    catalogue = CatalogueKeeper(peers.providers, every=settings.catalogue_every, log=log)
+    after = AfterAnswer(
+        waiting=settings.waiting_stores, log=log, dropped=lambda why: metrics.stores_dropped.labels(why).inc()
+    )
+    deadline = settings.deadline.total_seconds()
+    pipeline = Pipeline(
+        policies=policies,
+        catalogue=catalogue,
+        cache=CacheStep(peers.cache, Guard(), clock, timeout=settings.cache_timeout.total_seconds()),
+        executor=Executor(
+            context=peers.context,
+            providers=peers.providers,
+            guard=Guard(),
+            clock=clock,
+            deadline=deadline,
+            context_timeout=settings.context_timeout.total_seconds(),
+        ),
+        flights=Flights(remember_for=settings.remember_for, most_bytes=settings.remember_bytes),
+        after=after,
+        metrics=metrics,
+        log=log,
+        clock=clock,
+        deadline=deadline,
+        hash_key=settings.prompt_hash_key(),
+    )
+
+    async def start() -> None:
+        after.start()
+        await catalogue.start()
+
+    async def stop() -> None:
+        await catalogue.stop()
+        await after.stop()
+        for channel in peers.channels:
+            await channel.close()
+
+    return Service(
+        name="router",
+        servicers=_servicers(pipeline, catalogue, peers),
+        start=start,
+        stop=stop,
+        conversation_methods=frozenset({"Complete", "StreamComplete", "Explain"}),
+    )
+
+
+def _servicers(pipeline: Pipeline, catalogue: CatalogueKeeper, peers: Peers) -> tuple[Servicer, ...]:
+    router = router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name
+    admin = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
+    memory = memory_service_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name
+    return (
+        Servicer(
+            router, RouterService(pipeline, catalogue), router_service_pb2_grpc.add_RouterServiceServicer_to_server
+        ),
+        Servicer(admin, AdminService(peers.cache), admin_service_pb2_grpc.add_AdminServiceServicer_to_server),
+        Servicer(memory, MemoryService(), memory_service_pb2_grpc.add_MemoryServiceServicer_to_server),
+    )

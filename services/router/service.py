@@ -1,0 +1,69 @@
+"""The gRPC face of the router: decode, call the pipeline, encode. Errors are raised here, and aborted elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from omnisphere.router.v1 import router_service_pb2 as pb
+from omnisphere.router.v1 import router_service_pb2_grpc as rpc
+from services.chassis.errors import Unimplemented
+from services.router.admit import check_delivery
+from services.router.catalog import CatalogueKeeper
+from services.router.collect import Collector
+from services.router.pipeline import Delivery, Pipeline
+
+
+class RouterService(rpc.RouterServiceServicer):
+    """Complete, StreamComplete, Explain and ListModels; the others are not served yet."""
+
+    def __init__(self, pipeline: Pipeline, catalogue: CatalogueKeeper) -> None:
+        self._pipeline = pipeline
+        self._catalogue = catalogue
+
+    async def Complete(self, request: pb.CompleteRequest, context: Any) -> pb.CompleteResponse:
+        collector, end = Collector(), pb.End()
+        delivery = Delivery(stream=False, restartable=True)
+        async with aclosing(self._pipeline.answer(request, delivery)) as events:
+            async for event in events:
+                match event.WhichOneof("event"):
+                    case "delta":
+                        collector.apply(event.delta)
+                    case "restart":
+                        collector = Collector()
+                    case "end":
+                        end = event.end
+        return pb.CompleteResponse(
+            message=collector.message(),
+            finish_reason=end.finish_reason,
+            usage=end.usage,
+            cost=end.cost,
+            decision=end.decision,
+        )
+
+    async def StreamComplete(
+        self, request: pb.StreamCompleteRequest, context: Any
+    ) -> AsyncIterator[pb.StreamCompleteResponse]:
+        check_delivery(request)
+        restartable = request.on_interruption == pb.ON_INTERRUPTION_RESTART
+        async with aclosing(self._pipeline.answer(request, Delivery(stream=True, restartable=restartable))) as events:
+            async for event in events:
+                yield event
+
+    async def Explain(self, request: pb.ExplainRequest, context: Any) -> pb.ExplainResponse:
+        return await self._pipeline.explain(request)
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
+        catalogue = await self._catalogue.needed()
+        wanted = [model for model in catalogue.models if model.endpoints or request.include_uncallable]
+        return pb.ListModelsResponse(models=wanted)
+
+    async def RecordFeedback(self, request: pb.RecordFeedbackRequest, context: Any) -> pb.RecordFeedbackResponse:
+        raise Unimplemented(method="RecordFeedback")
+
+    async def GetUsage(self, request: pb.GetUsageRequest, context: Any) -> pb.GetUsageResponse:
+        raise Unimplemented(method="GetUsage")
+
+    async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
+        raise Unimplemented(method="Embed")

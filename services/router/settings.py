@@ -1,0 +1,47 @@
+"""Settings of the router."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from services.chassis.server_settings import ServerSettings
+from services.chassis.settings import Secret, setting
+from services.chassis.settings import load as load_settings
+
+PREFIX = "OMNISPHERE_ROUTER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterSettings(ServerSettings):
+    """Where to listen, which peers to call, how long to wait for each."""
+
+    port: int = setting(50051, "The gRPC port; 0 takes a free one.")
+    metrics_port: int = setting(9461, "The port of /metrics; 0 takes a free one, -1 has none.")
+    cache: str = setting("127.0.0.1:50052", "host:port of the cache service.")
+    context: str = setting("127.0.0.1:50053", "host:port of the context service.")
+    providers: str = setting("127.0.0.1:50054", "host:port of the providers service.")
+    routes: Path | None = setting(None, "routes.toml with further policies.")
+    channel_retries: bool = setting(True, "Whether channels repeat idempotent calls; off only to test the drain.")
+    deadline: timedelta = setting(timedelta(seconds=300), "For a whole request, where the caller sets none.")
+    cache_timeout: timedelta = setting(timedelta(milliseconds=250), "For a look-up; then the answer goes without.")
+    context_timeout: timedelta = setting(timedelta(seconds=2), "For fitting; then the conversation goes uncut.")
+    catalogue_every: timedelta = setting(timedelta(seconds=5), "How often the catalogue of models is refreshed.")
+    remember_for: timedelta = setting(timedelta(minutes=10), "How long a request id replays its answer.")
+    remember_bytes: int = setting(64 * 1024 * 1024, "Memory for answers that can be replayed.")
+    waiting_stores: int = setting(1024, "Answers that may wait to be stored; more are not stored, and counted.")
+    hash_key: Secret | None = setting(
+        None, "Key of the prompt hashes in log lines; unset: another one in each process."
+    )
+
+    def prompt_hash_key(self) -> bytes:
+        """The key as bytes."""
+        return self.hash_key.reveal().encode() if self.hash_key else secrets.token_bytes(32)
+
+
+def load(environ: Mapping[str, str]) -> RouterSettings:
+    """The settings in this environment. Raises StartError that names every variable that is wrong."""
+    return load_settings(RouterSettings, environ, prefix=PREFIX)

@@ -1,0 +1,61 @@
+"""The task table: a primary model per task type, and one fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from omnisphere.model.v1 import model_pb2
+from omnisphere.router.v1 import decision_pb2
+from services.router.plan import Candidate, Facts, Plan, expected_cost, unfit
+from services.router.policy import PolicyRow
+
+_PLANNED = decision_pb2.Candidate.DROPPED_UNSPECIFIED
+
+
+class Rule:
+    """The row of the task. A model that cannot take the request is replaced by the cheapest of the nearest tier."""
+
+    def __init__(self, policy: PolicyRow) -> None:
+        self._policy = policy
+
+    def plan(self, facts: Facts) -> Plan:
+        """Primary, then fallback; each of them or its replacement, none twice."""
+        route = self._policy.tasks[facts.task_type]
+        chosen: list[Candidate] = []
+        dropped: list[Candidate] = []
+        substituted: list[str] = []
+        for name, place in ((route.primary, "primary"), (route.fallback, "fallback")):
+            if not name:
+                continue
+            wanted = _named(facts, name)
+            why = unfit(wanted, facts) if wanted is not None else decision_pb2.Candidate.DROPPED_NO_ENDPOINT
+            if wanted is not None and why == _PLANNED:
+                if wanted.id not in {candidate.model.id for candidate in chosen}:
+                    chosen.append(Candidate(wanted, f"{place} for {facts.task_type}"))
+                continue
+            if wanted is not None:
+                dropped.append(Candidate(wanted, f"{place} for {facts.task_type}", why))
+            tier = wanted.tier if wanted is not None else model_pb2.TIER_MEDIUM
+            taken = {candidate.model.id for candidate in chosen}
+            instead = _nearest(facts, tier, taken)
+            if instead is not None:
+                substituted.append(name)
+                chosen.append(Candidate(instead, f"{place} for {facts.task_type}: nearest tier to {name}"))
+        return Plan("rule", tuple(chosen), tuple(dropped), tuple(substituted))
+
+
+def _named(facts: Facts, name: str) -> model_pb2.Model | None:
+    for model in facts.models:
+        if model.id == name or name in model.aliases:
+            return model
+    return None
+
+
+def _nearest(facts: Facts, tier: model_pb2.Tier.ValueType, taken: Collection[str]) -> model_pb2.Model | None:
+    """The model of the nearest tier, the stronger one of two, then the cheapest; by id where all is equal."""
+    suited = [model for model in facts.models if unfit(model, facts) == _PLANNED and model.id not in taken]
+    return min(
+        suited,
+        key=lambda model: (abs(model.tier - tier), -model.tier, expected_cost(model, facts).nanousd, model.id),
+        default=None,
+    )

@@ -1,0 +1,1 @@
+"""The only package that puts several services together: in one process, or as four."""

@@ -1,0 +1,143 @@
+"""All services as processes of their own, started in order, stopped in reverse; for laptops, the demo and tests."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.chassis.settings import StartError
+
+_READY_SECONDS = 20.0
+_STOP_SECONDS = 30.0
+_LOOK_SECONDS = 0.02
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(slots=True)
+class Running:
+    """One started service. `port` and `metrics_port` are where it listens."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    log: Path
+    environ: Mapping[str, str]
+    port: int = 0
+    metrics_port: int = 0
+
+
+class FourProcesses:
+    """A mesh of four processes, and a simulator beside it where one is wanted.
+
+    `environ` is what every process gets; ports that it does not name are free ones. Logs go to `logs`, a file each.
+    """
+
+    def __init__(self, environ: Mapping[str, str], *, logs: Path, simulator: bool) -> None:
+        self._environ = dict(environ)
+        self._logs = logs
+        self._with_simulator = simulator
+        self.services: dict[str, Running] = {}
+
+    async def start(self) -> None:
+        """Start all, peers before those that call them. Raises StartError with the line of the one that failed."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        try:
+            if self._with_simulator:
+                simulator = await self._start("simulator", {})
+                self._environ["OMNISPHERE_SIMULATOR_URL"] = f"http://127.0.0.1:{simulator.port}"
+            await asyncio.gather(*(self._start(name, {}) for name in ("cache", "context", "providers")))
+            peers = ("cache", "context", "providers")
+            targets = {f"OMNISPHERE_ROUTER_{name.upper()}": f"127.0.0.1:{self.services[name].port}" for name in peers}
+            await self._start("router", targets)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """SIGTERM to all, the router first; what does not end in time is killed."""
+        order = ("router", "context", "providers", "cache", "simulator")
+        for name in order:
+            if name in self.services:
+                _terminate(self.services[name].process)
+        for name in order:
+            if name in self.services:
+                await _ended(self.services.pop(name).process)
+
+    async def restart(self, name: str) -> None:
+        """SIGTERM, wait for the end, start again on the same ports."""
+        old = self.services.pop(name)
+        _terminate(old.process)
+        if await _ended(old.process) != 0:
+            raise StartError(f"{name} did not end as it should; see {old.log}")
+        await self._start(name, {**old.environ, **_ports(name, old.port, old.metrics_port)})
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL: no drain, no flush."""
+        running = self.services.pop(name)
+        running.process.kill()
+        await _ended(running.process)
+
+    async def _start(self, name: str, more: Mapping[str, str]) -> Running:
+        environ = {**_ports(name, 0, 0), **self._environ, **more}
+        path = self._logs / f"{name}.log"
+        seen = path.stat().st_size if path.exists() else 0
+        with path.open("ab") as out:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                f"services.{name}",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=environ,
+                preexec_fn=_end_with_parent,
+            )
+        running = Running(name, process, path, more)
+        self.services[name] = running
+        await self._ready(running, seen)
+        return running
+
+    async def _ready(self, running: Running, seen: int) -> None:
+        """Wait for the line that says where it listens."""
+        async with asyncio.timeout(_READY_SECONDS):
+            while True:  # a log file has no event to wait for
+                lines = running.log.read_bytes()[seen:].decode(errors="replace").splitlines()
+                for line in lines:
+                    if '"event": "ready"' in line:
+                        said = json.loads(line)
+                        running.port, running.metrics_port = said["port"], said.get("metrics_port", 0)
+                        return
+                if running.process.returncode is not None:
+                    raise StartError(lines[-1] if lines else f"{running.name} ended without a word")
+                await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _ports(name: str, port: int, metrics_port: int) -> dict[str, str]:
+    prefix = f"OMNISPHERE_{name.upper()}"
+    ports = {f"{prefix}_PORT": str(port)}
+    return ports if name == "simulator" else {**ports, f"{prefix}_METRICS_PORT": str(metrics_port)}
+
+
+def _terminate(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.send_signal(signal.SIGTERM)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> int:
+    """Its exit code; killed when it takes too long."""
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            return await process.wait()
+    except TimeoutError:
+        process.kill()
+        return await process.wait()
+
+
+def _end_with_parent() -> None:
+    """So that no service outlives a parent that was killed (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

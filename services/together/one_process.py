@@ -1,0 +1,129 @@
+"""All services in one process: the router listens, and calls the others straight in their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+from prometheus_client import CollectorRegistry
+
+from omnisphere.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
+from omnisphere.context.v1.context_service_pb2_grpc import ContextServiceServicer
+from omnisphere.providers.v1.providers_service_pb2_grpc import ProvidersServiceServicer
+from services.cache import server as cache_wiring
+from services.cache import settings as cache_settings
+from services.chassis.logs import Log
+from services.chassis.peer import LocalInvoker
+from services.chassis.server import Server, Service
+from services.chassis.settings import StartError
+from services.context import server as context_wiring
+from services.context import settings as context_settings
+from services.providers import server as providers_wiring
+from services.providers import settings as providers_settings
+from services.router import server as router_wiring
+from services.router import settings as router_settings
+from services.router.peers import CachePeer, ContextPeer, ProvidersPeer
+from services.router.server import Peers
+from services.simulator import settings as simulator_settings
+from services.simulator.server import Simulator
+
+
+@dataclass(frozen=True, slots=True)
+class MeshSettings:
+    """The settings of every service; the environment says the same as to each of them alone."""
+
+    router: router_settings.RouterSettings
+    cache: cache_settings.CacheSettings
+    context: context_settings.ContextSettings
+    providers: providers_settings.ProvidersSettings
+    simulator: simulator_settings.SimulatorSettings
+
+
+def load(environ: Mapping[str, str]) -> MeshSettings:
+    """All settings. Raises StartError that names every variable of every service that is wrong."""
+    problems: list[str] = []
+
+    def loaded(load_one: object) -> object:
+        try:
+            return load_one(environ)  # type: ignore[operator]
+        except StartError as failure:
+            problems.extend(str(failure).splitlines())
+            return None
+
+    loaders = (router_settings, cache_settings, context_settings, providers_settings, simulator_settings)
+    parts = [loaded(module.load) for module in loaders]
+    if problems:
+        raise StartError("\n".join(dict.fromkeys(problems)))
+    return MeshSettings(*parts)  # type: ignore[arg-type]
+
+
+class OneProcess:
+    """A mesh in this process. `start` listens, `stop` drains."""
+
+    def __init__(self, settings: MeshSettings, *, log_level: str) -> None:
+        self._settings = settings
+        self._level = log_level
+        self.registry = CollectorRegistry()
+        self.simulator: Simulator | None = None
+        self.server: Server | None = None
+
+    async def start(self) -> None:
+        """Build everything, and listen. Raises StartError when a port cannot be had."""
+        settings = self._settings
+        if _wants_simulator(settings.providers):
+            self.simulator = Simulator()
+            await self.simulator.start(replace(settings.simulator, port=0))
+            url = f"http://127.0.0.1:{self.simulator.port}"
+            settings = replace(settings, providers=replace(settings.providers, simulator_url=url))
+        log = Log("omnisphere", level=self._level)
+        self.server = Server(_together(settings, log, self.registry), settings.router, log=log, registry=self.registry)
+        try:
+            await self.server.start()
+        except BaseException:
+            if self.simulator is not None:
+                await self.simulator.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Callers leave, calls finish, everything flushes."""
+        if self.server is not None:
+            await self.server.drain_and_stop()
+        if self.simulator is not None:
+            await self.simulator.stop()
+
+
+def _wants_simulator(settings: providers_settings.ProvidersSettings) -> bool:
+    """Whether simulated models may be needed: a local server may still make them superfluous."""
+    return settings.simulator == "on" or (settings.simulator == "auto" and not settings.keys and not settings.config)
+
+
+def _together(settings: MeshSettings, log: Log, registry: CollectorRegistry) -> Service:
+    """The router as a service that starts and stops the others with itself."""
+    cache = cache_wiring.build(settings.cache, log, registry)
+    context = context_wiring.build(settings.context, log, registry)
+    providers = providers_wiring.build(settings.providers, log, registry)
+    peers = Peers(
+        cache=CachePeer(LocalInvoker(peer="cache", log=log), cast("CacheServiceServicer", _servicer(cache))),
+        context=ContextPeer(LocalInvoker(peer="context", log=log), cast("ContextServiceServicer", _servicer(context))),
+        providers=ProvidersPeer(
+            LocalInvoker(peer="providers", log=log), cast("ProvidersServiceServicer", _servicer(providers))
+        ),
+    )
+    router = router_wiring.build(settings.router, log, registry, peers)
+    others = (cache, context, providers)
+
+    async def start() -> None:
+        for service in (*others, router):
+            await service.start()
+
+    async def stop() -> None:
+        for service in (router, *others):
+            await service.stop()
+
+    return replace(router, start=start, stop=stop)
+
+
+def _servicer(service: Service) -> object:
+    """The object behind a service's only gRPC service."""
+    return service.servicers[0].servicer
