@@ -61,23 +61,33 @@ def load(environ: Mapping[str, str]) -> MeshSettings:
 class OneProcess:
     """A mesh in this process. `start` listens, `stop` drains."""
 
-    def __init__(self, settings: MeshSettings, *, log_level: str) -> None:
+    def __init__(self, settings: MeshSettings, log: Log) -> None:
         self._settings = settings
-        self._level = log_level
+        self._log = log
         self.registry = CollectorRegistry()
         self.simulator: Simulator | None = None
         self.server: Server | None = None
 
+    @property
+    def port(self) -> int:
+        """Where the router listens."""
+        return self.server.port if self.server is not None else 0
+
+    @property
+    def metrics_port(self) -> int:
+        """Where /metrics is; 0: nowhere."""
+        return self.server.metrics_port if self.server is not None else 0
+
     async def start(self) -> None:
         """Build everything, and listen. Raises StartError when a port cannot be had."""
         settings = self._settings
-        if _wants_simulator(settings.providers):
+        if wants_simulator(settings.providers):
             self.simulator = Simulator()
             await self.simulator.start(replace(settings.simulator, port=0))
             url = f"http://127.0.0.1:{self.simulator.port}"
             settings = replace(settings, providers=replace(settings.providers, simulator_url=url))
-        log = Log("omnisphere", level=self._level)
-        self.server = Server(_together(settings, log, self.registry), settings.router, log=log, registry=self.registry)
+        service = _together(settings, self._log, self.registry)
+        self.server = Server(service, settings.router, log=self._log, registry=self.registry)
         try:
             await self.server.start()
         except BaseException:
@@ -93,7 +103,7 @@ class OneProcess:
             await self.simulator.stop()
 
 
-def _wants_simulator(settings: providers_settings.ProvidersSettings) -> bool:
+def wants_simulator(settings: providers_settings.ProvidersSettings) -> bool:
     """Whether simulated models may be needed: a local server may still make them superfluous."""
     return settings.simulator == "on" or (settings.simulator == "auto" and not settings.keys and not settings.config)
 

@@ -1,0 +1,75 @@
+"""The command's connection to a router: a running one, or one that is started for the call."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceStub
+from services.chassis.client import open_channel
+from services.chassis.errors import from_rpc_error
+from services.chassis.logs import Log
+from services.together import one_process
+
+if TYPE_CHECKING:  # only the type stubs know this name
+    from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceAsyncStub
+
+HEALTH_NAME = "omnisphere.router.v1.RouterService"
+_DIAL_SECONDS = 0.5
+
+
+@asynccontextmanager
+async def connected(address: str) -> AsyncIterator[RouterServiceAsyncStub]:
+    """A stub for the router at host:port. Errors of calls come out as ServiceError."""
+    channel = open_channel(address, health_name=HEALTH_NAME)
+    try:
+        yield RouterServiceStub(channel)
+    except grpc.aio.AioRpcError as failure:
+        raise from_rpc_error(failure, peer="router") from failure
+    finally:
+        await channel.close()
+
+
+@asynccontextmanager
+async def reached(address: str, environ: Mapping[str, str]) -> AsyncIterator[tuple[RouterServiceAsyncStub, bool]]:
+    """(a stub, whether a mesh was started for it): the router at `address`, else one in this process."""
+    if await _listens(address):
+        async with connected(address) as stub:
+            yield stub, False
+        return
+    free = {"OMNISPHERE_ROUTER_PORT": "0", "OMNISPHERE_ROUTER_METRICS_PORT": "-1", "OMNISPHERE_ROUTER_DRAIN": "0s"}
+    mesh = one_process.OneProcess(
+        one_process.load({**environ, **free}), Log("omnisphere", level="error", stream=sys.stderr)
+    )
+    await mesh.start()
+    try:
+        async with connected(f"127.0.0.1:{mesh.port}") as stub:
+            yield stub, True
+    finally:
+        await mesh.stop()
+
+
+def conversation(text: str, system: str = "") -> chat_pb2.Conversation:
+    """One question, and instructions where there are any."""
+    said = chat_pb2.Conversation()
+    if system:
+        said.messages.add(role=chat_pb2.ROLE_SYSTEM, parts=[chat_pb2.Part(text=system)])
+    said.messages.add(role=chat_pb2.ROLE_USER, parts=[chat_pb2.Part(text=text)])
+    return said
+
+
+async def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        async with asyncio.timeout(_DIAL_SECONDS):
+            _, writer = await asyncio.open_connection(host, int(port))
+    except (OSError, TimeoutError, ValueError):
+        return False
+    writer.close()
+    return True

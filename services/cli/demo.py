@@ -1,0 +1,130 @@
+"""The demo: four services and a simulator, a workload through them, and checks of what came back."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
+from services.chassis.errors import InvalidRequest
+from services.cli import report
+from services.cli.books import differences, providers_books, simulator_books
+from services.cli.client import connected
+from services.cli.send import Outcome, Sender
+from services.cli.workload import Step, load_workload
+from services.together.four_processes import FourProcesses
+
+REFERENCE = "claude-opus"
+_AT_ONCE = 8
+# Answers are stored after they were given; a repeat that comes at once would be too early to find it.
+_UNTIL_STORED = 0.05
+# A twentieth of the models' real pace, so that nobody waits.
+_LATENCY_SCALE = "0.05"
+
+
+async def run_demo(console: Console, environ: Mapping[str, str]) -> int:
+    """Run it; the exit code is 0 when everything was as it should be."""
+    with tempfile.TemporaryDirectory(prefix="omnisphere-demo-") as folder:
+        mesh = FourProcesses(_environment(environ, folder), logs=Path(folder) / "logs", simulator=True)
+        if ignored := sorted(name for name in environ if name.endswith("_API_KEY")):
+            console.print(f"[yellow]ignored here: {', '.join(ignored)}; the demo asks simulated models only[/yellow]")
+        started = time.monotonic()
+        await mesh.start()
+        try:
+            report.started(console, mesh.services, time.monotonic() - started)
+            routed, reference = await _send_all(console, mesh.services["router"].port)
+            wrong_books = await _compare(mesh)
+        finally:
+            await mesh.stop()
+    report.requests(console, routed)
+    report.totals(console, routed, reference)
+    checks = _checks(routed, wrong_books)
+    report.checks(console, checks)
+    return 0 if all(not problem for _, problem in checks) else 1
+
+
+def _environment(environ: Mapping[str, str], folder: str) -> dict[str, str]:
+    """Ours alone: no setting of the person's own mesh, no key."""
+    kept = {name: value for name, value in environ.items() if not name.startswith("OMNISPHERE_")}
+    return {
+        **{name: value for name, value in kept.items() if not name.endswith("_API_KEY")},
+        "OMNISPHERE_STATE": folder,
+        "OMNISPHERE_SIMULATOR": "on",
+        "OMNISPHERE_SIMULATOR_LATENCY_SCALE": _LATENCY_SCALE,
+    }
+
+
+async def _send_all(console: Console, port: int) -> tuple[list[Outcome], list[Outcome]]:
+    """The workload twice: routed, one after the other as a person would; then all of it to the reference model."""
+    steps = load_workload()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    async with connected(f"127.0.0.1:{port}") as stub:
+        with Progress(*columns, console=console, transient=True) as progress:
+            bar = progress.add_task("routed", total=len(steps))
+            sender, routed = Sender(stub), []
+            for step in steps:
+                if step.kind == "repeat":
+                    await asyncio.sleep(_UNTIL_STORED)
+                routed.append(await sender.send(step))
+                progress.advance(bar)
+            bar = progress.add_task(f"all to {REFERENCE}", total=len(steps) - 1)
+            sender = Sender(stub, model=REFERENCE, use_cache=False)
+            gate = asyncio.Semaphore(_AT_ONCE)
+
+            async def send(group: list[Step]) -> list[Outcome]:
+                async with gate:
+                    outcomes = []
+                    for step in group:
+                        outcomes.append(await sender.send(step))
+                        progress.advance(bar)
+                    return outcomes
+
+            reference = await asyncio.gather(*(send(group) for group in _groups(steps)))
+    return routed, [outcome for group in reference for outcome in group]
+
+
+def _groups(steps: list[Step]) -> list[list[Step]]:
+    """Steps that can be sent at the same time: turns of one conversation stay in order."""
+    groups: dict[str, list[Step]] = {}
+    for number, step in enumerate(steps):
+        if step.kind != "bad":
+            groups.setdefault(step.conversation or f"#{number}", []).append(step)
+    return list(groups.values())
+
+
+async def _compare(mesh: FourProcesses) -> list[str]:
+    """Where the providers' books and the simulator's differ."""
+    ours = await providers_books(mesh.services["providers"].metrics_port)
+    return differences(ours, await simulator_books(mesh.services["simulator"].port))
+
+
+def _checks(routed: list[Outcome], wrong_books: list[str]) -> list[tuple[str, str]]:
+    """(what must hold, what is wrong with it; empty: nothing)."""
+    hits = {
+        kind: [o for o in routed if o.step.kind == kind and _is_hit(o)] for kind in ("repeat", "rephrase", "near_miss")
+    }
+    repeats = sum(outcome.step.kind == "repeat" for outcome in routed)
+    bad = [outcome for outcome in routed if outcome.step.kind == "bad"]
+    failed = [outcome for outcome in routed if outcome.step.kind != "bad" and outcome.refused is not None]
+    precise = all(isinstance(outcome.refused, InvalidRequest) and not outcome.decisions for outcome in bad)
+    return [
+        ("every request but the bad one was answered", f"{len(failed)} failed" if failed else ""),
+        ("the bad request was refused, and no model was asked", "" if bad and precise else "it was not"),
+        (
+            f"{repeats} exact repeats came from the cache",
+            "" if len(hits["repeat"]) == repeats else f"only {len(hits['repeat'])} did",
+        ),
+        ("no near-miss was answered from the cache", f"{len(hits['near_miss'])} were" if hits["near_miss"] else ""),
+        ("what providers booked is what the simulator served, to the nano-dollar", "; ".join(wrong_books)),
+    ]
+
+
+def _is_hit(outcome: Outcome) -> bool:
+    hits = (cache_pb.CACHE_OUTCOME_EXACT_HIT, cache_pb.CACHE_OUTCOME_SEMANTIC_HIT)
+    return any(decision.cache.outcome in hits for decision in outcome.decisions)

@@ -1,0 +1,188 @@
+"""The `omnisphere` command: its subcommands and their options."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from rich.console import Console
+
+from omnisphere.router.v1 import router_service_pb2 as pb
+from services.chassis.errors import ServiceError
+from services.chassis.settings import StartError, environment
+from services.cli import show
+from services.cli.client import conversation, reached
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The coordination layer between applications and language models.",
+)
+# A pipe or a file has no width of its own; wrapped tables are of no use there.
+_WIDTH = None if sys.stdout.isatty() else 180
+console = Console(width=_WIDTH, soft_wrap=True)
+errors = Console(stderr=True, soft_wrap=True)
+
+Router = Annotated[str, typer.Option("--router", envvar="OMNISPHERE_ROUTER", help="host:port of a running router")]
+ModelName = Annotated[str, typer.Option("--model", help="an alias or a concrete id; empty: the policy chooses")]
+PolicyName = Annotated[str, typer.Option("--policy", help="a policy of routes.toml")]
+Hint = Annotated[str, typer.Option("--task", help="the task type; empty: found from the prompt")]
+_LOCAL = "127.0.0.1:50051"
+
+
+@app.command()
+def up(mesh: Annotated[bool, typer.Option("--mesh", help="four processes instead of one")] = False) -> None:
+    """Keep a mesh running; Ctrl-C drains and ends it."""
+    from services.cli.up import up_four, up_one
+
+    _run(up_four(console) if mesh else up_one(console))
+
+
+@app.command()
+def chat(
+    text: Annotated[str, typer.Argument(help="the question; - reads standard input")],
+    model: ModelName = "",
+    policy: PolicyName = "",
+    task: Hint = "",
+    system: Annotated[str, typer.Option("--system", help="instructions before the question")] = "",
+    router: Router = _LOCAL,
+) -> None:
+    """Ask a question; the answer streams, then one line says what was decided."""
+    _run(_chat(_read(text), system, model, pb.RequestOptions(policy=policy, task_hint=task), router))
+
+
+@app.command()
+def explain(
+    text: Annotated[str, typer.Argument(help="the question; - reads standard input")],
+    model: ModelName = "",
+    policy: PolicyName = "",
+    task: Hint = "",
+    router: Router = _LOCAL,
+) -> None:
+    """Say what would be done with a question, without asking a model."""
+    _run(_explain(_read(text), model, pb.RequestOptions(policy=policy, task_hint=task), router))
+
+
+@app.command()
+def models(
+    every: Annotated[bool, typer.Option("--all", help="also those that nobody serves here")] = False,
+    router: Router = _LOCAL,
+) -> None:
+    """List the models that can be asked, with their prices."""
+    _run(_models(every, router))
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option("--port", help="0 takes a free one")] = 9180,
+    latency_scale: Annotated[float, typer.Option("--latency-scale", help="0: answers at once")] = 1.0,
+    fleet: Annotated[Path | None, typer.Option("--fleet", help="a fleet.toml of your own")] = None,
+) -> None:
+    """Run a fleet of simulated models that speaks OpenAI's wire format."""
+    from services.cli.up import simulate as run_simulator
+    from services.simulator.settings import SimulatorSettings
+
+    settings = SimulatorSettings(port=port, latency_scale=latency_scale, fleet=fleet)
+    _run(run_simulator(console, settings))
+
+
+@app.command()
+def demo() -> None:
+    """Start four services and a simulator, send a workload through them, and check what comes back."""
+    from services.cli.demo import run_demo
+
+    sys.exit(uvloop.run(run_demo(console, environment())))
+
+
+@app.command()
+def check() -> None:
+    """Validate the settings and files of all services without starting anything."""
+    from services.cli.up import check_all
+
+    try:
+        check_all(console, environment())
+    except StartError as failure:
+        _fail(failure)
+
+
+def main() -> None:
+    """Entry point."""
+    app()
+
+
+async def _chat(text: str, system: str, model: str, options: pb.RequestOptions, router: str) -> None:
+    started = time.monotonic()
+    async with reached(router, environment()) as (stub, own):
+        _say_own(own)
+        request = pb.StreamCompleteRequest(
+            conversation=conversation(text, system),
+            model=model,
+            options=options,
+            on_interruption=pb.ON_INTERRUPTION_RESTART,
+        )
+        async for event in stub.StreamComplete(request):
+            match event.WhichOneof("event"):
+                case "delta":
+                    for part in event.delta.parts:
+                        console.print(part.text or part.refusal, end="", markup=False, highlight=False)
+                case "restart":
+                    console.print("\n[yellow]the answer broke off; another one follows[/yellow]")
+                case "end":
+                    console.print()
+                    if event.end.decision.model:
+                        show.decision_line(console, event.end.decision, time.monotonic() - started)
+
+
+async def _explain(text: str, model: str, options: pb.RequestOptions, router: str) -> None:
+    async with reached(router, environment()) as (stub, own):
+        _say_own(own)
+        request = pb.ExplainRequest(conversation=conversation(text), model=model, options=options)
+        show.explanation(console, (await stub.Explain(request)).decision)
+
+
+async def _models(every: bool, router: str) -> None:
+    async with reached(router, environment()) as (stub, own):
+        _say_own(own)
+        response = await stub.ListModels(pb.ListModelsRequest(include_uncallable=every))
+        show.models_table(console, list(response.models))
+
+
+def _say_own(own: bool) -> None:
+    if own:
+        errors.print(
+            "[dim]no router is running; one is started for this call (`omnisphere up` keeps one)[/dim]", highlight=False
+        )
+
+
+def _read(text: str) -> str:
+    return sys.stdin.read() if text == "-" else text
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run it; errors become one line and an exit code."""
+    try:
+        uvloop.run(work)
+    except ServiceError as failure:
+        show.failure(errors, failure)
+        sys.exit(1)
+    except StartError as failure:
+        _fail(failure)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(130)
+
+
+def _fail(failure: StartError) -> None:
+    for line in str(failure).splitlines():
+        errors.print(line, markup=False, highlight=False)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

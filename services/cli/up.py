@@ -1,0 +1,129 @@
+"""Keeps things running for a person: a mesh in one process, one of four, or the simulator alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from services.chassis.logs import Log, quieten_libraries
+from services.chassis.server import until_signalled
+from services.chassis.settings import StartError, environment, state_directory
+from services.providers.endpoints import operator_file
+from services.router.policy import load_policies
+from services.simulator.fleet import FleetError
+from services.simulator.server import Simulator
+from services.simulator.settings import SimulatorSettings
+from services.together import one_process
+from services.together.four_processes import FourProcesses
+
+# What `up --mesh` listens on where the environment does not say.
+_USUAL_PORTS = {
+    "ROUTER": ("50051", "9461"),
+    "CACHE": ("50052", "9462"),
+    "CONTEXT": ("50053", "9463"),
+    "PROVIDERS": ("50054", "9464"),
+}
+
+
+async def up_one(console: Console) -> None:
+    """One process; its log lines go to a file."""
+    environ = environment()
+    settings = one_process.load(environ)
+    path = state_directory(environ) / "logs" / "omnisphere.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as out:
+        log = Log("omnisphere", level=settings.router.log_level, stream=out)
+        quieten_libraries(log)
+        mesh = one_process.OneProcess(settings, log)
+        await mesh.start()
+        where = {"router (gRPC)": f"{settings.router.host}:{mesh.port}"}
+        if mesh.metrics_port:
+            where["metrics"] = f"http://{settings.router.host}:{mesh.metrics_port}/metrics"
+        if mesh.simulator is not None:
+            where["simulator"] = f"http://127.0.0.1:{mesh.simulator.port}"
+        _listening(console, "one process", where, path)
+        await until_signalled()
+        console.print("draining")
+        await mesh.stop()
+
+
+async def up_four(console: Console) -> None:
+    """Four processes, and a simulator beside them where no real model can be asked."""
+    environ = {**_usual_ports(), **environment()}
+    settings = one_process.load(environ)
+    logs = state_directory(environ) / "logs"
+    mesh = FourProcesses(environ, logs=logs, simulator=one_process.wants_simulator(settings.providers))
+    await mesh.start()
+    try:
+        where = {}
+        for name, running in sorted(mesh.services.items()):
+            where[f"{name} ({'HTTP' if name == 'simulator' else 'gRPC'})"] = f"127.0.0.1:{running.port}"
+        _listening(console, "four processes", where, logs)
+        await until_signalled()
+        console.print("draining")
+    finally:
+        await mesh.stop()
+
+
+async def simulate(console: Console, settings: SimulatorSettings) -> None:
+    """The simulator alone."""
+    simulator = Simulator()
+    try:
+        await simulator.start(settings)
+    except FleetError as failure:
+        raise StartError(str(failure)) from failure
+    except OSError as failure:
+        raise StartError(f"port {settings.host}:{settings.port} cannot be opened: {failure.strerror}") from failure
+    where = f"http://{settings.host}:{simulator.port}"
+    console.print(f"{len(simulator.fleet)} simulated models at {where}/v1, books at {where}/books; Ctrl-C ends it")
+    await until_signalled()
+    await simulator.stop()
+
+
+def check_all(console: Console, environ: Mapping[str, str]) -> None:
+    """Validate everything; raises StartError with a line per problem."""
+    problems: list[str] = []
+    settings = None
+    try:
+        settings = one_process.load(environ)
+    except StartError as failure:
+        problems.extend(str(failure).splitlines())
+    if settings is not None:
+        for path, read in ((settings.router.routes, load_policies), (settings.providers.config, _read_operator_file)):
+            try:
+                read(path)
+            except StartError as failure:
+                problems.extend(str(failure).splitlines())
+    if problems:
+        raise StartError("\n".join(problems))
+    assert settings is not None  # noqa: S101 - else there was a problem
+    keys = ", ".join(sorted(settings.providers.keys)) or "none"
+    console.print(f"all settings are valid; keys found: {keys}", highlight=False)
+
+
+def _read_operator_file(path: Path | None) -> None:
+    if path is not None:
+        operator_file(path)
+
+
+def _usual_ports() -> dict[str, str]:
+    ports = {"OMNISPHERE_SIMULATOR_PORT": "9180"}
+    for name, (port, metrics_port) in _USUAL_PORTS.items():
+        ports[f"OMNISPHERE_{name}_PORT"] = port
+        ports[f"OMNISPHERE_{name}_METRICS_PORT"] = metrics_port
+    return ports
+
+
+def _listening(console: Console, title: str, where: Mapping[str, str], logs: Path) -> None:
+    table = Table(box=None, show_header=False)
+    for name, address in where.items():
+        table.add_row(name, address)
+    table.add_row("logs", str(logs))
+    console.print(f"[bold]omnisphere is up[/bold] in {title}; Ctrl-C drains and ends it", highlight=False)
+    console.print(table)
+    with suppress(KeyError):
+        console.print(f'try: omnisphere chat --router {where["router (gRPC)"]} "What is a mesh?"', highlight=False)
