@@ -45,7 +45,7 @@ async def providers_books(metrics_port: int) -> dict[str, Book]:
                     mine["complete"] += value
                 case "omnisphere_providers_tokens_total" if sample.labels["source"] == "reported":
                     mine["input" if sample.labels["class"] in _INPUT else "output"] += value
-                case "omnisphere_providers_cost_nanousd_total":
+                case "omnisphere_providers_cost_nanousd_total" if sample.labels["source"] == "reported":
                     mine["cost"] += value
     return {
         model: Book(mine["complete"], mine["input"], mine["output"], mine["cost"])

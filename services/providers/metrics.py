@@ -33,7 +33,10 @@ class ProvidersMetrics:
             registry=registry,
         )
         self._cost = Counter(
-            "omnisphere_providers_cost_nanousd", "What attempts cost, in 1e-9 USD.", ["model"], registry=registry
+            "omnisphere_providers_cost_nanousd",
+            "What attempts cost, in 1e-9 USD; estimated where we counted the tokens.",
+            ["model", "source"],
+            registry=registry,
         )
         self._unpriced = Counter(
             "omnisphere_providers_unpriced_attempts", "Attempts without a known price.", ["model"], registry=registry
@@ -63,7 +66,7 @@ class ProvidersMetrics:
         for name, field in _CLASSES.items():
             if tokens := getattr(attempt.usage, field):
                 self._tokens.labels(model, name, source).inc(tokens)
-        self._cost.labels(model).inc(attempt.cost.nanousd)
+        self._cost.labels(model, source).inc(attempt.cost.nanousd)
         if not attempt.cost.priced:
             self._unpriced.labels(model).inc()
         self._latency.labels(model).observe(attempt.latency.ToTimedelta().total_seconds())

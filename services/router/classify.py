@@ -16,10 +16,12 @@ _LANGUAGES = (
 )
 _CODE = (
     "function|class|script|program|method|regex|regular expression|query|sql|python|javascript|typescript|rust|golang"
-    "|bash|one-liner|decorator|code"
+    "|bash|one-liner|decorator|code|shell command|command line|git command|expression|json object"
 )
+# Something that is written like code: a span in backquotes with a sign in it, or a definition.
+_SNIPPET = r"`[^`\n]*[(=;\[{.][^`\n]*`|```|\bdef \w+\(|\bSELECT\b.+\bFROM\b"
 _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (task, re.compile("|".join(patterns), re.IGNORECASE))
+    (task, re.compile("|".join(patterns), re.IGNORECASE | re.DOTALL))
     for task, patterns in {
         "translation": (
             r"\btranslat(?:e|ion|ing)\b",
@@ -31,8 +33,10 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"\b(?:find|spot|what is|what's|is there)\b.{0,40}\b(?:bug|flaw|vulnerabilit|race condition|mistake)\b",
             r"\bwhat(?:'s| is) wrong with\b.{0,60}\b(?:code|function|snippet|loop|query)\b",
             r"\bcode review\b",
+            rf"\breview\b.{{0,200}}(?:{_SNIPPET})",
+            rf"(?:{_SNIPPET}).{{0,300}}\b(?:which|what|is|does|can|why|how)\b",
         ),
-        "code_generation": (rf"\b(?:write|implement|create|generate|give me|complete|code)\b.{{0,60}}\b(?:{_CODE})\b",),
+        "code_generation": (rf"\b(?:write|implement|create|generate|give|complete|code)\b.{{0,60}}\b(?:{_CODE})\b",),
         "summarization": (
             r"\bsummar(?:y|ies|i[sz]e|i[sz]ing|i[sz]ation)\b",
             r"\btl;?dr\b",
@@ -48,7 +52,8 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"\bsentiment\b",
             r"\b(?:is|was) (?:this|the following)\b.{0,80}\bor\b",
             r"\bwhich (?:category|label|class|of these)\b",
-            r"\b(?:spam|positive|negative|urgent)\b.{0,30}\bor\b",
+            r"\b(?:spam|positive|negative|urgent|priority)\b.{0,30}\bor\b",
+            r"\bwhich (?:team|queue|department|topic|intent|tag|bucket|shelf|genre)\b.{0,80}\bor\b",
         ),
         "research": (
             r"\b(?:research|investigate|in depth|in detail|trade-?offs?|pros and cons|compare|comparison|analy[sz]e)\b",
