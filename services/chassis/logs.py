@@ -27,6 +27,10 @@ class Log:
         self._least = _LEVELS[level]
         self._stream = stream or sys.stdout
 
+    def announce(self, event: str, **fields: Field) -> None:
+        """The process starts to serve, or stops; written at every level: others wait for it."""
+        self._write("info", event, fields, always=True)
+
     def info(self, event: str, **fields: Field) -> None:
         """Something happened as it should."""
         self._write("info", event, fields)
@@ -41,8 +45,8 @@ class Log:
             fields |= {"type": type(failure).__name__, "trace": trace_of(failure)}
         self._write("error", event, fields)
 
-    def _write(self, level: str, event: str, fields: dict[str, Field]) -> None:
-        if _LEVELS[level] < self._least:
+    def _write(self, level: str, event: str, fields: dict[str, Field], *, always: bool = False) -> None:
+        if _LEVELS[level] < self._least and not always:
             return
         call = current()
         line: dict[str, Field] = {

@@ -16,6 +16,7 @@ import grpc
 from google.protobuf.message import Message
 
 from services.chassis import call_context
+from services.chassis.call_context import CallContext
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.errors import (
     DeadlineExceeded,
@@ -55,7 +56,8 @@ def _allowed(timeout: float, clock: Clock, peer: str) -> float:
 class RemoteInvoker:
     """Over gRPC. `known` are detail messages of failing statuses that callers want to see.
 
-    Where the channel is down, a call of a method that waits for it gives up after `patience` seconds.
+    Where the channel is down, a call waits `patience` seconds for it, then gives up; 0: as the method's service config
+    says.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class RemoteInvoker:
         *,
         peer: str,
         known: Sequence[type[Message]] = (),
-        patience: float = 10.0,
+        patience: float = 0.0,
         clock: Clock | None = None,
     ) -> None:
         self._channel = channel
@@ -74,15 +76,14 @@ class RemoteInvoker:
         self._clock = clock or SystemClock()
 
     async def unary(self, method: Any, request: Message, timeout: float) -> Any:
-        allowed = _allowed(timeout, self._clock, self._peer)
+        allowed = await self._connected(_allowed(timeout, self._clock, self._peer))
         try:
             return await method(request, timeout=allowed, metadata=call_context.outgoing(call_context.current()))
         except grpc.aio.AioRpcError as failure:
             raise from_rpc_error(failure, peer=self._peer, known=self._known) from failure
 
     async def stream(self, method: Any, request: Message, timeout: float) -> AsyncGenerator[Any, None]:
-        allowed = _allowed(timeout, self._clock, self._peer)
-        await self._connected(min(allowed, self._patience))
+        allowed = await self._connected(_allowed(timeout, self._clock, self._peer))
         call = method(request, timeout=allowed, metadata=call_context.outgoing(call_context.current()))
         try:
             async for response in call:
@@ -92,15 +93,20 @@ class RemoteInvoker:
         finally:
             call.cancel()
 
-    async def _connected(self, patience: float) -> None:
-        """Wait until the channel is up: a call that is sent into a dead channel would wait for its whole deadline."""
-        if self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY:
-            return
+    async def _connected(self, allowed: float) -> float:
+        """Wait until the channel is up; what is left of `allowed`.
+
+        A call that is sent into a dead channel would wait for its whole deadline.
+        """
+        if not self._patience or self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY:
+            return allowed
+        started = self._clock.monotonic()
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(min(allowed, self._patience)):
                 await self._channel.channel_ready()
         except TimeoutError as failure:
             raise PeerUnavailable(peer=self._peer) from failure
+        return allowed - (self._clock.monotonic() - started)
 
 
 class LocalInvoker:
@@ -113,33 +119,41 @@ class LocalInvoker:
 
     async def unary(self, method: Any, request: Message, timeout: float) -> Any:
         allowed = _allowed(timeout, self._clock, self._peer)
+        limit = asyncio.timeout(allowed)
         try:
-            async with asyncio.timeout(allowed):
-                return await method(request, None)
+            async with limit:
+                with call_context.entered(self._inner(allowed)):
+                    return await method(request, None)
         except Exception as failure:
-            raise self._translated(failure) from failure
+            raise self._translated(failure, limit) from failure
 
     async def stream(self, method: Any, request: Message, timeout: float) -> AsyncGenerator[Any, None]:
         allowed = _allowed(timeout, self._clock, self._peer)
-        outer = call_context.current()
         ends = self._clock.monotonic() + allowed
-        call_context.enter(replace(outer, deadline=ends))
-        responses: AsyncIterator[Any] = method(request, None)
+        inner = self._inner(allowed)
+        limit = asyncio.timeout(allowed)
         try:
+            responses: AsyncIterator[Any] = method(request, None)
             async with aclosing(responses):  # type: ignore[type-var]
                 while True:
-                    async with asyncio.timeout(ends - self._clock.monotonic()):
-                        response = await anext(responses, None)
+                    limit = asyncio.timeout(ends - self._clock.monotonic())
+                    async with limit:
+                        with call_context.entered(inner):
+                            response = await anext(responses, None)
                     if response is None:
                         return
                     yield response
         except Exception as failure:
-            raise self._translated(failure) from failure
+            raise self._translated(failure, limit) from failure
 
-    def _translated(self, failure: Exception) -> ServiceError:
+    def _inner(self, allowed: float) -> CallContext:
+        """What the peer sees of the call."""
+        return replace(call_context.current(), deadline=self._clock.monotonic() + allowed)
+
+    def _translated(self, failure: Exception, limit: asyncio.Timeout) -> ServiceError:
         if isinstance(failure, ServiceError):
             return failure
-        if isinstance(failure, TimeoutError):
+        if isinstance(failure, TimeoutError) and limit.expired():
             return DeadlineExceeded(step=self._peer)
         if isinstance(failure, NotImplementedError):
             return Unimplemented(method=self._peer)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -14,6 +17,10 @@ from services.chassis.server import Server, Service, until_signalled
 from services.chassis.server_settings import ServerSettings
 from services.chassis.settings import StartError, environment
 
+# Set by a parent that wants its services to end with it, also when it is killed.
+PARENT_VARIABLE = "OMNISPHERE_PARENT_PID"
+_PR_SET_PDEATHSIG = 1
+
 S = TypeVar("S", bound=ServerSettings)
 Build = Callable[[S, Log, CollectorRegistry], Service]
 
@@ -23,6 +30,7 @@ def main(name: str, load: Callable[[Mapping[str, str]], S], build: Build[S]) -> 
 
     Exit codes: 0 after a drain, 2 when settings, files or ports are wrong (one line each on stderr).
     """
+    end_with_parent()
     arguments = sys.argv[1:]
     if set(arguments) - {"--check"}:
         print(f"usage: omnisphere-{name} [--check]", file=sys.stderr)
@@ -33,6 +41,19 @@ def main(name: str, load: Callable[[Mapping[str, str]], S], build: Build[S]) -> 
         for line in str(failure).splitlines():
             print(f"{name}: {line}", file=sys.stderr)
         sys.exit(2)
+
+
+def end_with_parent() -> None:
+    """Where a parent asks for it: SIGTERM to this process once the parent is gone (prctl(2)).
+
+    Done here and not between fork and exec: gRPC's fork handlers may break a child of a process with open channels.
+    """
+    parent = environment().get(PARENT_VARIABLE)
+    if parent is None:
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if str(os.getppid()) != parent:  # it was gone before we asked
+        sys.exit(0)
 
 
 async def _run(name: str, load: Callable[[Mapping[str, str]], S], build: Build[S], *, check_only: bool) -> None:
@@ -46,8 +67,8 @@ async def _run(name: str, load: Callable[[Mapping[str, str]], S], build: Build[S
     quieten_libraries(log)
     server = Server(service, settings, log=log, registry=registry)
     await server.start()
-    log.info("ready", host=settings.host, port=server.port, metrics_port=server.metrics_port)
+    log.announce("ready", host=settings.host, port=server.port, metrics_port=server.metrics_port)
     await until_signalled()
-    log.info("draining", drain_seconds=settings.drain.total_seconds(), grace_seconds=settings.grace.total_seconds())
+    log.announce("draining", drain_seconds=settings.drain.total_seconds(), grace_seconds=settings.grace.total_seconds())
     await server.drain_and_stop()
-    log.info("stopped")
+    log.announce("stopped")

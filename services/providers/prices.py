@@ -90,10 +90,9 @@ class ListPrice:
 class GenaiPrice:
     """A price of genai-prices: may depend on the date, the time of day and the size of the request."""
 
-    def __init__(self, info: ModelInfo, source: str, as_of: str) -> None:
+    def __init__(self, info: ModelInfo, source: str) -> None:
         self._info = info
         self._source = source
-        self._as_of = as_of
 
     def usd(self, usage: chat_pb2.Usage, at: datetime) -> Decimal:
         """The sum over the token classes at the price of that moment."""
@@ -115,8 +114,9 @@ class GenaiPrice:
         return price.calc_price(counted)["total_price"]
 
     def listed(self) -> model_pb2.Prices:
-        """The price of a small request now."""
-        price = self._info.get_prices(datetime.now(UTC))
+        """The price of a small request today."""
+        now = datetime.now(UTC)
+        price = self._info.get_prices(now)
         flat = self._flat(price)
         shown = flat or ListPrice(
             input=_base(price, "input_mtok") or Decimal(0),
@@ -124,9 +124,10 @@ class GenaiPrice:
             cache_read=_base(price, "cache_read_mtok", "input_mtok") or Decimal(0),
             cache_write=_base(price, "cache_write_mtok", "input_mtok") or Decimal(0),
             source=self._source,
-            as_of=self._as_of,
+            as_of="",
         )
         listed = shown.listed()
+        listed.as_of = now.date().isoformat()
         listed.tiered = flat is None
         return listed
 
@@ -141,7 +142,7 @@ class GenaiPrice:
         fresh, output, read, write = (figure if isinstance(figure, Decimal) else None for figure in figures)
         if fresh is None or output is None or read is None or write is None:
             return None
-        return ListPrice(fresh, output, read, write, self._source, self._as_of)
+        return ListPrice(fresh, output, read, write, self._source, as_of="")
 
 
 @lru_cache(maxsize=4096)
@@ -157,8 +158,7 @@ def look_up(provider: str, model: str) -> GenaiPrice | None:
         return None
     if _base(price, "input_mtok") is None or _base(price, "output_mtok") is None:
         return None
-    checked = getattr(info, "prices_checked", None)
-    return GenaiPrice(info, f"genai-prices {version('genai-prices')}", checked.isoformat() if checked else "")
+    return GenaiPrice(info, f"genai-prices {version('genai-prices')}")
 
 
 def _figure(price: ModelPrice, *names: str) -> Decimal | TieredPrices | None:

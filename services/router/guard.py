@@ -2,18 +2,18 @@
 
 state     event                      next
 working   failure (less than 3rd)    working
-working   3rd failure in a row       resting for 1 s
+working   3rd failure in a row       resting for 0.2 s
 resting   asked before the end       resting (no call)
 resting   asked after the end        one trial call
 trial     success                    working
-trial     failure                    resting, twice as long, at most 10 s
+trial     failure                    resting, twice as long, at most 5 s
 """
 
 from __future__ import annotations
 
 _FAILURES = 3
-_FIRST_REST = 1.0
-_LONGEST_REST = 10.0
+_FIRST_REST = 0.2
+_LONGEST_REST = 5.0
 
 
 class Guard:
@@ -23,24 +23,28 @@ class Guard:
         self._failures = 0
         self._rest = _FIRST_REST
         self._rests_until: float | None = None
+        self._on_trial = False
 
     def allows(self, now: float) -> bool:
-        """Whether to call now; a trial call counts as going out, so that others wait for its outcome."""
+        """Whether to call now. While a trial call is out, others wait for its outcome."""
         if self._rests_until is None:
             return True
         if now < self._rests_until:
             return False
+        self._on_trial = True
         self._rests_until = now + self._rest
         return True
 
     def succeeded(self) -> None:
         """The call came back."""
-        self._failures, self._rest, self._rests_until = 0, _FIRST_REST, None
+        self._failures, self._rest, self._rests_until, self._on_trial = 0, _FIRST_REST, None, False
 
     def failed(self, now: float) -> None:
-        """The call did not come back."""
-        if self._rests_until is not None:
-            self._rest = min(self._rest * 2, _LONGEST_REST)
+        """The call did not come back. Those that went out before the rest began do not make it longer."""
         self._failures += 1
-        if self._failures >= _FAILURES:
+        if self._on_trial:
+            self._on_trial = False
+            self._rest = min(self._rest * 2, _LONGEST_REST)
+            self._rests_until = now + self._rest
+        elif self._rests_until is None and self._failures >= _FAILURES:
             self._rests_until = now + self._rest

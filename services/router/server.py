@@ -59,11 +59,12 @@ def remote_peers(settings: RouterSettings) -> Peers:
         settings.providers, health_name="omnisphere.providers.v1.ProvidersService", retries=retries
     )
     known = (attempt_pb2.AttemptsFailed,)
+    patience = settings.providers_patience.total_seconds()
     return Peers(
         cache=CachePeer(RemoteInvoker(cache, peer="cache"), CacheServiceStub(cache)),
         context=ContextPeer(RemoteInvoker(context, peer="context"), ContextServiceStub(context)),
         providers=ProvidersPeer(
-            RemoteInvoker(providers, peer="providers", known=known), ProvidersServiceStub(providers)
+            RemoteInvoker(providers, peer="providers", known=known, patience=patience), ProvidersServiceStub(providers)
         ),
         channels=(cache, context, providers),
     )

@@ -29,6 +29,9 @@ class RouterSettings(ServerSettings):
     deadline: timedelta = setting(timedelta(seconds=300), "For a whole request, where the caller sets none.")
     cache_timeout: timedelta = setting(timedelta(milliseconds=250), "For a look-up; then the answer goes without.")
     context_timeout: timedelta = setting(timedelta(seconds=2), "For fitting; then the conversation goes uncut.")
+    providers_patience: timedelta = setting(
+        timedelta(seconds=5), "How long a call waits for a providers service that is away, for example restarting."
+    )
     catalogue_every: timedelta = setting(timedelta(seconds=5), "How often the catalogue of models is refreshed.")
     remember_for: timedelta = setting(timedelta(minutes=10), "How long a request id replays its answer.")
     remember_bytes: int = setting(64 * 1024 * 1024, "Memory for answers that can be replayed.")

@@ -7,6 +7,7 @@ import sys
 import uvloop
 
 from services.chassis.logs import Log, quieten_libraries
+from services.chassis.run import end_with_parent
 from services.chassis.server import until_signalled
 from services.chassis.settings import StartError, environment
 from services.simulator.fleet import FleetError
@@ -16,6 +17,7 @@ from services.simulator.settings import SimulatorSettings, load
 
 def main() -> None:
     """Run the simulator until it is told to stop. Exit code 2 when settings, the fleet or the port are wrong."""
+    end_with_parent()
     try:
         uvloop.run(_serve(load(environment())))
     except (StartError, FleetError) as failure:
@@ -33,10 +35,10 @@ async def _serve(settings: SimulatorSettings) -> None:
     except OSError as failure:
         where = f"{settings.host}:{settings.port}"
         raise StartError(f"port {where} cannot be opened: {failure.strerror}") from failure
-    log.info("ready", host=settings.host, port=simulator.port)
+    log.announce("ready", host=settings.host, port=simulator.port)
     await until_signalled()
     await simulator.stop()
-    log.info("stopped")
+    log.announce("stopped")
 
 
 if __name__ == "__main__":

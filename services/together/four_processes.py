@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
+import os
 import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.chassis.run import PARENT_VARIABLE
 from services.chassis.settings import StartError
 
 _READY_SECONDS = 20.0
 _STOP_SECONDS = 30.0
 _LOOK_SECONDS = 0.02
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class FourProcesses:
         await _ended(running.process)
 
     async def _start(self, name: str, more: Mapping[str, str]) -> Running:
-        environ = {**_ports(name, 0, 0), **self._environ, **more}
+        environ = {**_ports(name, 0, 0), **self._environ, **more, PARENT_VARIABLE: str(os.getpid())}
         path = self._logs / f"{name}.log"
         seen = path.stat().st_size if path.exists() else 0
         with path.open("ab") as out:
@@ -95,7 +95,6 @@ class FourProcesses:
                 stdout=out,
                 stderr=out,
                 env=environ,
-                preexec_fn=_end_with_parent,
             )
         running = Running(name, process, path, more)
         self.services[name] = running
@@ -104,17 +103,25 @@ class FourProcesses:
 
     async def _ready(self, running: Running, seen: int) -> None:
         """Wait for the line that says where it listens."""
-        async with asyncio.timeout(_READY_SECONDS):
-            while True:  # a log file has no event to wait for
-                lines = running.log.read_bytes()[seen:].decode(errors="replace").splitlines()
-                for line in lines:
-                    if '"event": "ready"' in line:
-                        said = json.loads(line)
-                        running.port, running.metrics_port = said["port"], said.get("metrics_port", 0)
-                        return
-                if running.process.returncode is not None:
-                    raise StartError(lines[-1] if lines else f"{running.name} ended without a word")
-                await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                await self._said_ready(running, seen)
+        except TimeoutError as failure:
+            raise StartError(
+                f"{running.name} is not ready after {_READY_SECONDS:.0f} s; see {running.log}"
+            ) from failure
+
+    async def _said_ready(self, running: Running, seen: int) -> None:
+        while True:  # a log file has no event to wait for
+            lines = running.log.read_bytes()[seen:].decode(errors="replace").splitlines()
+            for line in lines:
+                if '"event": "ready"' in line:
+                    said = json.loads(line)
+                    running.port, running.metrics_port = said["port"], said.get("metrics_port", 0)
+                    return
+            if running.process.returncode is not None:
+                raise StartError(lines[-1] if lines else f"{running.name} ended without a word")
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _ports(name: str, port: int, metrics_port: int) -> dict[str, str]:
@@ -136,8 +143,3 @@ async def _ended(process: asyncio.subprocess.Process) -> int:
     except TimeoutError:
         process.kill()
         return await process.wait()
-
-
-def _end_with_parent() -> None:
-    """So that no service outlives a parent that was killed (prctl(2))."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,158 @@
+"""A mesh before a server that the operator configured: reasoning, refusals, cached tokens, odd calls, real prices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.router.v1 import router_service_pb2 as pb
+from services.chassis.client import open_channel
+from services.chassis.errors import ProviderAuth
+from services.chassis.logs import Log
+from services.together.one_process import OneProcess, load
+from tests.mesh.harness import Mesh, asking, environment
+
+CANARY = "sk-canary-1f0e"
+USAGE = {
+    "prompt_tokens": 1_000,
+    "completion_tokens": 70,
+    "total_tokens": 1_070,
+    "prompt_tokens_details": {"cached_tokens": 600, "cache_write_tokens": 100},
+    "completion_tokens_details": {"reasoning_tokens": 50},
+}
+CALLS = [
+    {"index": 0, "id": "a", "type": "function", "function": {"name": "look", "arguments": '{"at": 1}'}},
+    {"index": 1, "id": "b", "type": "function", "function": {"name": "look", "arguments": "{at: 2"}},
+]
+DELTAS: list[dict[str, Any]] = [
+    {"role": "assistant", "reasoning_content": "Let me "},
+    {"reasoning_content": "see."},
+    {"content": "It is"},
+    {"content": " this."},
+    {"refusal": "Not that."},
+    {"tool_calls": CALLS},
+]
+
+
+class Upstream:
+    """A scripted server: every stream is DELTAS. Keeps the headers that it was sent."""
+
+    def __init__(self) -> None:
+        self.headers: list[dict[str, str]] = []
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        self.headers.append(dict(request.headers))
+        if not (await request.json())["stream"]:
+            return web.Response(
+                status=401, text=json.dumps({"error": {"message": f"bad key {CANARY}", "type": "auth"}})
+            )
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for delta in DELTAS:
+            await self._event(response, {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+        await self._event(response, {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
+        await self._event(response, {"choices": [], "usage": USAGE})
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    async def _event(self, response: web.StreamResponse, chunk: dict[str, Any]) -> None:
+        await response.write(b"data: " + json.dumps({"id": "x", **chunk}).encode() + b"\n\n")
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[tuple[Upstream, int]]:
+    scripted = Upstream()
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", scripted.chat)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield scripted, site.port
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def fronted(upstream: tuple[Upstream, int], state: Path) -> AsyncIterator[tuple[Mesh, Upstream, Path]]:
+    """A mesh in one process whose only endpoint is the scripted server, under the names and prices of a vendor."""
+    scripted, port = upstream
+    config = state / "providers.toml"
+    config.write_text(
+        f"""
+        [[endpoint]]
+        name = "mine"
+        base_url = "http://127.0.0.1:{port}/v1"
+        key_variable = "MINE_API_KEY"
+        price_provider = "openai"
+        serves = {{ "gpt-5" = "gpt-5", "gpt-5.6-sol" = "gpt-5.6-sol" }}
+        """
+    )
+    more = {"OMNISPHERE_PROVIDERS_CONFIG": str(config), "MINE_API_KEY": CANARY, "OMNISPHERE_DISCOVER": "off"}
+    free = {"OMNISPHERE_ROUTER_PORT": "0", "OMNISPHERE_ROUTER_METRICS_PORT": "0", "OMNISPHERE_ROUTER_DRAIN": "0s"}
+    settings = load({**environment(state), "OMNISPHERE_SIMULATOR": "off", **more, **free})
+    with (state / "log").open("w") as out:
+        running = OneProcess(settings, Log("omnisphere", stream=out))
+        await running.start()
+        channel = open_channel(f"127.0.0.1:{running.port}", health_name="omnisphere.router.v1.RouterService")
+        yield Mesh({"router": channel}, simulator=0, metrics=running.metrics_port), scripted, state / "log"
+        await channel.close()
+        await running.stop()
+
+
+async def test_every_kind_of_fragment_and_every_class_of_tokens_arrives(
+    fronted: tuple[Mesh, Upstream, Path],
+) -> None:
+    mesh, _, _ = fronted
+    events, error = await mesh.stream(pb.StreamCompleteRequest(conversation=asking("Anything odd?"), model="gpt-5"))
+    assert error is None
+    parts = [part for event in events for part in event.delta.parts]
+    assert "".join(part.reasoning for part in parts) == "Let me see."
+    assert "".join(part.text for part in parts) == "It is this."
+    assert "".join(part.refusal for part in parts) == "Not that."
+    calls = {part.part_index: part.tool_call for part in parts if part.tool_call.id}
+    assert {at: (call.id, call.name) for at, call in calls.items()} == {3: ("a", "look"), 4: ("b", "look")}
+    assert [part.part_index for part in parts if part.tool_call.arguments_invalid] == [4]
+    end = events[-1].end
+    assert end.finish_reason == chat_pb2.FINISH_REASON_TOOL_CALLS
+    assert end.usage == chat_pb2.Usage(
+        input_uncached_tokens=300,
+        input_cache_read_tokens=600,
+        input_cache_write_tokens=100,
+        output_tokens=20,
+        reasoning_tokens=50,
+    )
+    # gpt-5: 1.25 fresh (also for writes), 0.125 cached, 10 out, in USD per million.
+    assert end.cost == chat_pb2.Cost(nanousd=400 * 1250 + 600 * 125 + 70 * 10_000, priced=True)
+    assert not end.decision.simulated
+
+
+async def test_a_price_that_depends_on_the_size_is_marked(fronted: tuple[Mesh, Upstream, Path]) -> None:
+    mesh, _, _ = fronted
+    models = (await mesh.call(mesh.router.ListModels, pb.ListModelsRequest())).models
+    by_id = {model.id: model for model in models}
+    assert by_id["gpt-5.6-sol"].prices.tiered
+    assert not by_id["gpt-5"].prices.tiered
+    assert by_id["gpt-5"].prices.source.startswith("genai-prices ")
+
+
+async def test_the_key_goes_into_one_header_and_nowhere_else(fronted: tuple[Mesh, Upstream, Path]) -> None:
+    mesh, scripted, log = fronted
+    with pytest.raises(ProviderAuth) as caught:
+        await mesh.complete("Is the key safe?", model="gpt-5")
+    assert scripted.headers[-1]["Authorization"] == f"Bearer {CANARY}"
+    assert "traceparent" in {name.lower() for name in scripted.headers[-1]}
+    assert CANARY not in caught.value.message() + repr(vars(caught.value)) + repr(caught.value.__cause__)
+    assert CANARY not in log.read_text()
+
+
+async def test_a_key_that_is_refused_is_our_problem_and_says_so(fronted: tuple[Mesh, Upstream, Path]) -> None:
+    mesh, _, _ = fronted
+    with pytest.raises(ProviderAuth) as caught:
+        await mesh.complete("Does the key fit?", model="gpt-5")
+    assert caught.value.metadata == {"provider": "mine", "provider_type": "auth", "status": "401"}

@@ -1,0 +1,128 @@
+"""Each of the four services, called directly as its contract says."""
+
+from __future__ import annotations
+
+import pytest
+
+from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.context.v1 import context_service_pb2 as context_pb
+from omnisphere.providers.v1 import attempt_pb2
+from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
+from services.chassis.errors import InvalidRequest, Unimplemented, UnknownModel
+from tests.mesh import fields
+from tests.mesh.harness import Mesh, asking
+
+pytestmark = pytest.mark.parametrize("shared_mesh", ["four_processes"], indirect=True)
+
+
+async def test_the_cache_gives_back_what_it_was_given(mesh: Mesh) -> None:
+    query = cache_pb.Query(conversation=asking("Directly to the cache"), policy_hash="p", simulated=True)
+    reply = cache_pb.CachedReply(
+        message=chat_pb2.Message(role=chat_pb2.ROLE_ASSISTANT, parts=[chat_pb2.Part(text="kept")]),
+        finish_reason=chat_pb2.FINISH_REASON_STOP,
+        model="m",
+        usage=chat_pb2.Usage(input_uncached_tokens=3, output_tokens=1),
+        cost=chat_pb2.Cost(nanousd=5, priced=True),
+    )
+    stored = await mesh.call(mesh.cache.Store, cache_pb.StoreRequest(query=query, reply=reply))
+    assert stored.stored
+    found = await mesh.call(mesh.cache.LookUp, cache_pb.LookUpRequest(query=query))
+    assert found.outcome == cache_pb.CACHE_OUTCOME_EXACT_HIT
+    assert found.reply == reply
+    assert found.entry_id == stored.entry_id
+    cut = cache_pb.CachedReply()
+    cut.CopyFrom(reply)
+    cut.finish_reason = chat_pb2.FINISH_REASON_LENGTH
+    refused = await mesh.call(mesh.cache.Store, cache_pb.StoreRequest(query=query, reply=cut))
+    assert (refused.stored, refused.reason) == (False, cache_pb.CACHE_REASON_INCOMPLETE)
+    forgotten = await mesh.call(mesh.cache.Invalidate, cache_pb.InvalidateRequest(entry_id=stored.entry_id))
+    assert forgotten.entries == 1
+    stats = await mesh.call(mesh.cache.GetStats, cache_pb.GetStatsRequest())
+    assert stats.exact_hits >= 1
+    sampled = cache_pb.Query(conversation=asking("Sampled"))
+    sampled.conversation.sampling.temperature = 1.5
+    looked = await mesh.call(mesh.cache.LookUp, cache_pb.LookUpRequest(query=sampled))
+    assert (looked.outcome, looked.reason) == (cache_pb.CACHE_OUTCOME_NOT_ELIGIBLE, cache_pb.CACHE_REASON_SAMPLED)
+
+
+async def test_the_context_service_keeps_every_kind_of_part_unchanged(mesh: Mesh) -> None:
+    conversation = chat_pb2.Conversation()
+    question = conversation.messages.add(role=chat_pb2.ROLE_USER, name="Ann", pinned=True)
+    question.sent_at.FromSeconds(1_700_000_000)
+    image = chat_pb2.Image(data=b"\x89PNG", media_type="image/png", detail="low")
+    document = chat_pb2.Document(remote_uri="https://example.com/a.pdf", name="a.pdf")
+    question.parts.extend([chat_pb2.Part(text="Look", cache_breakpoint=True), chat_pb2.Part(image=image)])
+    question.parts.append(chat_pb2.Part(document=document))
+    file = chat_pb2.Document(data=b"%PDF", media_type="application/pdf", name="b.pdf")
+    linked = chat_pb2.Image(remote_uri="https://example.com/a.png")
+    question.parts.extend([chat_pb2.Part(document=file), chat_pb2.Part(image=linked)])
+    answer = conversation.messages.add(role=chat_pb2.ROLE_ASSISTANT)
+    signature = chat_pb2.Signature(value="opaque", origin_model="m")
+    answer.parts.add(reasoning=chat_pb2.Reasoning(text="hm", redacted=True), signature=signature)
+    answer.parts.add(refusal="No.")
+    call = chat_pb2.ToolCall(id="c1", name="look", arguments_json="{", arguments_invalid=True)
+    answer.parts.add(tool_call=call)
+    result = chat_pb2.ToolResult(tool_call_id="c1", name="look", is_error=True, parts=[chat_pb2.Part(text="?")])
+    conversation.messages.add(role=chat_pb2.ROLE_TOOL, parts=[chat_pb2.Part(tool_result=result)])
+    request = context_pb.FitRequest(conversation=conversation, model="gpt-5", window_tokens=100_000)
+    response = await mesh.call(mesh.context.Fit, request)
+    assert list(response.messages) == list(conversation.messages)
+    assert response.before == response.after
+    assert response.after.encoding == "o200k_base"
+    assert response.budget_tokens == 100_000 - 4_096
+    assert [decision.kept for decision in response.decisions] == [True, True]
+
+
+async def test_the_context_service_counts(mesh: Mesh) -> None:
+    request = context_pb.CountTokensRequest(conversation=asking("How many tokens are these?"), model="gpt-5")
+    count = (await mesh.call(mesh.context.CountTokens, request)).count
+    assert 6 <= count.estimate <= count.upper_bound
+    assert count.calibration_version == "uncalibrated"
+    with pytest.raises(InvalidRequest):
+        await mesh.call(mesh.context.CountTokens, context_pb.CountTokensRequest(model="gpt-5"))
+
+
+async def test_the_providers_service_answers_whole_and_as_a_stream(mesh: Mesh) -> None:
+    generation = providers_pb.Generation(
+        model="claude-sonnet",
+        conversation=asking("Directly to the providers"),
+        request_id="direct-1",
+        purpose=attempt_pb2.PURPOSE_JUDGE,
+    )
+    response = await mesh.call(mesh.providers.Generate, providers_pb.GenerateRequest(generation=generation))
+    (attempt,) = response.end.attempts
+    assert attempt.purpose == attempt_pb2.PURPOSE_JUDGE
+    assert attempt.provider_finish_reason == "stop"
+    assert attempt.upstream_id
+    generation.conversation.messages[0].parts.add(document=chat_pb2.Document(remote_uri="https://example.com/a.pdf"))
+    response = await mesh.call(mesh.providers.Generate, providers_pb.GenerateRequest(generation=generation))
+    assert [lost.subject for lost in response.end.degradations] == ["conversation.messages[0].parts[1].document"]
+    events = []
+    async for event in mesh.providers.StreamGenerate(providers_pb.StreamGenerateRequest(generation=generation)):
+        fields.note(event)
+        events.append(event)
+    assert events[-1].HasField("end")
+    text = "".join(part.text for event in events for part in event.delta.parts)
+    assert text == response.message.parts[0].text
+    unknown = providers_pb.Generation(model="nobody", conversation=asking("x"), request_id="direct-2")
+    with pytest.raises(UnknownModel):
+        await mesh.call(mesh.providers.Generate, providers_pb.GenerateRequest(generation=unknown))
+
+
+async def test_the_catalogue_is_sent_once_and_then_only_when_it_changed(mesh: Mesh) -> None:
+    first = await mesh.call(mesh.providers.ListModels, providers_pb.ListModelsRequest())
+    again = providers_pb.ListModelsRequest(known_version=first.version)
+    second = await mesh.call(mesh.providers.ListModels, again)
+    assert len(first.models) >= 14
+    assert len(second.models) == 0
+    assert second.version == first.version
+
+
+async def test_what_is_not_served_yet_is_unimplemented_with_a_reason(mesh: Mesh) -> None:
+    with pytest.raises(Unimplemented):
+        await mesh.call(mesh.cache.EmbedTexts, cache_pb.EmbedTextsRequest(texts=["x"]))
+    with pytest.raises(Unimplemented):
+        await mesh.call(mesh.context.Recall, context_pb.RecallRequest(query="x"))
+    with pytest.raises(Unimplemented):
+        await mesh.call(mesh.providers.Embed, providers_pb.EmbedRequest(model="m", texts=["x"]))
