@@ -97,6 +97,7 @@ class Server:
             await self._service.start()
         except BaseException:
             await self._server.stop(None)
+            await self._service.stop()
             raise
         for name in ("", READINESS, *names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)

@@ -12,7 +12,7 @@ from rich.table import Table
 from services.chassis.logs import Log, quieten_libraries
 from services.chassis.server import until_signalled
 from services.chassis.settings import StartError, environment, state_directory
-from services.providers.endpoints import operator_file
+from services.providers.endpoints import operator_file, shipped
 from services.router.policy import load_policies
 from services.simulator.fleet import FleetError
 from services.simulator.server import Simulator
@@ -107,7 +107,7 @@ def check_all(console: Console, environ: Mapping[str, str]) -> None:
 
 def _read_operator_file(path: Path | None) -> None:
     if path is not None:
-        operator_file(path)
+        operator_file(path, shipped().models)
 
 
 def _usual_ports() -> dict[str, str]:

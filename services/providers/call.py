@@ -72,7 +72,8 @@ class Caller:
                 body = await answering.body()
                 call.first_token = self._clock.monotonic()
                 call.reading.whole(body)
-            _, call.ending = call.reading.finish()
+            parts, call.ending = call.reading.finish()
+            self._counted(call, parts)
             message = call.reading.message()
             if not message.parts and not call.ending.complete:
                 raise MalformedAnswer("empty")
@@ -94,7 +95,7 @@ class Caller:
             if not call.ending.complete:
                 raise MalformedAnswer("stream_truncated")
             if parts:
-                yield pb.StreamGenerateResponse(delta=self._delta(call, parts))
+                yield pb.StreamGenerateResponse(delta=self._delta(call, self._counted(call, parts)))
         except Exception as failure:
             raise self._failed(call, failure) from failure
         except BaseException:

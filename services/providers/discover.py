@@ -62,15 +62,13 @@ async def discover(sources: Sources, probe: Probe) -> Directory:
     """What is there now."""
     models = merged(sources.shipped.models, sources.operator.model)
     if sources.simulator != "on":
-        known = {row.id for row in models}
         endpoints = [_operator_endpoint(row, sources.keys) for row in sources.operator.endpoint]
         vendors = [row for row in sources.shipped.vendors if sources.keys.get(row.key_variable)]
         endpoints += [_vendor_endpoint(row, models, sources.keys) for row in vendors]
-        for row in sources.shipped.locals if sources.look_locally else ():
-            found = await _local_endpoint(row, probe)
-            if found is not None:
-                endpoints.append(found)
-                models = _with_local_models(models, found, known)
+        rows = sources.shipped.locals if sources.look_locally else ()
+        found = [local for row in rows if (local := await _local_endpoint(row, probe)) is not None]
+        models = _with_local_models(models, found, endpoints)
+        endpoints += found
         if endpoints or sources.simulator == "off":
             return Directory(models, tuple(endpoints))
     return await _simulated(models, sources.simulator_url, probe)
@@ -112,9 +110,12 @@ async def _local_endpoint(row: LocalRow, probe: Probe) -> Endpoint | None:
     )
 
 
-def _with_local_models(models: tuple[ModelRow, ...], endpoint: Endpoint, known: set[str]) -> tuple[ModelRow, ...]:
-    """The server's models join the catalogue; the alias of the local model moves to one of them."""
-    fresh = [name for name in endpoint.serves if name not in known]
+def _with_local_models(
+    models: tuple[ModelRow, ...], local: Sequence[Endpoint], others: Sequence[Endpoint]
+) -> tuple[ModelRow, ...]:
+    """The servers' models join the catalogue; the local model's alias moves to one of them where nobody serves it."""
+    known = {row.id for row in models}
+    fresh = dict.fromkeys(name for endpoint in local for name in endpoint.serves if name not in known)
     free = PriceRow(input_usd_per_mtok="0", output_usd_per_mtok="0")
     rows = [
         ModelRow(
@@ -129,7 +130,8 @@ def _with_local_models(models: tuple[ModelRow, ...], endpoint: Endpoint, known: 
         for name in fresh
     ]
     holder = next((row for row in models if _LOCAL_ALIAS in row.aliases), None)
-    if holder is not None and holder.id not in endpoint.serves and rows:
+    served = {name for endpoint in (*local, *others) for name in endpoint.serves}
+    if holder is not None and holder.id not in served and rows:
         chosen = next((row for row in rows if row.id.lower().startswith("qwen")), rows[0])
         rows[rows.index(chosen)] = replace(chosen, aliases=(_LOCAL_ALIAS,))
         kept = replace(holder, aliases=tuple(alias for alias in holder.aliases if alias != _LOCAL_ALIAS))
@@ -196,7 +198,7 @@ async def _listed(base_url: str, name: str, probe: Probe) -> list[Mapping[str, A
         return None
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     entries = document.get("data") if status == 200 and isinstance(document, dict) else None
     if not isinstance(entries, list) or not entries:

@@ -18,6 +18,8 @@ T = TypeVar("T")
 TierName = Literal["small", "medium", "large", "frontier"]
 CapabilityName = Literal["tools", "images", "documents", "json_schema", "reasoning"]
 Quirk = Literal["max_completion_tokens", "developer_role", "system_role_only"]
+# Variables with this ending are keys.
+KEY_SUFFIX = "_API_KEY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,12 @@ class EndpointRow:
     price_provider: str = ""
     quirks: tuple[Quirk, ...] = ()
     serves: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.base_url.startswith(("http://", "https://")):
+            raise ValueError("base_url must start with http:// or https://")
+        if self.key_variable and not self.key_variable.endswith(KEY_SUFFIX):
+            raise ValueError(f"key_variable must end with {KEY_SUFFIX}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,9 +147,19 @@ def shipped() -> Shipped:
     return Shipped(models, vendors.vendor, vendors.local)
 
 
-def operator_file(path: Path) -> OperatorFile:
+def operator_file(path: Path, known: tuple[ModelRow, ...]) -> OperatorFile:
     """providers.toml of the operator. Raises StartError that names every problem."""
-    return _decoded(OperatorFile, path)
+    file = _decoded(OperatorFile, path)
+    ids = {row.id for row in merged(known, file.model)}
+    problems = [
+        f"{path}.endpoint[{at}].serves.{model}: is no id of the catalogue, and there is no [[model]] for it"
+        for at, endpoint in enumerate(file.endpoint)
+        for model in endpoint.serves
+        if model not in ids
+    ]
+    if problems:
+        raise StartError("\n".join(problems))
+    return file
 
 
 def merged(models: tuple[ModelRow, ...], more: tuple[ModelRow, ...]) -> tuple[ModelRow, ...]:

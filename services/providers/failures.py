@@ -34,6 +34,7 @@ _TOO_LONG = re.compile(
 )
 _FILTERED = re.compile(r"content_filter|content_policy_violation|responsibleaipolicyviolation", re.IGNORECASE)
 _MOST_WAIT = timedelta(hours=1)
+_RETRY_DELAY = re.compile(r"(\d{1,9}(?:\.\d+)?)s")
 
 
 def from_response(
@@ -53,7 +54,8 @@ def from_response(
     if status == 404 or error.get("code") in ("model_not_found", "DeploymentNotFound"):
         return UnknownModel(name=model)
     if status == 429:
-        return ProviderRateLimited(retry_after=retry_after(headers, now), **said)
+        wait = retry_after(headers, now)
+        return ProviderRateLimited(retry_after=_retry_delay(error) if wait is None else wait, **said)
     if status >= 500 or status in (408, 409, 425) or status < 400:
         return ProviderUnavailable(cause="status", retry_after=retry_after(headers, now), **said)
     return ProviderRejected(**said)
@@ -81,19 +83,32 @@ def provider_type(error: Mapping[str, Any], status: int) -> str:
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     """How long the provider asks us to wait: retry-after-ms, or retry-after in seconds or as a date."""
+    waits = []
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(headers.get(name, "")) * unit
         except ValueError:
             continue
         if 0 <= seconds < float("inf"):
-            return min(timedelta(seconds=seconds), _MOST_WAIT)
+            waits.append(timedelta(seconds=min(seconds, _MOST_WAIT.total_seconds())))
+    if waits:
+        return next(filter(None, waits), waits[0])  # Azure says 0 ms beside its seconds
     try:
         at = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return min(max(at - now, timedelta(0)), _MOST_WAIT)
+    except (ValueError, OverflowError):
         return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return min(max(at - now, timedelta(0)), _MOST_WAIT)
+
+
+def _retry_delay(error: Mapping[str, Any]) -> timedelta | None:
+    """Google's RetryInfo, which stands in the body only."""
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else ():
+        said = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(said, str) and (match := _RETRY_DELAY.fullmatch(said)):
+            return min(timedelta(seconds=float(match.group(1))), _MOST_WAIT)
+    return None
 
 
 def _error_object(body: bytes) -> Mapping[str, Any]:

@@ -27,9 +27,12 @@ class Surroundings:
     """Keeps the directory of models and endpoints up to date."""
 
     def __init__(self, settings: ProvidersSettings, log: Log) -> None:
+        known, operator = shipped(), OperatorFile()
+        if settings.config is not None:
+            operator = operator_file(settings.config, known.models)
         self._sources = Sources(
-            shipped=shipped(),
-            operator=operator_file(settings.config) if settings.config else OperatorFile(),
+            shipped=known,
+            operator=operator,
             keys=settings.keys,
             simulator=settings.simulator,
             simulator_url=settings.simulator_url,

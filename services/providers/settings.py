@@ -11,6 +11,7 @@ from typing import Literal
 from services.chassis.server_settings import ServerSettings
 from services.chassis.settings import Secret, setting
 from services.chassis.settings import load as load_settings
+from services.providers.endpoints import KEY_SUFFIX
 
 PREFIX = "OMNISPHERE_PROVIDERS"
 
@@ -43,5 +44,6 @@ class ProvidersSettings(ServerSettings):
 def load(environ: Mapping[str, str]) -> ProvidersSettings:
     """The settings in this environment. Raises StartError that names every variable that is wrong."""
     settings = load_settings(ProvidersSettings, environ, prefix=PREFIX)
-    keys = {name: Secret(value) for name, value in environ.items() if name.endswith("_API_KEY") and value}
+    found = {name: value.strip() for name, value in environ.items() if name.endswith(KEY_SUFFIX)}
+    keys = {name: Secret(value) for name, value in found.items() if value}
     return replace(settings, keys=keys)

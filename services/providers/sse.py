@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 # One event may not be larger: a server that never ends its line must not fill the memory.
 MOST_EVENT_BYTES = 8 * 1024 * 1024
+# Some servers begin with it.
+_BOM = b"\xef\xbb\xbf"
 
 
 class EventTooLarge(Exception):
@@ -53,7 +55,7 @@ class EventStream:
             data, self._data, self._size = self._data, [], 0
             return b"\n".join(data).decode("utf-8", errors="replace") if data else None
         name, _, value = line.partition(b":")
-        if name == b"data":
+        if name.removeprefix(_BOM) == b"data":
             self._data.append(value.removeprefix(b" "))
             self._size += len(value)
         return None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import aiohttp
 import httpx
@@ -18,17 +19,28 @@ from httpx_aiohttp import AiohttpTransport
 
 from services.chassis.errors import ProviderUnavailable, ServiceError
 
+# The first that fits. aiohttp's own come first: httpx-aiohttp calls everything about a connection a connect time-out,
+# also a refusal, and a server that hung up after it had the request.
 _CAUSES: dict[type[Exception], str] = {
-    httpx.ConnectError: "connect",
+    aiohttp.ConnectionTimeoutError: "connect_timeout",
+    aiohttp.ServerTimeoutError: "timeout",
+    aiohttp.ClientConnectorError: "connect",
+    aiohttp.ClientResponseError: "protocol",
+    aiohttp.ClientPayloadError: "hung_up",
+    aiohttp.ClientConnectionError: "hung_up",
     httpx.ConnectTimeout: "connect_timeout",
-    httpx.ReadError: "hung_up",
-    httpx.RemoteProtocolError: "protocol",
     httpx.TimeoutException: "timeout",
+    httpx.ReadError: "hung_up",
+    httpx.InvalidURL: "url",
+    aiohttp.InvalidURL: "url",
+    aiohttp.NonHttpUrlClientError: "url",
     httpx.HTTPError: "transport",
-    aiohttp.ClientError: "hung_up",
+    aiohttp.ClientError: "transport",
     ConnectionError: "hung_up",
 }
 _USER_AGENT = "omnisphere/0.1"
+# aiohttp warns of larger bodies in one piece: copying them would hold up the loop.
+_PIECE_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +68,23 @@ class Answering:
         if self.headers.get("content-encoding", "identity") != "identity":
             raise self._failed("content_encoding")  # never asked for: may be a bomb
         taken, patience = 0, self._limits.first_byte
-        source = aiter(self._response.aiter_raw())
-        while True:
-            try:
-                async with asyncio.timeout(patience):
-                    chunk = await anext(source, None)
-            except TimeoutError:
-                raise self._failed("idle_timeout" if taken else "first_byte_timeout") from None
-            except tuple(_CAUSES) as failure:
-                raise _translated(failure, self._provider) from failure
-            if chunk is None:
-                return
-            taken += len(chunk)
-            patience = self._limits.idle
-            if taken > self._limits.most_bytes:
-                raise self._failed("too_large")
-            yield chunk
+        raw = cast("AsyncGenerator[bytes, None]", self._response.aiter_raw())
+        async with aclosing(raw):
+            while True:
+                try:
+                    async with asyncio.timeout(patience):
+                        chunk = await anext(raw, None)
+                except TimeoutError:
+                    raise self._failed("idle_timeout" if taken else "first_byte_timeout") from None
+                except tuple(_CAUSES) as failure:
+                    raise _translated(failure, self._provider) from failure
+                if chunk is None:
+                    return
+                taken += len(chunk)
+                patience = self._limits.idle
+                if taken > self._limits.most_bytes:
+                    raise self._failed("too_large")
+                yield chunk
 
     async def body(self) -> bytes:
         """The whole body."""
@@ -96,10 +109,8 @@ class Transport:
     @asynccontextmanager
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, provider: str) -> AsyncIterator[Answering]:
         """Send and wait for the head of the answer. Leaving the block hangs up."""
-        request = self._client.build_request(
-            "POST", url, headers={"content-type": "application/json", **headers}, content=body, timeout=self._timeout()
-        )
-        response = await self._send(request, provider)
+        said = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+        response = await self._send("POST", url, said, body, provider)
         try:
             yield Answering(response, provider=provider, limits=self._limits)
         finally:
@@ -109,10 +120,9 @@ class Transport:
         self, url: str, headers: Mapping[str, str], provider: str, *, patience: float
     ) -> tuple[int, bytes, str]:
         """(status, body, server header) of a small document."""
-        request = self._client.build_request("GET", url, headers=dict(headers), timeout=self._timeout())
         try:
             async with asyncio.timeout(patience):
-                response = await self._send(request, provider)
+                response = await self._send("GET", url, headers, b"", provider)
                 try:
                     answering = Answering(response, provider=provider, limits=self._limits)
                     return answering.status, await answering.body(), answering.headers.get("server", "")
@@ -125,8 +135,14 @@ class Transport:
         """Close all connections."""
         await self._client.aclose()
 
-    async def _send(self, request: httpx.Request, provider: str) -> httpx.Response:
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, provider: str
+    ) -> httpx.Response:
+        content = body if len(body) <= _PIECE_BYTES else _pieces(body)
         try:
+            request = self._client.build_request(
+                method, url, headers=dict(headers), content=content or None, timeout=self._timeout()
+            )
             async with asyncio.timeout(self._limits.connect + self._limits.first_byte):
                 return await self._client.send(request, stream=True)
         except TimeoutError:
@@ -145,6 +161,12 @@ def _session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
+async def _pieces(body: bytes) -> AsyncGenerator[bytes, None]:
+    for start in range(0, len(body), _PIECE_BYTES):
+        yield body[start : start + _PIECE_BYTES]
+
+
 def _translated(failure: Exception, provider: str) -> ServiceError:
-    cause = next(name for kind, name in _CAUSES.items() if isinstance(failure, kind))
+    origin = failure.__cause__ if isinstance(failure.__cause__, aiohttp.ClientError) else failure
+    cause = next(name for kind, name in _CAUSES.items() if isinstance(origin, kind))
     return ProviderUnavailable(provider=provider, cause=cause, provider_type="transport")

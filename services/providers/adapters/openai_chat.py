@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,12 @@ _CHOICES = {
     chat_pb2.ToolChoice.MODE_NONE: "none",
     chat_pb2.ToolChoice.MODE_REQUIRED: "required",
 }
+# Fields of the body that the contract speaks for, set or not; `n` and `functions` it leaves out on purpose.
+_CARRIED = {
+    *("model", "messages", "tools", "tool_choice", "parallel_tool_calls", "functions", "response_format", "n"),
+    *("temperature", "top_p", "seed", "stop", "max_tokens", "max_completion_tokens", "reasoning_effort"),
+    *("stream", "stream_options"),
+}
 _EFFORTS = {
     chat_pb2.REASONING_EFFORT_NONE: "none",
     chat_pb2.REASONING_EFFORT_LOW: "low",
@@ -48,6 +55,11 @@ _FINISH = {
     "content_filter": chat_pb2.FINISH_REASON_CONTENT_FILTER,
     "error": chat_pb2.FINISH_REASON_ERROR,
 }
+
+# A count from here on is no count: it would not fit the books.
+_MOST_TOKENS = 10**12
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class OpenAIChat:
@@ -68,7 +80,7 @@ class OpenAIChat:
         if conversation.vendor_options_json:
             body = _with_vendor_options(body, conversation.vendor_options_json)
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-        return Encoded("/chat/completions", text.encode("utf-8", errors="surrogatepass"), tuple(lost.degradations))
+        return Encoded("/chat/completions", text.encode("utf-8", errors="backslashreplace"), tuple(lost.degradations))
 
     def reading(self, *, model: str) -> OpenAIChatReading:
         """A reader for one answer."""
@@ -89,10 +101,7 @@ class OpenAIChatReading:
 
     def whole(self, body: bytes) -> None:
         """Read a chat.completion object."""
-        try:
-            document = json.loads(body)
-        except ValueError:
-            raise MalformedAnswer from None
+        document = _parsed(body.decode("utf-8-sig", errors="replace"))
         self._envelope(document)
         choices = document.get("choices")
         if not isinstance(choices, list):
@@ -107,10 +116,7 @@ class OpenAIChatReading:
         if data.strip() == "[DONE]":
             self._done = True
             return ()
-        try:
-            document = json.loads(data)
-        except ValueError:
-            raise MalformedAnswer from None
+        document = _parsed(data)
         self._envelope(document)
         choices = document.get("choices") or ()
         if not isinstance(choices, list | tuple):
@@ -125,7 +131,7 @@ class OpenAIChatReading:
         reason = _FINISH.get(self._finish_word, chat_pb2.FINISH_REASON_OTHER)
         if self.answer.has_tool_calls and (reason == chat_pb2.FINISH_REASON_STOP or not self._finish_word):
             reason = chat_pb2.FINISH_REASON_TOOL_CALLS
-        complete = bool(self._finish_word) or self._done
+        complete = bool(self._finish_word) or (self._done and not self.answer.is_empty)
         ending = Ending(reason, self._finish_word[:64], self._usage, self._upstream_id[:256], complete)
         return self.answer.take(), ending
 
@@ -156,7 +162,10 @@ class OpenAIChatReading:
         self.answer.reasoning(_text(message.get("reasoning_content")) or _text(message.get("reasoning")))
         self._content(message.get("content"))
         self.answer.refusal(_text(message.get("refusal")))
-        for position, call in enumerate(message.get("tool_calls") or ()):
+        calls = message.get("tool_calls") or []
+        if not isinstance(calls, list):
+            raise MalformedAnswer
+        for position, call in enumerate(calls):
             self._tool_call(call, position)
         if isinstance(message.get("function_call"), dict):  # the form before tools
             self._tool_call({"index": 0, "function": message["function_call"]}, 0)
@@ -172,7 +181,8 @@ class OpenAIChatReading:
         elif isinstance(content, list):
             for piece in content:
                 if isinstance(piece, dict) and piece.get("type") == "thinking":
-                    for thought in piece.get("thinking") or ():
+                    thoughts = piece.get("thinking")
+                    for thought in thoughts if isinstance(thoughts, list) else [{"text": thoughts}]:
                         self.answer.reasoning(_text(thought.get("text")) if isinstance(thought, dict) else "")
                 elif isinstance(piece, dict):
                     self.answer.text(_text(piece.get("text")))
@@ -182,6 +192,8 @@ class OpenAIChatReading:
         if not isinstance(call, dict):
             raise MalformedAnswer
         function = call.get("function") or {}
+        if not isinstance(function, dict):
+            raise MalformedAnswer
         index = call["index"] if isinstance(call.get("index"), int) else position
         call_id = _text(call.get("id"))
         key = self._keys.get(index)
@@ -356,7 +368,7 @@ def _sampling(sampling: chat_pb2.Sampling, quirks: frozenset[str]) -> Json:
 def _with_vendor_options(body: Json, text: str) -> Json:
     field = "conversation.vendor_options_json"
     options: Json = json.loads(text)
-    for name in sorted(set(options) & (set(body) | {"n", "max_tokens", "max_completion_tokens", "functions"})):
+    for name in sorted(set(options) & (set(body) | _CARRIED)):
         raise InvalidRequest(field=field, problem=f"names {name[:64]}, which the contract carries itself")
     return body | options
 
@@ -387,7 +399,19 @@ def _usage(raw: Mapping[str, Any]) -> chat_pb2.Usage:
 
 def _count(raw: Any, name: str) -> int:  # noqa: ANN401 - whatever the provider sent
     value = raw.get(name) if isinstance(raw, dict) else None
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value < _MOST_TOKENS else 0
+
+
+def _parsed(text: str) -> Any:  # noqa: ANN401 - whatever the provider sent
+    """The JSON document. An escaped half of a surrogate pair, which no UTF-8 can carry, becomes U+FFFD."""
+    try:
+        document = json.loads(text)
+        if _ESCAPED_HALF.search(text):
+            whole = json.dumps(document, ensure_ascii=False)
+            document = json.loads(_HALF.sub("\N{REPLACEMENT CHARACTER}", whole))
+    except (ValueError, RecursionError):
+        raise MalformedAnswer from None
+    return document
 
 
 def _text(value: object) -> str:
