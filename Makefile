@@ -87,9 +87,9 @@ docs: $(STAMP) ## rewrite the generated pages: docs/map.md, docs/configuration.m
 	$(BIN)/python -m tools.docs
 
 .PHONY: bench
-bench: $(STAMP) ## the figures of the README: start-up, memory, drain
+bench: $(STAMP) ## the figures of the README: start-up, memory, restarts under load
 	$(BIN)/python -m bench.start
-	$(BIN)/python -m bench.drain
+	$(BIN)/python -m pytest tests/mesh/test_drain.py -q -s
 
 .PHONY: check
 check: lint types protos-check test ## everything CI does

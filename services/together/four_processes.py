@@ -42,6 +42,7 @@ class FourProcesses:
         self._logs = logs
         self._with_simulator = simulator
         self.services: dict[str, Running] = {}
+        self._stopped: dict[str, Running] = {}
 
     async def start(self) -> None:
         """Start all, peers before those that call them. Raises StartError with the line of the one that failed."""
@@ -70,11 +71,21 @@ class FourProcesses:
 
     async def restart(self, name: str) -> None:
         """SIGTERM, wait for the end, start again on the same ports."""
-        old = self.services.pop(name)
-        _terminate(old.process)
-        if await _ended(old.process) != 0:
-            raise StartError(f"{name} did not end as it should; see {old.log}")
-        await self._start(name, {**old.environ, **_ports(name, old.port, old.metrics_port)})
+        await self.stop_one(name)
+        await self.start_again(name)
+
+    async def stop_one(self, name: str) -> None:
+        """SIGTERM, and wait for the end. Raises StartError when it ends with another code than 0."""
+        running = self.services.pop(name)
+        self._stopped[name] = running
+        _terminate(running.process)
+        if await _ended(running.process) != 0:
+            raise StartError(f"{name} did not end as it should; see {running.log}")
+
+    async def start_again(self, name: str) -> Running:
+        """Start what was stopped, on the same ports."""
+        old = self._stopped.pop(name)
+        return await self._start(name, {**old.environ, **_ports(name, old.port, old.metrics_port)})
 
     async def kill(self, name: str) -> None:
         """SIGKILL: no drain, no flush."""

@@ -37,7 +37,8 @@ from services.chassis.errors import (
 from services.chassis.identity import Caller as Identity
 from services.chassis.logs import Log
 from services.providers import sse
-from services.providers.adapters.openai_chat import OpenAIChat, OpenAIChatReading
+from services.providers.adapters.openai_chat import OpenAIChat
+from services.providers.adapters.openai_chat.read import OpenAIChatReading
 from services.providers.call import Caller
 from services.providers.discover import Sources, discover
 from services.providers.endpoints import Directory, OperatorFile, shipped

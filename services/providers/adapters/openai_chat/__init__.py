@@ -1,0 +1,29 @@
+"""The Chat Completions wire format: OpenAI's own, and that of every compatible server.
+
+    https://platform.openai.com/docs/api-reference/chat
+
+Quirks of vendors are named flags: `max_completion_tokens` (the newer name of the limit), `developer_role` (system
+messages go out as developer), `system_role_only` (developer messages go out as system).
+"""
+
+from __future__ import annotations
+
+from omnisphere.chat.v1 import chat_pb2
+from services.providers.adapters import Encoded
+from services.providers.adapters.openai_chat.read import OpenAIChatReading
+from services.providers.adapters.openai_chat.write import written
+
+
+class OpenAIChat:
+    """Adapter of the format; stateless."""
+
+    def encode(
+        self, conversation: chat_pb2.Conversation, *, model: str, stream: bool, quirks: frozenset[str]
+    ) -> Encoded:
+        """The request as JSON. What the format cannot carry comes back as degradations."""
+        return written(conversation, model=model, stream=stream, quirks=quirks)
+
+    def reading(self, *, model: str) -> OpenAIChatReading:
+        """A reader for one answer."""
+        del model  # the format has no signatures that would name it
+        return OpenAIChatReading()
