@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 from services.chassis import settings
 from services.chassis.server_settings import ServerSettings
@@ -22,6 +23,7 @@ class CacheSettings(ServerSettings):
 
     port: int = setting(50052, "The gRPC port; 0 takes a free one.")
     metrics_port: int = setting(9462, "The port of /metrics; 0 takes a free one, -1 has none.")
+    trust_tenant: Literal["auto", "on", "off"] = setting("on", "Whether the router's word for the tenant is believed.")
     most_entries: int = setting(100_000, "Answers kept at once; beyond it the least recently used go.")
     most_bytes: int = setting(256 * 1024 * 1024, "Memory for answers, in bytes; beyond it the least recently used go.")
     default_ttl: timedelta = setting(timedelta(hours=24), "How long an answer is kept where the caller says nothing.")

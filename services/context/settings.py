@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from services.chassis import settings as chassis
 from services.chassis.server_settings import ServerSettings
@@ -18,6 +19,7 @@ class ContextSettings(ServerSettings):
 
     port: int = setting(50053, "The gRPC port; 0 takes a free one.")
     metrics_port: int = setting(9463, "The port of /metrics; 0 takes a free one, -1 has none.")
+    trust_tenant: Literal["auto", "on", "off"] = setting("on", "Whether the router's word for the tenant is believed.")
     memo_messages: int = setting(32_768, "How many messages' counts are remembered; about 300 bytes each.")
     inline_bytes: int = setting(20_000, "The longest conversation that is counted on the event loop.")
     threads: int = setting(2, "Threads that count longer ones.")

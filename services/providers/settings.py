@@ -22,6 +22,7 @@ class ProvidersSettings(ServerSettings):
 
     port: int = setting(50054, "The gRPC port; 0 takes a free one.")
     metrics_port: int = setting(9464, "The port of /metrics; 0 takes a free one, -1 has none.")
+    trust_tenant: Literal["auto", "on", "off"] = setting("on", "Whether the router's word for the tenant is believed.")
     config: Path | None = setting(None, "providers.toml with further endpoints and models.")
     simulator: Literal["auto", "on", "off"] = setting(
         "auto",

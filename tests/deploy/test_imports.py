@@ -22,6 +22,8 @@ absent = set(json.loads(sys.argv[2]))
 class Without:
     def __init__(self, finder):
         self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
     def find_spec(self, name, path=None, target=None):
         return None if name.partition(".")[0] in absent else self.finder.find_spec(name, path, target)
 
