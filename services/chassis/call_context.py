@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -47,6 +48,16 @@ def current() -> CallContext:
 def enter(call: CallContext) -> None:
     """Work for `call` from here on, in this task and those it starts."""
     _CURRENT.set(call)
+
+
+@contextmanager
+def entered(call: CallContext) -> Iterator[None]:
+    """Work for `call` inside the block only. Not around a `yield`: the block must end in the task that began it."""
+    token = _CURRENT.set(call)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
 
 
 def traceparent(call: CallContext) -> str:

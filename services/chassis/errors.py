@@ -19,6 +19,8 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 DOMAIN = "omnisphere"
+# A status travels in headers, three times over and encoded; above 8 KiB of them gRPC drops it.
+_MOST_VALUE = 1_024
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -41,7 +43,7 @@ class ServiceError(Exception):
         **metadata: str,
     ) -> None:
         super().__init__(self.reason())
-        self.metadata = {key: value for key, value in metadata.items() if value}
+        self.metadata = {key: _cut(value) for key, value in metadata.items() if value}
         self.retry_after = retry_after
         self.details = tuple(details)
 
@@ -286,6 +288,10 @@ def from_rpc_error(error: grpc.aio.AioRpcError, *, peer: str, known: Sequence[ty
     if status is None:
         return from_code(error.code(), peer=peer)
     return from_status(status, peer=peer, known=known)
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= _MOST_VALUE else value[: _MOST_VALUE - 3] + "..."
 
 
 def _packed(message: Message) -> any_pb2.Any:

@@ -15,7 +15,6 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
-from grpc_status import rpc_status
 
 from services.chassis import call_context, identity
 from services.chassis.call_context import CallContext
@@ -37,7 +36,8 @@ _INFRASTRUCTURE = ("/grpc.health.", "/grpc.reflection.")
 _KEYS = (identity.TENANT_KEY, call_context.REQUEST_ID_KEY, call_context.TRACE_KEY)
 _REQUEST_ID_BYTES = 128
 # A provider's failure must not be repeated by a channel, whatever its service config says (gRFC A6).
-_NO_RETRY = (("grpc-retry-pushback-ms", "-1"),)
+_NO_RETRY = ("grpc-retry-pushback-ms", "-1")
+_DETAILS_KEY = "grpc-status-details-bin"
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -159,6 +159,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return error
 
     async def _abort(self, context: Any, error: ServiceError) -> None:
+        status = to_status(error)
+        trailing: list[tuple[str, str | bytes]] = [(_DETAILS_KEY, status.SerializeToString())]
         if error.code is grpc.StatusCode.UNAVAILABLE:
-            context.set_trailing_metadata(_NO_RETRY)
-        await context.abort_with_status(rpc_status.to_status(to_status(error)))
+            trailing.append(_NO_RETRY)
+        # Handed over here: an abort replaces what set_trailing_metadata() said before.
+        await context.abort(error.code, status.message, tuple(trailing))

@@ -57,6 +57,8 @@ class MetricsEndpoint:
             self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         except OSError as failure:
             raise StartError(f"metrics port {host}:{port} cannot be opened: {failure.strerror}") from failure
+        except OverflowError as failure:
+            raise StartError(f"metrics port {host}:{port} cannot be opened: not a port") from failure
         self.port: int = self._server.server_port
 
     def close(self) -> None:

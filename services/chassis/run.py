@@ -13,7 +13,7 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from services.chassis.logs import Log, quieten_libraries
-from services.chassis.server import Server, Service, until_signalled
+from services.chassis.server import Server, Service, catch_signals
 from services.chassis.server_settings import ServerSettings
 from services.chassis.settings import StartError, environment
 
@@ -67,8 +67,9 @@ async def _run(name: str, load: Callable[[Mapping[str, str]], S], build: Build[S
     quieten_libraries(log)
     server = Server(service, settings, log=log, registry=registry)
     await server.start()
+    asked_to_stop = catch_signals()  # before anybody learns that we are ready, and may stop us
     log.announce("ready", host=settings.host, port=server.port, metrics_port=server.metrics_port)
-    await until_signalled()
+    await asked_to_stop.wait()
     log.announce("draining", drain_seconds=settings.drain.total_seconds(), grace_seconds=settings.grace.total_seconds())
     await server.drain_and_stop()
     log.announce("stopped")

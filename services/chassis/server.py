@@ -98,6 +98,7 @@ class Server:
         except BaseException:
             await self._server.stop(None)
             await self._service.stop()
+            self._close_metrics()
             raise
         for name in ("", READINESS, *names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -109,14 +110,18 @@ class Server:
         self._health.end_watches()
         await self._server.stop(self._settings.grace.total_seconds())
         await self._service.stop()
+        self._close_metrics()
+
+    def _close_metrics(self) -> None:
         if self._metrics is not None:
             self._metrics.close()
 
     def _listen(self) -> None:
         settings = self._settings
         _refuse_taken(settings.host, settings.port)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
         try:
-            self.port = self._server.add_insecure_port(f"{settings.host}:{settings.port}")
+            self.port = self._server.add_insecure_port(f"{host}:{settings.port}")
         except RuntimeError as failure:
             raise StartError(f"port {settings.host}:{settings.port} cannot be opened") from failure
         if settings.metrics_port >= 0:
@@ -132,13 +137,16 @@ class _Health(HealthServicer):  # type: ignore[misc]
         self._watches: set[asyncio.Task[Any]] = set()
 
     async def Watch(self, request: Any, context: Any) -> None:  # noqa: ANN401, N802 - the name is gRPC's
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a handler always runs in a task
-        self._watches.add(task)
+        # In a task of its own: gRPC closes a call whose handler returns, but not one whose handler is cancelled.
+        watch: asyncio.Task[None] = asyncio.create_task(super().Watch(request, context))
+        self._watches.add(watch)
         try:
-            await super().Watch(request, context)
+            await asyncio.wait({watch})
+            if not watch.cancelled():
+                await watch
         finally:
-            self._watches.discard(task)
+            self._watches.discard(watch)
+            watch.cancel()
 
     def end_watches(self) -> None:
         """Hang up on all watchers."""
@@ -155,6 +163,8 @@ def _refuse_taken(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as failure:
             raise StartError(f"port {host}:{port} cannot be opened: {failure.strerror}") from failure
+        except OverflowError as failure:
+            raise StartError(f"port {host}:{port} cannot be opened: not a port") from failure
 
 
 def _options(settings: ServerSettings) -> list[tuple[str, int]]:
@@ -173,8 +183,8 @@ def _options(settings: ServerSettings) -> list[tuple[str, int]]:
     ]
 
 
-async def until_signalled() -> None:
-    """Return at the first SIGTERM or SIGINT; a second one ends the process at once."""
+def catch_signals() -> asyncio.Event:
+    """From here on the first SIGTERM or SIGINT sets the event, and a second one ends the process at once."""
     asked = asyncio.Event()
 
     def on_signal() -> None:
@@ -185,4 +195,4 @@ async def until_signalled() -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    await asked.wait()
+    return asked

@@ -38,11 +38,17 @@ _LOCAL = "127.0.0.1:50051"
 
 
 @app.command()
-def up(mesh: Annotated[bool, typer.Option("--mesh", help="four processes instead of one")] = False) -> None:
+def up(
+    mesh: Annotated[bool, typer.Option("--mesh", help="four processes instead of one")] = False,
+    remote: Annotated[
+        str, typer.Option("--remote", help="services that run elsewhere, for example cache (OMNISPHERE_ROUTER_CACHE)")
+    ] = "",
+) -> None:
     """Keep a mesh running; Ctrl-C drains and ends it."""
     from services.cli.up import up_four, up_one
 
-    _run(up_four(console) if mesh else up_one(console))
+    names = [name.strip() for name in remote.split(",") if name.strip()]
+    _run(up_four(console) if mesh else up_one(console, names))
 
 
 @app.command()

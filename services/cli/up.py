@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.chassis.logs import Log, quieten_libraries
-from services.chassis.server import until_signalled
+from services.chassis.server import catch_signals
 from services.chassis.settings import StartError, environment, state_directory
 from services.providers.endpoints import operator_file, shipped
 from services.router.policy import load_policies
@@ -29,8 +30,8 @@ _USUAL_PORTS = {
 }
 
 
-async def up_one(console: Console) -> None:
-    """One process; its log lines go to a file."""
+async def up_one(console: Console, remote: Collection[str]) -> None:
+    """One process, but for the services in `remote`; its log lines go to a file."""
     environ = environment()
     settings = one_process.load(environ)
     path = state_directory(environ) / "logs" / "omnisphere.log"
@@ -38,15 +39,17 @@ async def up_one(console: Console) -> None:
     with path.open("a", encoding="utf-8") as out:
         log = Log("omnisphere", level=settings.router.log_level, stream=out)
         quieten_libraries(log)
-        mesh = one_process.OneProcess(settings, log)
+        mesh = one_process.OneProcess(settings, log, remote=remote)
         await mesh.start()
         where = {"router (gRPC)": f"{settings.router.host}:{mesh.port}"}
         if mesh.metrics_port:
             where["metrics"] = f"http://{settings.router.host}:{mesh.metrics_port}/metrics"
         if mesh.simulator is not None:
             where["simulator"] = f"http://127.0.0.1:{mesh.simulator.port}"
-        _listening(console, "one process", where, path)
-        await until_signalled()
+        elsewhere = f", with {', '.join(sorted(remote))} elsewhere" if remote else ""
+        asked_to_stop = catch_signals()
+        _listening(console, f"one process{elsewhere}", where, path)
+        await asked_to_stop.wait()
         console.print("draining")
         await mesh.stop()
 
@@ -62,8 +65,9 @@ async def up_four(console: Console) -> None:
         where = {}
         for name, running in sorted(mesh.services.items()):
             where[f"{name} ({'HTTP' if name == 'simulator' else 'gRPC'})"] = f"127.0.0.1:{running.port}"
+        asked_to_stop = catch_signals()
         _listening(console, "four processes", where, logs)
-        await until_signalled()
+        await asked_to_stop.wait()
         console.print("draining")
     finally:
         await mesh.stop()
@@ -77,10 +81,12 @@ async def simulate(console: Console, settings: SimulatorSettings) -> None:
     except FleetError as failure:
         raise StartError(str(failure)) from failure
     except OSError as failure:
-        raise StartError(f"port {settings.host}:{settings.port} cannot be opened: {failure.strerror}") from failure
+        cause = os.strerror(failure.errno) if failure.errno else "it is not ours"
+        raise StartError(f"port {settings.host}:{settings.port} cannot be opened: {cause}") from failure
+    asked_to_stop = catch_signals()
     where = f"http://{settings.host}:{simulator.port}"
     console.print(f"{len(simulator.fleet)} simulated models at {where}/v1, books at {where}/books; Ctrl-C ends it")
-    await until_signalled()
+    await asked_to_stop.wait()
     await simulator.stop()
 
 

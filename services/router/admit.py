@@ -19,6 +19,8 @@ AUTO = "auto"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _WORD = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 _MOST_TAGS = 16
+# https://protobuf.dev/reference/protobuf/google.protobuf/#duration
+_LONGEST_SECONDS = 315_576_000_000
 # With less time than this nothing can be done, and the refusal would not reach the caller.
 _LEAST_SECONDS = 0.005
 
@@ -57,7 +59,7 @@ def admit(
         raise DeadlineExceeded(step="admit")
     options = request.options
     model = "" if request.model == AUTO else request.model
-    if len(model) > 128:
+    if len(model.encode()) > 128:
         raise InvalidRequest(field="model", problem="is longer than 128 bytes")
     if model and options.policy:
         raise InvalidRequest(field="options.policy", problem="goes together with the model auto only")
@@ -98,8 +100,13 @@ def _check_options(options: pb.RequestOptions) -> None:
     if len(control.tags) > _MOST_TAGS or any(not 1 <= len(tag.encode()) <= 64 for tag in control.tags):
         raise InvalidRequest(field="options.cache.tags", problem="is not at most 16 tags of 1 to 64 bytes")
     for name in ("ttl", "max_age"):
-        if control.HasField(name) and getattr(control, name).ToTimedelta().total_seconds() < 0:
+        if not control.HasField(name):
+            continue
+        duration = getattr(control, name)
+        if duration.seconds < 0 or duration.nanos < 0:
             raise InvalidRequest(field=f"options.cache.{name}", problem="is negative")
+        if duration.seconds > _LONGEST_SECONDS or duration.nanos > 999_999_999:
+            raise InvalidRequest(field=f"options.cache.{name}", problem="is not a duration")
 
 
 def _content(

@@ -49,7 +49,15 @@ class CacheStep:
         if ask.control.no_store or not self._guard.allows(self._clock.monotonic()):
             return
         request = cache_pb.StoreRequest(query=_query(ask, simulated=simulated), control=ask.control, reply=reply)
-        await self._peer.store(request, _STORE_TIMEOUT)
+        try:
+            await self._peer.store(request, _STORE_TIMEOUT)
+        except InvalidRequest:
+            self._guard.succeeded()
+            raise
+        except ServiceError:
+            self._guard.failed(self._clock.monotonic())
+            raise
+        self._guard.succeeded()
 
     def _unavailable(self, record: Record) -> None:
         record.decision.cache.outcome = cache_pb.CACHE_OUTCOME_UNAVAILABLE

@@ -19,7 +19,7 @@ _CODE = (
     "|bash|one-liner|decorator|code|shell command|command line|git command|expression|json object"
 )
 # Something that is written like code: a span in backquotes with a sign in it, or a definition.
-_SNIPPET = r"`[^`\n]*[(=;\[{.][^`\n]*`|```|\bdef \w+\(|\bSELECT\b.+\bFROM\b"
+_SNIPPET = r"`[^`\n]*[(=;\[{.][^`\n]*`|```|\bdef \w+\(|\bSELECT\b.{1,200}?\bFROM\b"
 _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (task, re.compile("|".join(patterns), re.IGNORECASE | re.DOTALL))
     for task, patterns in {

@@ -47,9 +47,9 @@ class Collector:
             part.CopyFrom(self._parts[index])
             text = "".join(self._texts[index])
             match part.WhichOneof("content"):
-                case "text":
+                case "text" if text:
                     part.text = text
-                case "refusal":
+                case "refusal" if text:
                     part.refusal = text
                 case "reasoning" if text:
                     part.reasoning.text = text

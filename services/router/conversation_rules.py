@@ -16,6 +16,7 @@ from services.chassis.errors import InvalidRequest
 MOST_MESSAGES, MOST_PARTS, MOST_TOOLS, MOST_STOPS = 10_000, 1_000, 128, 16
 _MOST_BLOB, _MOST_URI, _MOST_VENDOR_OPTIONS, _MOST_SCHEMA = 16 << 20, 2_048, 64 << 10, 256 << 10
 _MOST_OUTPUT = 1_000_000
+_MOST_NAME, _MOST_CALL_ID, _MOST_FILE_NAME, _MOST_DESCRIPTION = 64, 256, 256, 16 << 10
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _SCHEMA_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PARTS_OF_ROLE = {
@@ -55,6 +56,8 @@ def _check_messages(conversation: chat_pb2.Conversation) -> None:
             _refuse(f"{path}.parts", "is empty")
         if len(message.parts) > MOST_PARTS:
             _refuse(f"{path}.parts", f"has more than {MOST_PARTS:,} parts")
+        if len(message.name.encode()) > _MOST_NAME:
+            _refuse(f"{path}.name", f"is longer than {_MOST_NAME} bytes")
         for place, part in enumerate(message.parts):
             _check_part(part, allowed, f"{path}.parts[{place}]")
     if not any(message.role == chat_pb2.ROLE_USER for message in messages):
@@ -71,12 +74,16 @@ def _check_part(part: chat_pb2.Part, allowed: set[str], path: str) -> None:
         _check_source(part.image, f"{path}.image")
     elif kind == "document":
         _check_source(part.document, f"{path}.document")
+        if len(part.document.name.encode()) > _MOST_FILE_NAME:
+            _refuse(f"{path}.document.name", f"is longer than {_MOST_FILE_NAME} bytes")
     elif kind == "tool_call":
-        if not part.tool_call.id:
-            _refuse(f"{path}.tool_call.id", "is not set")
+        if not 1 <= len(part.tool_call.id.encode()) <= _MOST_CALL_ID:
+            _refuse(f"{path}.tool_call.id", f"is not 1 to {_MOST_CALL_ID} bytes")
         if not _TOOL_NAME.fullmatch(part.tool_call.name):
             _refuse(f"{path}.tool_call.name", "is not 1 to 128 of [A-Za-z0-9_.-]")
     elif kind == "tool_result":
+        if not part.tool_result.parts:
+            _refuse(f"{path}.tool_result.parts", "is empty")
         for inner, piece in enumerate(part.tool_result.parts):
             _check_part(piece, {"text", "image", "document"}, f"{path}.tool_result.parts[{inner}]")
 
@@ -125,6 +132,8 @@ def _check_tools(conversation: chat_pb2.Conversation) -> None:
         if tool.name in names:
             _refuse(f"{path}.name", "is used twice")
         names.add(tool.name)
+        if len(tool.description.encode()) > _MOST_DESCRIPTION:
+            _refuse(f"{path}.description", f"is longer than {_MOST_DESCRIPTION:,} bytes")
         if tool.parameters_json:
             _check_object(tool.parameters_json, f"{path}.parameters_json", _MOST_SCHEMA)
     choice = conversation.tool_choice
@@ -163,14 +172,19 @@ def _check_sampling(sampling: chat_pb2.Sampling) -> None:
 
 
 def _check_object(text: str, field: str, most: int) -> None:
-    if len(text) > most:
+    if len(text.encode()) > most:
         _refuse(field, f"is longer than {most:,} bytes")
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
         _refuse(field, "is not JSON")
     if not isinstance(value, dict):
         _refuse(field, "is not a JSON object")
+
+
+def _no_number(word: str) -> NoReturn:
+    """NaN and Infinity: Python reads them, JSON has none."""
+    raise ValueError(word)
 
 
 def _within(value: float, least: float, most: float) -> bool:

@@ -20,6 +20,7 @@ from services.chassis.errors import (
     InvalidRequest,
     NoCandidateLeft,
     NoEndpoint,
+    PeerUnavailable,
     ProviderAuth,
     ProviderRateLimited,
     ProviderUnavailable,
@@ -83,10 +84,10 @@ class Executor:
         self, plan: Plan, conversation: chat_pb2.Conversation, flight: Flight, record: Record, *, stream: bool
     ) -> Answered:
         """The first complete answer, its deltas published. Raises the error that the caller should see."""
-        failures: list[tuple[str, ServiceError]] = []
+        failures: list[tuple[Candidate, ServiceError]] = []
         committed = False
         for candidate in plan.candidates:
-            if failures and _pointless(candidate, failures[-1][1], plan):
+            if _pointless(candidate, failures):
                 continue
             if failures:
                 record.decision.fallbacks += 1
@@ -97,10 +98,10 @@ class Executor:
             try:
                 return await self._ask(candidate, conversation, flight, record, collector, stream=stream)
             except ServiceError as failure:
-                failures.append((candidate.model.id, failure))
+                failures.append((candidate, failure))
                 _book_failed(record, failure)
                 committed = not collector.is_empty
-                if not isinstance(failure, _TRY_ANOTHER) or (committed and not flight.may_restart()):
+                if not _worth_another(failure, committed=committed) or (committed and not flight.may_restart()):
                     break
         raise _summed_up(failures)
 
@@ -160,6 +161,7 @@ class Executor:
         self, candidate: Candidate, conversation: chat_pb2.Conversation, record: Record
     ) -> chat_pb2.Conversation:
         """The conversation as the model's window takes it. A short one never leaves this function."""
+        record.decision.ClearField("context")
         window = candidate.model.window_tokens
         reserved = _reserved(candidate, conversation)
         if input_bound(conversation) + reserved <= window:
@@ -201,16 +203,15 @@ def _reserved(candidate: Candidate, conversation: chat_pb2.Conversation) -> int:
     return min(asked, candidate.model.max_output_tokens, candidate.model.window_tokens // 4)
 
 
-def _pointless(candidate: Candidate, failure: ServiceError, plan: Plan) -> bool:
-    """After a conversation was too long, only a larger window is worth a call."""
-    if not isinstance(failure, ContextTooLong):
-        return False
-    tried = max(earlier.model.window_tokens for earlier in _before(candidate, plan.candidates))
-    return candidate.model.window_tokens <= tried
+def _worth_another(failure: ServiceError, *, committed: bool) -> bool:
+    """Whether another model may do better. A providers service that went away in the middle may be back by then."""
+    return isinstance(failure, _TRY_ANOTHER) or (committed and isinstance(failure, PeerUnavailable))
 
 
-def _before(candidate: Candidate, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-    return candidates[: list(candidates).index(candidate)]
+def _pointless(candidate: Candidate, failures: Sequence[tuple[Candidate, ServiceError]]) -> bool:
+    """After a conversation was too long for a window, only a larger one is worth a call."""
+    too_small = [tried.model.window_tokens for tried, failure in failures if isinstance(failure, ContextTooLong)]
+    return candidate.model.window_tokens <= max(too_small, default=-1)
 
 
 def _book_failed(record: Record, failure: ServiceError) -> None:
@@ -219,12 +220,12 @@ def _book_failed(record: Record, failure: ServiceError) -> None:
             record.attempted(detail.attempts)
 
 
-def _summed_up(failures: list[tuple[str, ServiceError]]) -> ServiceError:
+def _summed_up(failures: Sequence[tuple[Candidate, ServiceError]]) -> ServiceError:
     """One failure speaks for itself; several are named together, with the shortest wait that any of them asks for."""
     if len(failures) == 1:
         failure = failures[0][1]
         failure.details = ()
         return failure
     waits = [failure.retry_after for _, failure in failures if failure.retry_after is not None]
-    attempts = ",".join(f"{model}:{failure.reason()}" for model, failure in failures)
+    attempts = ",".join(f"{tried.model.id}:{failure.reason()}" for tried, failure in failures)
     return NoCandidateLeft(attempts=attempts, retry_after=min(waits, default=None))

@@ -31,6 +31,8 @@ class Follower:
     deadline: float | None
     leads: bool
     received_content: bool = field(default=False)
+    # Deltas of void answers that this follower was never shown, so that its own count has no gap.
+    skipped_deltas: int = field(default=0)
 
 
 class Flight:
@@ -40,6 +42,8 @@ class Flight:
         self.request_id = request_id
         self.content = content
         self.step = "admit"
+        # What is decided so far; the journey keeps it current.
+        self.decision = decision_pb2.Decision(request_id=request_id)
         self.ended_at: float | None = None
         self.error: ServiceError | None = None
         self._clock = clock
@@ -48,6 +52,7 @@ class Flight:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._deltas = 0
+        self._void_until = 0
 
     def depart(self, journey: Callable[[Flight], Awaitable[None]]) -> None:
         """Start the journey."""
@@ -82,6 +87,7 @@ class Flight:
 
     def publish_restart(self, reason: str, attempt: int) -> None:
         """What came is void."""
+        self._void_until = len(self._events) + 1
         self._publish(Event(restart=pb.Restart(reason=reason, attempt=attempt)))
 
     def end(self, end: pb.End, error: ServiceError | None = None) -> None:
@@ -91,14 +97,22 @@ class Flight:
         self._publish(Event(end=end))
 
     async def follow(self, follower: Follower) -> AsyncGenerator[Event, None]:
-        """All events from the first one on, as this follower may see them; raises the flight's error after the end."""
+        """All events from the first one on, as this follower may see them; raises the flight's error after the end.
+
+        One who leaves earlier, because the time is over or a new answer is no use, gets an end of its own first. Who
+        has received nothing yet is not shown what is void already.
+        """
         self._followers.add(follower)
         at = 0
         try:
             while True:
                 while at < len(self._events):
                     event, at = self._events[at], at + 1
-                    if event.HasField("restart") and follower.received_content and not follower.restartable:
+                    if at <= self._void_until and not follower.received_content and not event.HasField("started"):
+                        follower.skipped_deltas += event.HasField("delta")
+                        continue
+                    if event.HasField("restart") and not follower.restartable:
+                        yield self._unfinished(follower)
                         raise StreamInterrupted(cause=event.restart.reason.lower())
                     follower.received_content = event.HasField("delta") or (
                         follower.received_content and not event.HasField("restart")
@@ -108,23 +122,25 @@ class Flight:
                         if self.error is not None:
                             raise self.error
                         return
-                await self._more(follower)
+                if not await self._more(follower):
+                    yield self._unfinished(follower)
+                    raise DeadlineExceeded(step=self.step)
         finally:
             self._followers.discard(follower)
             if not self._followers and self.ended_at is None and self._task is not None:
                 self._task.cancel()
 
-    async def _more(self, follower: Follower) -> None:
+    async def _more(self, follower: Follower) -> bool:
+        """Wait for the next event; False: the follower's time is over."""
         news = self._news
         if follower.deadline is None:
-            await news.wait()
-            return
+            return await news.wait()
         left = follower.deadline - _MARGIN_SECONDS - self._clock.monotonic()
         try:
             async with asyncio.timeout(max(left, 0)):
-                await news.wait()
+                return await news.wait()
         except TimeoutError:
-            raise DeadlineExceeded(step=self.step) from None
+            return False
 
     def _publish(self, event: Event) -> None:
         self._events.append(event)
@@ -133,15 +149,23 @@ class Flight:
 
     def _seen_by(self, follower: Follower, event: Event) -> Event:
         """Those who joined an answer that another request paid for see their own id, and no cost."""
-        if follower.leads:
+        if (follower.leads or event.HasField("delta")) and not follower.skipped_deltas:
             return event
         mine = Event()
         mine.CopyFrom(event)
-        if mine.HasField("started"):
+        if mine.HasField("delta"):
+            mine.delta.index -= follower.skipped_deltas
+        elif mine.HasField("started") and not follower.leads:
             mine.started.request_id = follower.request_id
-        elif mine.HasField("end"):
+        elif mine.HasField("end") and not follower.leads:
             _for_joined(mine.end, follower.request_id, self.request_id)
         return mine
+
+    def _unfinished(self, follower: Follower) -> Event:
+        """The end for one who leaves before the flight's own end."""
+        so_far = self.decision
+        end = pb.End(finish_reason=chat_pb2.FINISH_REASON_ERROR, usage=so_far.usage, cost=so_far.cost, decision=so_far)
+        return self._seen_by(follower, Event(end=end))
 
 
 def _for_joined(end: pb.End, request_id: str, leader: str) -> None:

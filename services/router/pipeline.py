@@ -83,6 +83,7 @@ class Pipeline:
             self._flights.add(ask, flight)
             flight.depart(lambda departed: self._fly(departed, ask, delivery))
         else:
+            self._flights.join(ask, flight)
             self._metrics.joined.labels("request_id" if flight.request_id == ask.request_id else "content").inc()
         follower = Follower(ask.request_id, delivery.restartable, call.deadline or now + self._deadline, leads)
         async with aclosing(flight.follow(follower)) as events:
@@ -107,6 +108,7 @@ class Pipeline:
         call = call_context.current()
         call_context.enter(replace(call, deadline=self._clock.monotonic() + self._deadline))
         record = Record(ask, self._clock)
+        flight.decision = record.decision
         reason = "CANCELLED"
         try:
             finish_reason = await self._journey(flight, ask, delivery, record)

@@ -56,8 +56,10 @@ class Record:
             step.latency.FromTimedelta(timedelta(seconds=self._clock.monotonic() - started))
 
     def degraded(self, kind: chat_pb2.Degradation.Kind.ValueType, subject: str) -> None:
-        """Something is not done as asked."""
-        self.decision.degradations.add(kind=kind, subject=subject)
+        """Something is not done as asked; said once, however many models it concerns."""
+        said = chat_pb2.Degradation(kind=kind, subject=subject)
+        if said not in self.decision.degradations:
+            self.decision.degradations.append(said)
 
     def planned(self, plan: Plan, facts: Facts) -> list[decision_pb2.Candidate]:
         """The plan; hands back the planned candidates as callers see them."""

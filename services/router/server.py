@@ -51,23 +51,39 @@ class Peers:
 
 
 def remote_peers(settings: RouterSettings) -> Peers:
-    """The peers over gRPC. Nothing is dialled before the first call. Needs a running event loop."""
-    retries = settings.channel_retries
-    cache = open_channel(settings.cache, health_name="omnisphere.cache.v1.CacheService", retries=retries)
-    context = open_channel(settings.context, health_name="omnisphere.context.v1.ContextService", retries=retries)
-    providers = open_channel(
-        settings.providers, health_name="omnisphere.providers.v1.ProvidersService", retries=retries
+    """All peers over gRPC. Nothing is dialled before the first call. Needs a running event loop."""
+    cache, cache_channel = remote_cache(settings)
+    context, context_channel = remote_context(settings)
+    providers, providers_channel = remote_providers(settings)
+    return Peers(cache, context, providers, (cache_channel, context_channel, providers_channel))
+
+
+def remote_cache(settings: RouterSettings) -> tuple[CachePeer, grpc.aio.Channel]:
+    """The cache service at its address, and the channel to close."""
+    channel = _channel(settings.cache, "omnisphere.cache.v1.CacheService", settings)
+    return CachePeer(RemoteInvoker(channel, peer="cache"), CacheServiceStub(channel)), channel
+
+
+def remote_context(settings: RouterSettings) -> tuple[ContextPeer, grpc.aio.Channel]:
+    """The context service at its address, and the channel to close."""
+    channel = _channel(settings.context, "omnisphere.context.v1.ContextService", settings)
+    return ContextPeer(RemoteInvoker(channel, peer="context"), ContextServiceStub(channel)), channel
+
+
+def remote_providers(settings: RouterSettings) -> tuple[ProvidersPeer, grpc.aio.Channel]:
+    """The providers service at its address, and the channel to close."""
+    channel = _channel(settings.providers, "omnisphere.providers.v1.ProvidersService", settings)
+    invoker = RemoteInvoker(
+        channel,
+        peer="providers",
+        known=(attempt_pb2.AttemptsFailed,),
+        patience=settings.providers_patience.total_seconds(),
     )
-    known = (attempt_pb2.AttemptsFailed,)
-    patience = settings.providers_patience.total_seconds()
-    return Peers(
-        cache=CachePeer(RemoteInvoker(cache, peer="cache"), CacheServiceStub(cache)),
-        context=ContextPeer(RemoteInvoker(context, peer="context"), ContextServiceStub(context)),
-        providers=ProvidersPeer(
-            RemoteInvoker(providers, peer="providers", known=known, patience=patience), ProvidersServiceStub(providers)
-        ),
-        channels=(cache, context, providers),
-    )
+    return ProvidersPeer(invoker, ProvidersServiceStub(channel)), channel
+
+
+def _channel(target: str, health_name: str, settings: RouterSettings) -> grpc.aio.Channel:
+    return open_channel(target, health_name=health_name, retries=settings.channel_retries)
 
 
 def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers: Peers | None = None) -> Service:

@@ -14,6 +14,7 @@ from services.chassis.errors import InvalidRequest
 from services.router.admit import Ask
 from services.router.flight import Flight
 
+_Key = tuple[str, str]
 _MOST_REMEMBERED = 10_000
 # Above it answers are meant to differ, so everybody gets one of their own.
 SHARED_TEMPERATURE = 0.3
@@ -37,8 +38,10 @@ class Flights:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._by_content: dict[bytes, Flight] = {}
-        self._by_request: OrderedDict[tuple[str, str], Flight] = OrderedDict()
-        self._sizes: dict[tuple[str, str], int] = {}
+        self._by_request: OrderedDict[_Key, Flight] = OrderedDict()
+        # The ids of a flight that has not landed: the leader's, and those of requests that joined by content.
+        self._keys: dict[Flight, list[_Key]] = {}
+        self._sizes: dict[_Key, int] = {}
 
     def find(self, ask: Ask, now: float) -> Flight | None:
         """A flight that answers this request, or None. Raises InvalidRequest for an id that meant something else."""
@@ -47,31 +50,37 @@ class Flights:
             same_id = self._by_request.get((ask.tenant, ask.request_id))
             if same_id is not None and same_id.content != ask.content:
                 raise InvalidRequest(field="options.request_id", problem="was used for another request")
-            if same_id is not None and same_id.error is None:
+            if same_id is not None and same_id.error is None and (same_id.running or same_id.ended_at is not None):
                 return same_id
         found = self._by_content.get(ask.content)
         return found if found is not None and found.running else None
 
     def add(self, ask: Ask, flight: Flight) -> None:
         """A new flight: joinable by id, and by content where that may be shared."""
-        if ask.repeatable:
-            self._by_request[(ask.tenant, ask.request_id)] = flight
+        self.join(ask, flight)
         if shareable(ask.conversation, ask.options):
             self._by_content[ask.content] = flight
+
+    def join(self, ask: Ask, flight: Flight) -> None:
+        """The request follows a flight that find() or add() gave it: its id now stands for this flight's answer."""
+        key = (ask.tenant, ask.request_id)
+        if ask.repeatable and self._by_request.get(key) is not flight:
+            self._by_request[key] = flight
+            self._keys.setdefault(flight, []).append(key)
 
     def landed(self, ask: Ask, flight: Flight) -> None:
         """The flight ended: no more joining by content; by id only a success is kept."""
         if self._by_content.get(ask.content) is flight:
             del self._by_content[ask.content]
-        key = (ask.tenant, ask.request_id)
-        if self._by_request.get(key) is not flight:
-            return
+        keys = [key for key in self._keys.pop(flight, ()) if self._by_request.get(key) is flight]
         if flight.ended_at is None or flight.error is not None:
-            del self._by_request[key]
+            for key in keys:
+                del self._by_request[key]
             return
-        self._by_request.move_to_end(key)
-        self._sizes[key] = flight.size
-        self._bytes += flight.size
+        for key in keys:
+            self._by_request.move_to_end(key)
+            self._sizes[key] = -(-flight.size // len(keys))
+            self._bytes += self._sizes[key]
         while self._bytes > self._most_bytes or len(self._sizes) > _MOST_REMEMBERED:
             self._forget(next(iter(self._sizes)))
 
@@ -83,6 +92,6 @@ class Flights:
                 return
             self._forget(key)
 
-    def _forget(self, key: tuple[str, str]) -> None:
+    def _forget(self, key: _Key) -> None:
         self._bytes -= self._sizes.pop(key)
         self._by_request.pop(key, None)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import uvloop
 
 from services.chassis.logs import Log, quieten_libraries
 from services.chassis.run import end_with_parent
-from services.chassis.server import until_signalled
+from services.chassis.server import catch_signals
 from services.chassis.settings import StartError, environment
 from services.simulator.fleet import FleetError
 from services.simulator.server import Simulator
@@ -29,14 +30,16 @@ def main() -> None:
 async def _serve(settings: SimulatorSettings) -> None:
     log = Log("simulator")
     quieten_libraries(log)
+    asked_to_stop = catch_signals()
     simulator = Simulator()
     try:
         await simulator.start(settings)
     except OSError as failure:
         where = f"{settings.host}:{settings.port}"
-        raise StartError(f"port {where} cannot be opened: {failure.strerror}") from failure
+        cause = os.strerror(failure.errno) if failure.errno else "it is not ours"
+        raise StartError(f"port {where} cannot be opened: {cause}") from failure
     log.announce("ready", host=settings.host, port=simulator.port)
-    await until_signalled()
+    await asked_to_stop.wait()
     await simulator.stop()
     log.announce("stopped")
 

@@ -1,11 +1,15 @@
-"""All services in one process: the router listens, and calls the others straight in their objects."""
+"""All services in one process: the router listens, and calls the others straight in their objects.
+
+Some of them may stay outside (`remote`): with the cache remote, this is the pod that answers from one shared cache.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
+import grpc
 from prometheus_client import CollectorRegistry
 
 from omnisphere.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
@@ -61,8 +65,9 @@ def load(environ: Mapping[str, str]) -> MeshSettings:
 class OneProcess:
     """A mesh in this process. `start` listens, `stop` drains."""
 
-    def __init__(self, settings: MeshSettings, log: Log) -> None:
+    def __init__(self, settings: MeshSettings, log: Log, *, remote: Collection[str] = ()) -> None:
         self._settings = settings
+        self._remote = _checked(remote)
         self._log = log
         self.registry = CollectorRegistry()
         self.simulator: Simulator | None = None
@@ -81,12 +86,12 @@ class OneProcess:
     async def start(self) -> None:
         """Build everything, and listen. Raises StartError when a port cannot be had."""
         settings = self._settings
-        if wants_simulator(settings.providers):
+        if "providers" not in self._remote and wants_simulator(settings.providers):
             self.simulator = Simulator()
             await self.simulator.start(replace(settings.simulator, port=0))
             url = f"http://127.0.0.1:{self.simulator.port}"
             settings = replace(settings, providers=replace(settings.providers, simulator_url=url))
-        service = _together(settings, self._log, self.registry)
+        service = _together(settings, self._log, self.registry, self._remote)
         self.server = Server(service, settings.router, log=self._log, registry=self.registry)
         try:
             await self.server.start()
@@ -108,32 +113,48 @@ def wants_simulator(settings: providers_settings.ProvidersSettings) -> bool:
     return settings.simulator == "on" or (settings.simulator == "auto" and not settings.keys and not settings.config)
 
 
-def _together(settings: MeshSettings, log: Log, registry: CollectorRegistry) -> Service:
-    """The router as a service that starts and stops the others with itself."""
-    cache = cache_wiring.build(settings.cache, log, registry)
-    context = context_wiring.build(settings.context, log, registry)
-    providers = providers_wiring.build(settings.providers, log, registry)
-    peers = Peers(
-        cache=CachePeer(LocalInvoker(peer="cache", log=log), cast("CacheServiceServicer", _servicer(cache))),
-        context=ContextPeer(LocalInvoker(peer="context", log=log), cast("ContextServiceServicer", _servicer(context))),
-        providers=ProvidersPeer(
-            LocalInvoker(peer="providers", log=log), cast("ProvidersServiceServicer", _servicer(providers))
-        ),
-    )
-    router = router_wiring.build(settings.router, log, registry, peers)
-    others = (cache, context, providers)
+def _checked(remote: Collection[str]) -> frozenset[str]:
+    unknown = set(remote) - {"cache", "context", "providers"}
+    if unknown:
+        raise StartError(f"remote: {', '.join(sorted(unknown))}: must be among cache, context, providers")
+    return frozenset(remote)
+
+
+def _together(settings: MeshSettings, log: Log, registry: CollectorRegistry, remote: frozenset[str]) -> Service:
+    """The router as a service that starts and stops those beside it with itself."""
+    beside: list[Service] = []
+    channels: list[grpc.aio.Channel] = []
+
+    def local(service: Service) -> tuple[LocalInvoker, object]:
+        beside.append(service)
+        return LocalInvoker(peer=service.name, log=log), service.servicers[0].servicer
+
+    if "cache" in remote:
+        cache, channel = router_wiring.remote_cache(settings.router)
+        channels.append(channel)
+    else:
+        invoker, servicer = local(cache_wiring.build(settings.cache, log, registry))
+        cache = CachePeer(invoker, cast("CacheServiceServicer", servicer))
+    if "context" in remote:
+        context, channel = router_wiring.remote_context(settings.router)
+        channels.append(channel)
+    else:
+        invoker, servicer = local(context_wiring.build(settings.context, log, registry))
+        context = ContextPeer(invoker, cast("ContextServiceServicer", servicer))
+    if "providers" in remote:
+        providers, channel = router_wiring.remote_providers(settings.router)
+        channels.append(channel)
+    else:
+        invoker, servicer = local(providers_wiring.build(settings.providers, log, registry))
+        providers = ProvidersPeer(invoker, cast("ProvidersServiceServicer", servicer))
+    router = router_wiring.build(settings.router, log, registry, Peers(cache, context, providers, tuple(channels)))
 
     async def start() -> None:
-        for service in (*others, router):
+        for service in (*beside, router):
             await service.start()
 
     async def stop() -> None:
-        for service in (router, *others):
+        for service in (router, *beside):
             await service.stop()
 
     return replace(router, start=start, stop=stop)
-
-
-def _servicer(service: Service) -> object:
-    """The object behind a service's only gRPC service."""
-    return service.servicers[0].servicer

@@ -27,6 +27,7 @@ from services.providers.call import Caller
 from services.providers.endpoints import Directory, Endpoint, ModelRow
 from services.providers.metrics import ProvidersMetrics
 from services.providers.transport import Limits, Transport
+from services.router.collect import Collector
 
 SHARED = Path(__file__).parents[3] / "shared"
 RECORDINGS = SHARED / "data" / "wire"
@@ -93,34 +94,27 @@ def _generation() -> pb.Generation:
 async def _read(caller: Caller, *, stream: bool) -> dict[str, Any]:
     """What came, in the words of the recordings' expected values."""
     message, end, error = chat_pb2.Message(), None, None
-    calls: dict[int, dict[str, Any]] = {}
-    texts = {"text": "", "reasoning": "", "refusal": ""}
     try:
-        if not stream:
+        if stream:
+            collector = Collector()
+            async for event in caller.stream(_generation()):
+                collector.apply(event.delta)
+                end = event.end if event.HasField("end") else None
+            message = collector.message()
+        else:
             response = await caller.generate(_generation())
             message, end = response.message, response.end
-        else:
-            async for event in caller.stream(_generation()):
-                end = event.end if event.HasField("end") else None
-                for part in event.delta.parts:
-                    kind = part.WhichOneof("content")
-                    if kind == "tool_call":
-                        call = calls.setdefault(part.part_index, {"id": "", "name": "", "raw": ""})
-                        call["id"] += part.tool_call.id
-                        call["name"] += part.tool_call.name
-                        call["raw"] += part.tool_call.arguments_json
-                    else:
-                        texts[kind] += getattr(part, kind)
     except ServiceError as failure:
         error = failure
-    for part in message.parts:
-        kind = part.WhichOneof("content")
-        if kind == "tool_call":
-            call = {"id": part.tool_call.id, "name": part.tool_call.name, "raw": part.tool_call.arguments_json}
-            calls[len(calls)] = call
-        else:
-            texts[kind] += part.reasoning.text if kind == "reasoning" else getattr(part, kind)
-    return {"texts": texts, "calls": list(calls.values()), "end": end, "error": error}
+    calls = [part.tool_call for part in message.parts if part.HasField("tool_call")]
+    return {
+        "text": "".join(part.text for part in message.parts),
+        "reasoning": "".join(part.reasoning.text for part in message.parts),
+        "refusal": "".join(part.refusal for part in message.parts),
+        "calls": [(call.id, call.name, _arguments(call.arguments_json)) for call in calls],
+        "end": end,
+        "error": error,
+    }
 
 
 def _difference(got: dict[str, Any], record: dict[str, Any]) -> str:
@@ -132,14 +126,14 @@ def _difference(got: dict[str, Any], record: dict[str, Any]) -> str:
         return "" if got["error"] is not None else "taken for complete"
     if got["error"] is not None:
         return f"error {got['error'].reason()} {got['error'].metadata}"
-    if got["texts"]["text"] != expected["text"]:
+    if got["text"] != expected["text"]:
         return "text"
-    if "".join(got["texts"]["reasoning"].split()) != "".join(expected["reasoning_text"].split()):
+    if "".join(got["reasoning"].split()) != "".join(expected["reasoning_text"].split()):
         return "reasoning"
-    if (got["texts"]["refusal"] or None) != expected["refusal"]:
+    if (got["refusal"] or None) != expected["refusal"]:
         return "refusal"
     wanted = [(call["id"], call["name"], call["arguments"]) for call in expected["tool_calls"]]
-    found = [(call["id"], call["name"], _arguments(call["raw"])) for call in got["calls"]]
+    found = got["calls"]
     made_up = [(f"call_{at}" if call[0] is None else call[0], *call[1:]) for at, call in enumerate(wanted)]
     if found != made_up:
         return f"tool calls {found} {wanted}"

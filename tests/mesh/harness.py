@@ -203,6 +203,16 @@ async def as_four_processes(state: Path, **more: str) -> AsyncIterator[Mesh]:
         yield mesh
 
 
+@asynccontextmanager
+async def connected_to(port: int) -> AsyncIterator[Mesh]:
+    """A router alone, without its simulator's books."""
+    channel = open_channel(f"127.0.0.1:{port}", health_name=_HEALTH["router"])
+    try:
+        yield Mesh({"router": channel}, simulator=0, metrics=0)
+    finally:
+        await channel.close()
+
+
 def asking(*texts: str) -> chat_pb2.Conversation:
     """A conversation of questions and answers in turn; the last text is the question."""
     conversation = chat_pb2.Conversation()

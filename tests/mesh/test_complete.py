@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
@@ -122,7 +124,7 @@ async def test_methods_that_are_not_served_yet_say_so(mesh: Mesh) -> None:
         await mesh.call(mesh.router.Embed, pb.EmbedRequest(model="m", texts=["x"]))
 
 
-async def until_hit(mesh: Mesh, text: str, **more: object) -> pb.CompleteResponse:
+async def until_hit(mesh: Mesh, text: str, **more: Any) -> pb.CompleteResponse:
     """Ask until the answer comes from the cache: it is stored after it was given."""
     only = pb.RequestOptions(cache=cache_pb.CacheControl(only_if_cached=True))
     for _ in range(100):

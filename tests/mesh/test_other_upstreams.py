@@ -12,11 +12,10 @@ from aiohttp import web
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
-from services.chassis.client import open_channel
 from services.chassis.errors import ProviderAuth
 from services.chassis.logs import Log
 from services.together.one_process import OneProcess, load
-from tests.mesh.harness import Mesh, asking, environment
+from tests.mesh.harness import Mesh, asking, connected_to, environment
 
 CANARY = "sk-canary-1f0e"
 USAGE = {
@@ -99,9 +98,8 @@ async def fronted(upstream: tuple[Upstream, int], state: Path) -> AsyncIterator[
     with (state / "log").open("w") as out:
         running = OneProcess(settings, Log("omnisphere", stream=out))
         await running.start()
-        channel = open_channel(f"127.0.0.1:{running.port}", health_name="omnisphere.router.v1.RouterService")
-        yield Mesh({"router": channel}, simulator=0, metrics=running.metrics_port), scripted, state / "log"
-        await channel.close()
+        async with connected_to(running.port) as mesh:
+            yield mesh, scripted, state / "log"
         await running.stop()
 
 
@@ -156,3 +154,16 @@ async def test_a_key_that_is_refused_is_our_problem_and_says_so(fronted: tuple[M
     with pytest.raises(ProviderAuth) as caught:
         await mesh.complete("Does the key fit?", model="gpt-5")
     assert caught.value.metadata == {"provider": "mine", "provider_type": "auth", "status": "401"}
+
+
+async def test_the_callers_trace_reaches_the_provider(fronted: tuple[Mesh, Upstream, Path]) -> None:
+    mesh, scripted, _ = fronted
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    metadata = (("traceparent", f"00-{trace}-00f067aa0ba902b7-01"),)
+    request = pb.StreamCompleteRequest(conversation=asking("Who traces this?"), model="gpt-5")
+    async for _ in mesh.router.StreamComplete(request, timeout=5, metadata=metadata):
+        pass
+    sent = {name.lower(): value for name, value in scripted.headers[-1].items()}["traceparent"]
+    version, sent_trace, span, flags = sent.split("-")
+    assert (version, sent_trace, flags) == ("00", trace, "01")
+    assert span != "00f067aa0ba902b7"

@@ -34,7 +34,7 @@ async def _start(name: str, state: Path, **more: str) -> asyncio.subprocess.Proc
 async def test_a_service_is_healthy_with_every_peer_absent(name: str, state: Path) -> None:
     process = await _start(name, state)
     assert process.stdout is not None
-    ready = {}
+    ready: dict[str, object] = {}
     while ready.get("event") != "ready":
         ready = json.loads(await process.stdout.readline())
     async with grpc.aio.insecure_channel(f"127.0.0.1:{ready['port']}") as channel:

@@ -386,7 +386,7 @@ class ToolCall(_message.Message):
     ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
     ARGUMENTS_INVALID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Required. Unique in the conversation; opaque; at most 256 bytes."""
+    """Required. Unique among the calls that wait for their results; opaque; at most 256 bytes."""
     name: _builtins.str
     """Required. The name of one of the tools; at most 128 bytes."""
     arguments_json: _builtins.str

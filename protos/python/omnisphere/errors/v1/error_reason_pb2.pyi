@@ -45,7 +45,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CONTEXT_TOO_LONG: _ErrorReason.ValueType  # 4
     """INVALID_ARGUMENT. The conversation does not fit the window, even after what may be cut was cut.
 
-        {"reason": "CONTEXT_TOO_LONG", "domain": "omnisphere", "metadata": {"tokens": "9120", "window": "8192", "model": "qwen3-8b"}}
+        {"reason": "CONTEXT_TOO_LONG", "domain": "omnisphere",
+         "metadata": {"tokens": "9120", "window": "8192", "model": "qwen3-8b"}}
+
+    Where the provider is the one who says so:
+
+        {"reason": "CONTEXT_TOO_LONG", "domain": "omnisphere",
+         "metadata": {"model": "gpt-5", "provider": "openai", "provider_type": "context_length_exceeded", "status": "400"}}
     """
     ERROR_REASON_PROVIDER_RATE_LIMITED: _ErrorReason.ValueType  # 5
     """RESOURCE_EXHAUSTED, with RetryInfo. The provider limits our rate.
@@ -164,7 +170,13 @@ ERROR_REASON_UNKNOWN_POLICY: ErrorReason.ValueType  # 3
 ERROR_REASON_CONTEXT_TOO_LONG: ErrorReason.ValueType  # 4
 """INVALID_ARGUMENT. The conversation does not fit the window, even after what may be cut was cut.
 
-    {"reason": "CONTEXT_TOO_LONG", "domain": "omnisphere", "metadata": {"tokens": "9120", "window": "8192", "model": "qwen3-8b"}}
+    {"reason": "CONTEXT_TOO_LONG", "domain": "omnisphere",
+     "metadata": {"tokens": "9120", "window": "8192", "model": "qwen3-8b"}}
+
+Where the provider is the one who says so:
+
+    {"reason": "CONTEXT_TOO_LONG", "domain": "omnisphere",
+     "metadata": {"model": "gpt-5", "provider": "openai", "provider_type": "context_length_exceeded", "status": "400"}}
 """
 ERROR_REASON_PROVIDER_RATE_LIMITED: ErrorReason.ValueType  # 5
 """RESOURCE_EXHAUSTED, with RetryInfo. The provider limits our rate.

@@ -1,0 +1,333 @@
+"""The whole journey on scripted peers: what every step does to the answer, and to the Decision."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.router.v1 import decision_pb2
+from omnisphere.router.v1 import router_service_pb2 as pb
+from services.chassis import call_context
+from services.chassis.errors import (
+    DeadlineExceeded,
+    Internal,
+    InvalidRequest,
+    NoCandidateLeft,
+    NoEndpoint,
+    NotFound,
+    PeerUnavailable,
+    UnknownModel,
+    UnknownPolicy,
+)
+from services.router.service import RouterService
+from tests.fakes.peers import answer
+from tests.unit.router.samples import (
+    FALLBACK,
+    PRIMARY,
+    Rig,
+    assistant,
+    caller,
+    fleet,
+    message,
+    model,
+    rig,
+    settle,
+    talk,
+)
+
+
+def cached(text: str = "kept") -> cache_pb.CachedReply:
+    return cache_pb.CachedReply(
+        message=assistant(text),
+        finish_reason=chat_pb2.FINISH_REASON_STOP,
+        model=PRIMARY,
+        usage=chat_pb2.Usage(input_uncached_tokens=1_000, output_tokens=1_000),
+        cost=chat_pb2.Cost(nanousd=900, priced=True),
+    )
+
+
+async def test_a_hit_answers_at_no_cost_and_calls_no_model():
+    async with rig() as it:
+        it.cache.hit = cached()
+        outcome = await it.ask()
+    assert outcome.kinds == ["started", "delta", "end"]
+    assert (outcome.text, outcome.end.finish_reason) == ("kept", chat_pb2.FINISH_REASON_STOP)
+    assert it.providers.asked == []
+    assert it.cache.stored == []
+    decision = outcome.decision
+    assert (decision.model, decision.cache.outcome, decision.cache.entry_id) == (
+        PRIMARY,
+        cache_pb.CACHE_OUTCOME_EXACT_HIT,
+        "entry-1",
+    )
+    assert decision.cost == chat_pb2.Cost(nanousd=0, priced=True)
+    assert decision.savings.cache_nanousd == 900
+    # 1,000 tokens of input at 15 USD and 1,000 of output at 30 USD per million.
+    assert decision.savings.reference_nanousd == 45_000_000
+    assert decision.savings.routing_nanousd == 0
+    assert not decision.attempts
+
+
+async def test_a_miss_asks_a_model_and_stores_its_answer_afterwards():
+    async with rig() as it:
+        it.providers.play(PRIMARY, answer("fresh", model=PRIMARY))
+        outcome = await it.ask()
+        await settle()
+    assert outcome.decision.cache.outcome == cache_pb.CACHE_OUTCOME_MISS
+    (stored,) = it.cache.stored
+    assert stored.query == it.cache.looked_up[0].query
+    assert stored.reply.message == assistant("fresh")
+    assert (stored.reply.model, stored.reply.cost.nanousd) == (PRIMARY, 700)
+    assert not it.cache.looked_up[0].peek
+
+
+async def test_an_answer_that_may_not_be_kept_is_not_stored():
+    async with rig() as it:
+        await it.ask(options=pb.RequestOptions(cache=cache_pb.CacheControl(no_store=True)))
+        await settle()
+    assert it.cache.stored == []
+
+
+async def test_without_the_cache_the_answer_comes_and_says_so():
+    async with rig() as it:
+        it.cache.failing = PeerUnavailable(peer="cache")
+        outcome = await it.ask()
+        await settle()
+    assert outcome.error is None
+    assert outcome.decision.cache.outcome == cache_pb.CACHE_OUTCOME_UNAVAILABLE
+    assert [(d.kind, d.subject) for d in outcome.decision.degradations] == [
+        (chat_pb2.Degradation.KIND_CACHE_UNAVAILABLE, "cache")
+    ]
+
+
+async def test_a_cache_that_is_away_is_left_alone_for_a_while_after_three_failures():
+    unkept = pb.RequestOptions(cache=cache_pb.CacheControl(no_store=True))
+    async with rig() as it:
+        it.cache.failing = PeerUnavailable(peer="cache")
+        for n in range(5):
+            assert (await it.ask(f"question {n}", options=unkept)).error is None
+        assert len(it.cache.looked_up) == 3
+        it.clock.advance(1.1)
+        it.cache.failing = None
+        assert (await it.ask("once more")).decision.cache.outcome == cache_pb.CACHE_OUTCOME_MISS
+
+
+async def test_a_store_that_succeeds_after_a_rest_brings_the_cache_back():
+    gate = asyncio.Event()
+    unkept = pb.RequestOptions(cache=cache_pb.CacheControl(no_store=True))
+    async with rig() as it:
+        it.cache.failing = PeerUnavailable(peer="cache")
+        for n in range(3):
+            await it.ask(f"question {n}", options=unkept)
+        it.providers.play(PRIMARY, [gate, *answer("slow", model=PRIMARY)])
+        slow = it.ask("slow")
+        await settle()
+        it.cache.failing = None
+        it.clock.advance(1.1)
+        gate.set()
+        assert (await slow).decision.cache.outcome == cache_pb.CACHE_OUTCOME_UNAVAILABLE
+        await settle()
+        assert len(it.cache.stored) == 1
+        assert (await it.ask("next")).decision.cache.outcome == cache_pb.CACHE_OUTCOME_MISS
+
+
+async def test_a_request_that_the_cache_refuses_is_refused():
+    async with rig() as it:
+        it.cache.failing = InvalidRequest(field="query", problem="is odd")
+        outcome = await it.ask()
+    assert isinstance(outcome.error, InvalidRequest)
+    assert it.providers.asked == []
+
+
+async def test_only_if_cached_means_no_model():
+    async with rig() as it:
+        outcome = await it.ask(options=pb.RequestOptions(cache=cache_pb.CacheControl(only_if_cached=True)))
+    assert isinstance(outcome.error, NotFound)
+    assert outcome.kinds == ["end"]
+    assert it.providers.asked == []
+
+
+async def test_without_providers_nothing_can_be_asked_and_the_peer_is_named():
+    made = Rig()
+    made.after.start()
+    made.providers.failing = PeerUnavailable(peer="providers")
+    outcome = await made.ask()
+    await made.after.stop()
+    assert isinstance(outcome.error, PeerUnavailable)
+    assert outcome.error.metadata == {"peer": "providers"}
+    assert outcome.kinds == ["end"]
+
+
+async def test_a_catalogue_that_could_not_be_refreshed_still_serves_and_says_so():
+    async with rig() as it:
+        it.catalogue.stale = True
+        outcome = await it.ask()
+    assert chat_pb2.Degradation.KIND_CATALOGUE_STALE in [d.kind for d in outcome.decision.degradations]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("step", ["look_up", "generate"])
+async def test_a_deadline_names_the_step_that_took_too_long(step, stream):
+    async with rig() as it:
+        if step == "look_up":
+            it.cache.gate = asyncio.Event()
+        else:
+            it.providers.play(PRIMARY, [asyncio.Event()])
+        outcome = await it.ask(seconds=0.03, stream=stream)
+        await settle()
+        assert it.log.events("decision")[0]["error"] == "CANCELLED"
+    assert isinstance(outcome.error, DeadlineExceeded)
+    assert outcome.error.metadata == {"step": step}
+    assert outcome.kinds[-1] == "end"
+
+
+async def test_a_deadline_that_has_passed_calls_nobody():
+    async with rig() as it:
+        outcome = await it.ask(seconds=0.0)
+    assert isinstance(outcome.error, DeadlineExceeded)
+    assert outcome.error.metadata == {"step": "admit"}
+    assert it.cache.looked_up == []
+
+
+async def test_the_peers_see_the_request_id_and_the_flights_deadline():
+    async with rig(deadline=60.0) as it:
+        await it.ask(options=pb.RequestOptions(request_id="r-9"), tenant="acme", seconds=1.0)
+    (seen,) = it.providers.seen
+    assert (seen.request_id, seen.caller.tenant) == ("r-9", "acme")
+    assert seen.deadline == it.clock.monotonic() + 60.0
+    assert it.providers.asked[0].request_id == "r-9"
+
+
+@pytest.mark.parametrize(
+    ("model_name", "options", "error"),
+    [
+        ("gpt-99", None, UnknownModel),
+        ("", pb.RequestOptions(policy="cheap"), UnknownPolicy),
+        ("gpt-5-mini", pb.RequestOptions(policy="auto"), InvalidRequest),
+    ],
+)
+async def test_unknown_names_are_said_with_the_known_ones(model_name, options, error):
+    async with rig() as it:
+        outcome = await it.ask(model=model_name, options=options)
+    assert isinstance(outcome.error, error)
+    if error is UnknownModel:
+        assert outcome.error.metadata["known"].split(",") == sorted(
+            [PRIMARY, "deepseek-v3", FALLBACK, "claude-opus-5", "claude-opus"]
+        )
+
+
+async def test_a_model_without_an_endpoint_is_no_endpoint_by_name_and_no_candidate_by_policy():
+    async with rig() as it:
+        it.providers.models = [model(PRIMARY, "deepseek-v3", states=()), *fleet()[1:], model("extra")]
+        await it.catalogue._refresh(1.0)
+        named = await it.ask(model="deepseek-v3")
+        it.providers.models = [model(PRIMARY, states=())]
+        await it.catalogue._refresh(1.0)
+        chosen = await it.ask("other")
+    assert isinstance(named.error, NoEndpoint)
+    assert named.error.metadata == {"model": "deepseek-v3"}
+    assert named.kinds == ["started", "end"]
+    assert isinstance(chosen.error, NoCandidateLeft)
+
+
+async def test_a_named_model_answers_alone_and_without_a_policy():
+    async with rig() as it:
+        decision = (await it.ask(model="deepseek-v3")).decision
+    assert (decision.strategy, decision.policy, decision.policy_hash, decision.model) == ("fixed", "", "", PRIMARY)
+    assert [candidate.model for candidate in decision.candidates] == [PRIMARY]
+
+
+@pytest.mark.parametrize("kind", ["hit", "miss", "named", "cache away"])
+async def test_explain_says_what_complete_then_does(kind):
+    name = "deepseek-v3" if kind == "named" else ""
+    async with rig() as it:
+        it.cache.hit = cached() if kind == "hit" else None
+        it.cache.failing = PeerUnavailable(peer="cache") if kind == "cache away" else None
+        call_context.enter(caller())
+        options = pb.RequestOptions(request_id="r-1")
+        asked = pb.ExplainRequest(conversation=talk("hello"), model=name, options=options)
+        explained = (await asyncio.create_task(it.pipeline.explain(asked))).decision
+        assert it.cache.looked_up[0].peek
+        assert it.providers.asked == []
+        done = (await it.ask("hello", model=name, options=options)).decision
+    if kind != "hit":
+        assert (explained.model, len(explained.attempts)) == ("", 0)
+        for undone in ("model", "attempts", "usage", "cost", "savings"):
+            done.ClearField(undone)
+            explained.ClearField(undone)
+    for decision in (explained, done):
+        decision.ClearField("steps")
+    assert explained == done
+
+
+async def test_whatever_goes_wrong_inside_the_flight_ends_with_an_id_and_no_text():
+    async with rig() as it:
+        it.cache.failing = RuntimeError("the secret sk-123 of prompt hello")  # type: ignore[assignment]
+        outcome = await it.ask()
+    assert isinstance(outcome.error, Internal)
+    assert outcome.kinds == ["end"]
+    assert "sk-123" not in it.log.text
+    assert it.log.events("flight_failed")[0]["error_id"] == outcome.error.metadata["error_id"]
+
+
+async def test_each_request_is_counted_and_logged_once_without_its_prompt():
+    async with rig() as it:
+        await it.ask("What is the airspeed of a swallow?")
+        (line,) = it.log.events("decision")
+        assert "swallow" not in it.log.text
+    assert (line["model"], line["cost_nanousd"], line["cache"], line["error"]) == (PRIMARY, 700, "miss", "")
+    labels = {"strategy": "rule", "task": "simple_qa", "cache": "miss", "reason": ""}
+    assert it.registry.get_sample_value("omnisphere_router_requests_total", labels) == 1
+
+
+async def test_complete_is_the_stream_collected():
+    async with rig() as it:
+        it.providers.play(PRIMARY, answer("two ", "pieces", model=PRIMARY))
+        service = RouterService(it.pipeline, it.catalogue)
+        request = pb.CompleteRequest(conversation=talk("hello"))
+        response = await asyncio.create_task(service.Complete(request, None))
+    assert response.message == assistant("two pieces")
+    assert response.finish_reason == chat_pb2.FINISH_REASON_STOP
+    assert response.cost == response.decision.cost
+    assert response.decision.task_source == decision_pb2.TASK_SOURCE_DEFAULT
+
+
+async def test_delivery_that_is_not_known_is_refused():
+    async with rig() as it:
+        service = RouterService(it.pipeline, it.catalogue)
+        for field in ("on_interruption", "stream_mode"):
+            request = pb.StreamCompleteRequest(conversation=talk("hello"))
+            setattr(request, field, 99)
+            with pytest.raises(InvalidRequest) as caught:
+                await anext(aiter(service.StreamComplete(request, None)))
+            assert caught.value.metadata["field"] == field
+
+
+async def test_models_without_an_endpoint_are_listed_on_demand_only():
+    async with rig() as it:
+        it.providers.models = [*fleet(), model("idle", states=())]
+        await it.catalogue._refresh(1.0)
+        service = RouterService(it.pipeline, it.catalogue)
+        usual = await service.ListModels(pb.ListModelsRequest(), None)
+        every = await service.ListModels(pb.ListModelsRequest(include_uncallable=True), None)
+    assert len(every.models) == len(usual.models) + 1
+
+
+async def test_a_request_is_never_changed():
+    conversation = talk(message(chat_pb2.ROLE_SYSTEM, "be brief"), *["turn " + "x" * 50_000] * 5)
+    async with rig() as it:
+        before = conversation.SerializeToString(deterministic=True)
+        assert (await it.ask(conversation)).error is None
+    assert it.context.asked
+    assert conversation.SerializeToString(deterministic=True) == before
+
+
+async def test_log_lines_of_a_request_carry_its_id_and_tenant():
+    async with rig() as it:
+        await it.ask(options=pb.RequestOptions(request_id="r-7"), tenant="acme")
+        line = json.loads(it.log.text.splitlines()[-1])
+    assert (line["request_id"], line["tenant"]) == ("r-7", "acme")
