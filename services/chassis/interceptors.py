@@ -14,7 +14,8 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf import empty_pb2
+from google.protobuf.message import DecodeError, Message
 
 from services.chassis import call_context, identity
 from services.chassis.call_context import CallContext
@@ -24,8 +25,11 @@ from services.chassis.errors import (
     Internal,
     InvalidRequest,
     MessageTooLarge,
+    NoCandidateLeft,
     Overloaded,
+    ProviderUnavailable,
     ServiceError,
+    StreamInterrupted,
     Unimplemented,
     to_status,
 )
@@ -35,9 +39,24 @@ from services.chassis.metrics import CallMetrics
 _INFRASTRUCTURE = ("/grpc.health.", "/grpc.reflection.")
 _KEYS = (identity.TENANT_KEY, call_context.REQUEST_ID_KEY, call_context.TRACE_KEY)
 _REQUEST_ID_BYTES = 128
-# A provider's failure must not be repeated by a channel, whatever its service config says (gRFC A6).
+# After these, money may be spent: no channel may repeat the call, whatever its service config says (gRFC A6).
+_SPENT = (NoCandidateLeft, ProviderUnavailable, StreamInterrupted)
 _NO_RETRY = ("grpc-retry-pushback-ms", "-1")
 _DETAILS_KEY = "grpc-status-details-bin"
+
+
+# Stands for bytes that no message of the method can be read from; gRPC itself would answer without a reason.
+_UNREADABLE = empty_pb2.Empty()
+
+
+def _reading(deserialize: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
+    def read(data: bytes) -> Message:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return _UNREADABLE
+
+    return read
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -72,12 +91,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
                 self._streaming(handler.unary_stream, method, limit),
-                request_deserializer=handler.request_deserializer,
+                request_deserializer=_reading(handler.request_deserializer),
                 response_serializer=handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
             self._unary(handler.unary_unary, method, limit),
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=_reading(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
@@ -135,6 +154,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _admit(self, request: Message, context: Any, limit: int) -> None:
         if self._in_flight > self._most_calls:
             raise Overloaded(queue="calls", retry_after=timedelta(seconds=1))
+        if request is _UNREADABLE:
+            raise InvalidRequest(field="request", problem="is no message of this method")
         if request.ByteSize() > limit:
             raise MessageTooLarge(limit_bytes=str(limit))
         said = call_context.lookup(context.invocation_metadata(), _KEYS)
@@ -161,7 +182,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     async def _abort(self, context: Any, error: ServiceError) -> None:
         status = to_status(error)
         trailing: list[tuple[str, str | bytes]] = [(_DETAILS_KEY, status.SerializeToString())]
-        if error.code is grpc.StatusCode.UNAVAILABLE:
+        if isinstance(error, _SPENT):
             trailing.append(_NO_RETRY)
         # Handed over here: an abort replaces what set_trailing_metadata() said before.
         await context.abort(error.code, status.message, tuple(trailing))

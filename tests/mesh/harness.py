@@ -68,8 +68,8 @@ class Mesh:
         self.memory = MemoryServiceStub(channels["router"])
 
     @property
-    def is_four_processes(self) -> bool:
-        return "cache" in self._channels
+    def channel(self) -> grpc.aio.Channel:
+        return self._channels["router"]
 
     @property
     def cache(self) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from random import Random
 
 import grpc
 import pytest
@@ -147,3 +148,32 @@ async def test_the_raw_status_carries_error_info_and_the_bad_field(mesh: Mesh) -
     assert status is not None
     names = [detail.type_url.rsplit("/", 1)[-1] for detail in status.details]
     assert names == ["google.rpc.ErrorInfo", "google.rpc.BadRequest"]
+
+
+async def test_bytes_that_are_no_message_are_a_bad_request(mesh: Mesh) -> None:
+    path = "/omnisphere.router.v1.RouterService/Complete"
+    raw = mesh.channel.unary_unary(path, request_serializer=bytes, response_deserializer=bytes)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await raw(b"\xff\xff\xff", timeout=5)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_whatever_is_sent_only_documented_reasons_come_back(mesh: Mesh) -> None:
+    whole = pb.CompleteRequest(conversation=asking("A question to be torn apart", "And an answer", "And another"))
+    whole.conversation.tools.add(name="look", parameters_json="{}")
+    whole.conversation.sampling.temperature = 0.5
+    whole.model = "sim-tiny-8k"
+    good = whole.SerializeToString()
+    random = Random(17)
+    path = "/omnisphere.router.v1.RouterService/Complete"
+    raw = mesh.channel.unary_unary(path, request_serializer=bytes, response_deserializer=bytes)
+    codes = set()
+    for _ in range(300):
+        torn = bytearray(good)
+        for _ in range(random.randint(1, 6)):
+            torn[random.randrange(len(torn))] = random.randrange(256)
+        try:
+            await raw(bytes(torn), timeout=5)
+        except grpc.aio.AioRpcError as failure:
+            codes.add(failure.code())
+    assert codes == {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}

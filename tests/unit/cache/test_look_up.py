@@ -276,7 +276,7 @@ def test_figures_are_told_per_tenant_and_in_all():
 
 @pytest.mark.slow
 def test_ten_thousand_look_ups_of_strangers_find_nothing_foreign():
-    chance = random.Random(5)  # noqa: S311 - repeatable
+    chance = random.Random(5)
     bench = Bench(most_entries=700)
     hits = 0
     for _ in range(10_000):

@@ -1,0 +1,56 @@
+"""The command as a person calls it: exit codes and single lines."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.mesh.harness import environment
+
+pytestmark = pytest.mark.slow
+
+
+async def _omnisphere(state: Path, *arguments: str, **more: str) -> tuple[int | None, str, str]:
+    environ = environment(state, **more)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.cli.main", *arguments, env=environ, stdout=pipe, stderr=pipe
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_chat_without_a_router_starts_one_for_the_call(tmp_path: Path):
+    code, out, err = await _omnisphere(tmp_path, "chat", "--router", "127.0.0.1:1", "Summarise the news")
+    assert code == 0
+    assert "simulated answer" in out
+    assert "gemini-3.8-flash (simulated) · summarization by rule" in out
+    assert "no router is running" in err
+
+
+async def test_explain_lists_the_plan_without_asking_a_model(tmp_path: Path):
+    code, out, _ = await _omnisphere(tmp_path, "explain", "--router", "127.0.0.1:1", "Translate this into German")
+    assert code == 0
+    assert "translation (by rule)" in out
+    assert "primary for translation" in out
+
+
+async def test_a_refused_request_is_one_line_and_exit_code_1(tmp_path: Path):
+    code, out, err = await _omnisphere(tmp_path, "chat", "--router", "127.0.0.1:1", "--policy", "cheapest", "x")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1] == "UNKNOWN_POLICY no policy has this name (known: auto,local_first, name: cheapest)"
+
+
+async def test_check_names_every_wrong_variable_and_shows_no_key(tmp_path: Path):
+    wrong = {"OMNISPHERE_CACHE_PORT": "many", "OMNISPHERE_ROUTER_DRAIN": "3", "OPENAI_API_KEY": "sk-secret"}
+    code, out, err = await _omnisphere(tmp_path, "check", **wrong)
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        'OMNISPHERE_ROUTER_DRAIN: is not a duration such as "500ms", "2s" or "10m"',
+        "OMNISPHERE_CACHE_PORT: is not a whole number",
+    ]
+    code, out, err = await _omnisphere(tmp_path, "check", OPENAI_API_KEY="sk-secret")
+    assert (code, out) == (0, "all settings are valid; keys found: OPENAI_API_KEY\n")
