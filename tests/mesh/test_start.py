@@ -21,9 +21,10 @@ pytestmark = pytest.mark.slow
 async def _start(name: str, state: Path, **more: str) -> asyncio.subprocess.Process:
     prefix = f"OMNISPHERE_{name.upper()}"
     absent = {f"OMNISPHERE_ROUTER_{peer}": "127.0.0.1:1" for peer in ("CACHE", "CONTEXT", "PROVIDERS")}
-    environ = environment(state, **{f"{prefix}_PORT": "0", f"{prefix}_METRICS_PORT": "-1", **absent, **more})
-    environ |= {"OMNISPHERE_SIMULATOR": "auto", "OMNISPHERE_DISCOVER": "off"}
-    environ |= {"OMNISPHERE_SIMULATOR_URL": "http://127.0.0.1:1"}
+    alone = {"OMNISPHERE_SIMULATOR": "auto", "OMNISPHERE_DISCOVER": "off"}
+    alone |= {"OMNISPHERE_SIMULATOR_URL": "http://127.0.0.1:1"}
+    ports = {f"{prefix}_PORT": "0", f"{prefix}_METRICS_PORT": "-1"}
+    environ = environment(state, **{**ports, **absent, **alone, **more})
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", f"services.{name}", env=environ, stdout=pipe, stderr=pipe
@@ -80,3 +81,22 @@ async def test_a_bad_policy_file_is_named_by_the_router(state: Path) -> None:
     _, said = await asyncio.wait_for(process.communicate(), timeout=5)
     assert process.returncode == 2
     assert said.decode() == f"router: {routes}.policy.mine.strategy: must be one of rule\n"
+
+
+async def test_where_simulated_models_are_off_providers_are_alive_but_not_ready_without_an_endpoint(
+    state: Path,
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = await _start("providers", state, OMNISPHERE_PROVIDERS_PORT=str(port), OMNISPHERE_SIMULATOR="off")
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        said = {}
+        for name in ("liveness", "readiness", "omnisphere.providers.v1.ProvidersService"):
+            request = health_pb2.HealthCheckRequest(service=name)
+            said[name] = (await health.Check(request, timeout=5, wait_for_ready=True)).status
+    process.terminate()
+    await process.communicate()
+    serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+    assert list(said.values()) == [serving, not_serving, not_serving]
