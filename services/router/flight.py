@@ -177,5 +177,6 @@ def _for_joined(end: pb.End, request_id: str, leader: str) -> None:
     end.decision.cost.CopyFrom(nothing)
     end.usage.Clear()
     end.decision.usage.Clear()
+    end.decision.ClearField("attempts")  # each stands in one Decision, so that they can be added up
     end.decision.request_id = request_id
     end.decision.shared_with_request_id = leader

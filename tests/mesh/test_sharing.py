@@ -28,6 +28,7 @@ async def test_a_hundred_same_requests_at_once_are_one_call_upstream(mesh: Mesh)
     (leader,) = leaders
     assert {d.shared_with_request_id for d in decisions if d is not leader} == {leader.request_id}
     assert sum(decision.cost.nanousd for decision in decisions) == leader.cost.nanousd > 0
+    assert sum(len(decision.attempts) for decision in decisions) == 1
     assert len({decision.request_id for decision in decisions}) == 100
 
 

@@ -117,7 +117,9 @@ class Decision(_message.Message):
 
     @_builtins.property
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[_attempt_pb2.Attempt]:
-        """Output only. Calls that were made, in order. Empty on a cache hit."""
+        """Output only. Calls that were made for this request, in order. Empty on a cache hit, and where the request shares the
+        answer of another one.
+        """
 
     @_builtins.property
     def cache(self) -> Global___CacheDecision:
