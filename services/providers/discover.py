@@ -9,6 +9,7 @@ A local server counts only when it answers /v1/models with a valid list; our own
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -66,12 +67,13 @@ async def discover(sources: Sources, probe: Probe) -> Directory:
         vendors = [row for row in sources.shipped.vendors if sources.keys.get(row.key_variable)]
         endpoints += [_vendor_endpoint(row, models, sources.keys) for row in vendors]
         rows = sources.shipped.locals if sources.look_locally else ()
-        found = [local for row in rows if (local := await _local_endpoint(row, probe)) is not None]
+        looked = await asyncio.gather(*(_local_endpoint(row, probe) for row in rows))
+        found = [local for local in looked if local is not None]
         models = _with_local_models(models, found, endpoints)
         endpoints += found
         if endpoints or sources.simulator == "off":
-            return Directory(models, tuple(endpoints))
-    return await _simulated(models, sources.simulator_url, probe)
+            return Directory(models, tuple(endpoints), sources.shipped.price_providers)
+    return await _simulated(models, sources, probe)
 
 
 def _operator_endpoint(row: EndpointRow, keys: Mapping[str, Secret]) -> Endpoint:
@@ -139,11 +141,11 @@ def _with_local_models(
     return merged(models, tuple(rows))
 
 
-async def _simulated(models: tuple[ModelRow, ...], url: str, probe: Probe) -> Directory:
-    base_url = f"{url.rstrip('/')}/v1"
+async def _simulated(models: tuple[ModelRow, ...], sources: Sources, probe: Probe) -> Directory:
+    base_url = f"{sources.simulator_url.rstrip('/')}/v1"
     listed = await _listed(base_url, "simulator", probe)
     if not listed or not all(entry.get("simulated") for entry in listed):
-        return Directory(models, ())
+        return Directory(models, (), sources.shipped.price_providers)
     known = {row.id for row in models}
     rows = [_simulated_row(entry) for entry in listed if entry["id"] not in known]
     endpoint = Endpoint(
@@ -154,7 +156,7 @@ async def _simulated(models: tuple[ModelRow, ...], url: str, probe: Probe) -> Di
         prices={entry["id"]: price for entry in listed if (price := _stated_price(entry)) is not None},
         simulated=True,
     )
-    return Directory(merged(models, tuple(rows)), (endpoint,))
+    return Directory(merged(models, tuple(rows)), (endpoint,), sources.shipped.price_providers)
 
 
 def _simulated_row(entry: Mapping[str, Any]) -> ModelRow:

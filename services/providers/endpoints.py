@@ -138,6 +138,11 @@ class Shipped:
     vendors: tuple[VendorRow, ...]
     locals: tuple[LocalRow, ...]
 
+    @property
+    def price_providers(self) -> dict[str, str]:
+        """Vendor -> genai-prices' name of it."""
+        return {row.name: row.price_provider for row in self.vendors}
+
 
 def shipped() -> Shipped:
     """catalogue.toml and vendors.toml of this package."""
@@ -169,9 +174,19 @@ def merged(models: tuple[ModelRow, ...], more: tuple[ModelRow, ...]) -> tuple[Mo
 
 
 class Directory:
-    """The models that are known now, and who serves them. Immutable: a discovery makes a new one."""
+    """The models that are known now, and who serves them. Immutable: a discovery makes a new one.
 
-    def __init__(self, models: tuple[ModelRow, ...], endpoints: tuple[Endpoint, ...]) -> None:
+    `price_providers` (vendor -> genai-prices' name of it) gives the list prices of models that nobody serves here, so
+    that what was saved can be compared with them.
+    """
+
+    def __init__(
+        self,
+        models: tuple[ModelRow, ...],
+        endpoints: tuple[Endpoint, ...],
+        price_providers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._price_providers = price_providers or {}
         self.models = {row.id: row for row in models}
         self.endpoints = endpoints
         self._by_name = {alias: row.id for row in models for alias in row.aliases} | {i: i for i in self.models}
@@ -208,9 +223,14 @@ class Directory:
         found: GenaiPrice | None = look_up(endpoint.price_provider, endpoint.serves[model])
         return found
 
+    def _list_price(self, row: ModelRow) -> Price | None:
+        if row.price is not None:
+            return row.price.price()
+        return look_up(self._price_providers.get(row.vendor, ""), row.id)
+
     def _message(self, row: ModelRow) -> model_pb2.Model:
         serving = self._serving[row.id]
-        price = self.price(row.id, serving[0]) if serving else (row.price.price() if row.price else None)
+        price = self.price(row.id, serving[0]) if serving else self._list_price(row)
         ready = model_pb2.Endpoint.STATE_READY
         return model_pb2.Model(
             id=row.id,

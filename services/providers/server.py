@@ -43,7 +43,7 @@ class Surroundings:
         self._log = log
         self._loop: asyncio.Task[None] | None = None
         self._transport: Transport | None = None
-        self.directory = Directory(self._sources.shipped.models, ())
+        self.directory = Directory(known.models, (), known.price_providers)
 
     async def start(self, transport: Transport) -> None:
         """Look once; go on looking in the background. Where simulated models are off, wait for a real endpoint."""

@@ -27,20 +27,20 @@ class Rule:
         for name, place in ((route.primary, "primary"), (route.fallback, "fallback")):
             if not name:
                 continue
-            wanted = _named(facts, name)
-            why = unfit(wanted, facts) if wanted is not None else decision_pb2.Candidate.DROPPED_NO_ENDPOINT
-            if wanted is not None and why == _PLANNED:
-                if wanted.id not in {candidate.model.id for candidate in chosen}:
-                    chosen.append(Candidate(wanted, f"{place} for {facts.task_type}"))
-                continue
-            if wanted is not None:
-                dropped.append(Candidate(wanted, f"{place} for {facts.task_type}", why))
-            tier = wanted.tier if wanted is not None else model_pb2.TIER_MEDIUM
+            wanted, reason = _named(facts, name), f"{place} for {facts.task_type}"
             taken = {candidate.model.id for candidate in chosen}
+            why = unfit(wanted, facts) if wanted is not None else decision_pb2.Candidate.DROPPED_NO_ENDPOINT
+            if wanted is not None and why == _PLANNED and wanted.id not in taken:
+                chosen.append(Candidate(wanted, reason))
+                continue
+            if wanted is not None and why != _PLANNED:
+                dropped.append(Candidate(wanted, reason, why))
+            tier = wanted.tier if wanted is not None else model_pb2.TIER_MEDIUM
             instead = _nearest(facts, tier, taken)
             if instead is not None:
-                substituted.append(name)
-                chosen.append(Candidate(instead, f"{place} for {facts.task_type}: nearest tier to {name}"))
+                chosen.append(Candidate(instead, f"{reason}: nearest tier to {name}"))
+                if why != _PLANNED:  # else it is asked already, in the other place
+                    substituted.append(name)
         return Plan("rule", tuple(chosen), tuple(dropped), tuple(substituted))
 
 

@@ -252,3 +252,10 @@ def test_an_endpoint_that_serves_an_unknown_model_is_refused_with_its_place(tmp_
     path.write_text('[[endpoint]]\nname = "mine"\nbase_url = "https://x"\nserves = { "gpt-99" = "gpt-99" }\n')
     with pytest.raises(StartError, match=r"endpoint\[0\]\.serves\.gpt-99: is no id of the catalogue"):
         operator_file(path, shipped().models)
+
+
+def test_a_model_that_nobody_serves_is_still_priced_so_that_it_can_be_compared_with():
+    known = shipped()
+    (opus,) = [m for m in Directory(known.models, (), known.price_providers).listed if m.id == "claude-opus-5-5"]
+    assert not opus.endpoints
+    assert (opus.prices.input_usd_per_mtok, opus.prices.output_usd_per_mtok) == ("4", "20")

@@ -66,6 +66,12 @@ def test_of_one_tier_the_cheapest_is_taken_then_the_first_id():
     assert ids(plan(models, fallback="")) == ["a"]
 
 
+def test_a_fallback_that_is_asked_already_gives_its_place_to_the_next_nearest():
+    made = plan([model("first", states=()), model("second"), model("other", price="9")])
+    assert ids(made) == ["second", "other"]
+    assert made.substituted == ("first",)
+
+
 def test_what_the_request_needs_decides_who_can():
     blind = model("first", can=())
     made = plan([blind, model("second", can=()), model("sees")], "image")
