@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from prometheus_client import CollectorRegistry
@@ -22,7 +23,7 @@ from omnisphere.router.v1 import (
 from services.chassis.client import open_channel
 from services.chassis.clock import SystemClock
 from services.chassis.logs import Log
-from services.chassis.peer import RemoteInvoker
+from services.chassis.peer import Invoker, RemoteInvoker
 from services.chassis.server import Service, Servicer
 from services.router.admin import AdminService
 from services.router.after import AfterAnswer
@@ -50,36 +51,44 @@ class Peers:
     channels: tuple[grpc.aio.Channel, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """A service at its address: how it is called, its stub, and the channel to close."""
+
+    invoker: Invoker
+    stub: Any
+    channel: grpc.aio.Channel
+
+
 def remote_peers(settings: RouterSettings) -> Peers:
     """All peers over gRPC. Nothing is dialled before the first call. Needs a running event loop."""
-    cache, cache_channel = remote_cache(settings)
-    context, context_channel = remote_context(settings)
-    providers, providers_channel = remote_providers(settings)
-    return Peers(cache, context, providers, (cache_channel, context_channel, providers_channel))
-
-
-def remote_cache(settings: RouterSettings) -> tuple[CachePeer, grpc.aio.Channel]:
-    """The cache service at its address, and the channel to close."""
-    channel = _channel(settings.cache, "omnisphere.cache.v1.CacheService", settings)
-    return CachePeer(RemoteInvoker(channel, peer="cache"), CacheServiceStub(channel)), channel
-
-
-def remote_context(settings: RouterSettings) -> tuple[ContextPeer, grpc.aio.Channel]:
-    """The context service at its address, and the channel to close."""
-    channel = _channel(settings.context, "omnisphere.context.v1.ContextService", settings)
-    return ContextPeer(RemoteInvoker(channel, peer="context"), ContextServiceStub(channel)), channel
-
-
-def remote_providers(settings: RouterSettings) -> tuple[ProvidersPeer, grpc.aio.Channel]:
-    """The providers service at its address, and the channel to close."""
-    channel = _channel(settings.providers, "omnisphere.providers.v1.ProvidersService", settings)
-    invoker = RemoteInvoker(
-        channel,
-        peer="providers",
-        known=(attempt_pb2.AttemptsFailed,),
-        patience=settings.providers_patience.total_seconds(),
+    cache, context, providers = dial_cache(settings), dial_context(settings), dial_providers(settings)
+    return Peers(
+        cache=CachePeer(cache.invoker, cache.stub),
+        context=ContextPeer(context.invoker, context.stub),
+        providers=ProvidersPeer(providers.invoker, providers.stub),
+        channels=(cache.channel, context.channel, providers.channel),
     )
-    return ProvidersPeer(invoker, ProvidersServiceStub(channel)), channel
+
+
+def dial_cache(settings: RouterSettings) -> Dialled:
+    """The cache service at its address."""
+    channel = _channel(settings.cache, "omnisphere.cache.v1.CacheService", settings)
+    return Dialled(RemoteInvoker(channel, peer="cache"), CacheServiceStub(channel), channel)
+
+
+def dial_context(settings: RouterSettings) -> Dialled:
+    """The context service at its address."""
+    channel = _channel(settings.context, "omnisphere.context.v1.ContextService", settings)
+    return Dialled(RemoteInvoker(channel, peer="context"), ContextServiceStub(channel), channel)
+
+
+def dial_providers(settings: RouterSettings) -> Dialled:
+    """The providers service at its address. Its calls wait a little for it: without it there is no answer."""
+    channel = _channel(settings.providers, "omnisphere.providers.v1.ProvidersService", settings)
+    patience = settings.providers_patience.total_seconds()
+    invoker = RemoteInvoker(channel, peer="providers", known=(attempt_pb2.AttemptsFailed,), patience=patience)
+    return Dialled(invoker, ProvidersServiceStub(channel), channel)
 
 
 def _channel(target: str, health_name: str, settings: RouterSettings) -> grpc.aio.Channel:

@@ -34,7 +34,8 @@ class Fault:
     """One fault for the next `times` requests to a model; "*" is any model.
 
     `status` of None means 500 for `status` and 200 for `html`. `retry_after` is the header's
-    text. `after_chunks` counts events of a stream, the role chunk among them.
+    text. `after_chunks` counts events of a stream, the role chunk among them; before a cut
+    there are `pause_ms`, in which what was sent can be read.
     """
 
     kind: FaultKind
@@ -44,6 +45,7 @@ class Fault:
     retry_after: str | None = None
     after_chunks: int = 2
     delay_ms: int = 1000
+    pause_ms: int = 0
 
 
 class FaultTable:
@@ -81,6 +83,7 @@ _INTEGERS = {
     "status": (200, 599),
     "after_chunks": (0, 1_000_000),
     "delay_ms": (0, 3_600_000),
+    "pause_ms": (0, 3_600_000),
 }
 _KEYS = frozenset({"kind", "model", "retry_after", *_INTEGERS})
 
@@ -108,6 +111,7 @@ def read_fault(row: object) -> Fault:
         retry_after=None if retry_after is None else str(retry_after),
         after_chunks=_integer(row, "after_chunks", 2),
         delay_ms=_integer(row, "delay_ms", 1000),
+        pause_ms=_integer(row, "pause_ms", 0),
     )
 
 

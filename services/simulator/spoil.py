@@ -74,7 +74,7 @@ def _slow_first(script: Script, fault: Fault) -> Script:
 
 
 def _cut(script: Script, fault: Fault) -> Script:
-    return _broken(script, _beginning(script, fault), Ending.ABORT)
+    return _broken(script, _paused(_beginning(script, fault), fault), Ending.ABORT)
 
 
 def _stall(script: Script, fault: Fault) -> Script:
@@ -82,7 +82,7 @@ def _stall(script: Script, fault: Fault) -> Script:
 
 
 def _clean_cut(script: Script, fault: Fault) -> Script:
-    steps = _beginning(script, fault)
+    steps = _paused(_beginning(script, fault), fault)
     return _broken(replace(script, length=None), steps, Ending.CLOSE)
 
 
@@ -153,6 +153,10 @@ def _beginning(script: Script, fault: Fault) -> tuple[Step, ...]:
     whole = script.steps[0]
     half = whole.data[: len(whole.data) // 2]
     return (replace(whole, data=half, output=whole.output[: len(whole.output) // 2]),)
+
+
+def _paused(steps: tuple[Step, ...], fault: Fault) -> tuple[Step, ...]:
+    return (*steps, Step(fault.pause_ms / 1000, b"")) if fault.pause_ms else steps
 
 
 def _broken(script: Script, steps: tuple[Step, ...], ending: Ending, status: int | None = 200) -> Script:

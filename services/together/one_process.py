@@ -5,20 +5,17 @@ Some of them may stay outside (`remote`): with the cache remote, this is the pod
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any
 
 import grpc
 from prometheus_client import CollectorRegistry
 
-from omnisphere.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
-from omnisphere.context.v1.context_service_pb2_grpc import ContextServiceServicer
-from omnisphere.providers.v1.providers_service_pb2_grpc import ProvidersServiceServicer
 from services.cache import server as cache_wiring
 from services.cache import settings as cache_settings
 from services.chassis.logs import Log
-from services.chassis.peer import LocalInvoker
+from services.chassis.peer import Invoker, LocalInvoker
 from services.chassis.server import Server, Service
 from services.chassis.settings import StartError
 from services.context import server as context_wiring
@@ -28,7 +25,8 @@ from services.providers import settings as providers_settings
 from services.router import server as router_wiring
 from services.router import settings as router_settings
 from services.router.peers import CachePeer, ContextPeer, ProvidersPeer
-from services.router.server import Peers
+from services.router.server import Dialled, Peers, dial_cache, dial_context, dial_providers
+from services.router.settings import RouterSettings
 from services.simulator import settings as simulator_settings
 from services.simulator.server import Simulator
 
@@ -125,29 +123,29 @@ def _together(settings: MeshSettings, log: Log, registry: CollectorRegistry, rem
     beside: list[Service] = []
     channels: list[grpc.aio.Channel] = []
 
-    def local(service: Service) -> tuple[LocalInvoker, object]:
+    def reach(
+        name: str, dial: Callable[[RouterSettings], Dialled], build: Callable[[], Service]
+    ) -> tuple[Invoker, Any]:
+        """How the router calls this service: at its address, or in its object beside it."""
+        if name in remote:
+            dialled = dial(settings.router)
+            channels.append(dialled.channel)
+            return dialled.invoker, dialled.stub
+        service = build()
         beside.append(service)
-        return LocalInvoker(peer=service.name, log=log), service.servicers[0].servicer
+        return LocalInvoker(peer=name, log=log), service.servicers[0].servicer
 
-    if "cache" in remote:
-        cache, channel = router_wiring.remote_cache(settings.router)
-        channels.append(channel)
-    else:
-        invoker, servicer = local(cache_wiring.build(settings.cache, log, registry))
-        cache = CachePeer(invoker, cast("CacheServiceServicer", servicer))
-    if "context" in remote:
-        context, channel = router_wiring.remote_context(settings.router)
-        channels.append(channel)
-    else:
-        invoker, servicer = local(context_wiring.build(settings.context, log, registry))
-        context = ContextPeer(invoker, cast("ContextServiceServicer", servicer))
-    if "providers" in remote:
-        providers, channel = router_wiring.remote_providers(settings.router)
-        channels.append(channel)
-    else:
-        invoker, servicer = local(providers_wiring.build(settings.providers, log, registry))
-        providers = ProvidersPeer(invoker, cast("ProvidersServiceServicer", servicer))
-    router = router_wiring.build(settings.router, log, registry, Peers(cache, context, providers, tuple(channels)))
+    peers = Peers(
+        cache=CachePeer(*reach("cache", dial_cache, lambda: cache_wiring.build(settings.cache, log, registry))),
+        context=ContextPeer(
+            *reach("context", dial_context, lambda: context_wiring.build(settings.context, log, registry))
+        ),
+        providers=ProvidersPeer(
+            *reach("providers", dial_providers, lambda: providers_wiring.build(settings.providers, log, registry))
+        ),
+        channels=tuple(channels),
+    )
+    router = router_wiring.build(settings.router, log, registry, peers)
 
     async def start() -> None:
         for service in (*beside, router):

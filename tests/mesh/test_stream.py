@@ -57,7 +57,7 @@ async def test_a_stream_and_a_unary_call_give_the_same_answer(mesh: Mesh) -> Non
 
 
 async def test_a_stream_that_breaks_off_ends_with_an_error_after_its_end_event(mesh: Mesh) -> None:
-    await mesh.fault(kind="clean_cut", after_chunks=4, model="deepseek-v3.2")
+    await mesh.fault(kind="cut", after_chunks=4, pause_ms=150, model="deepseek-v3.2")
     events, error = await mesh.stream(_request("Cut me off, and say so"))
     assert isinstance(error, StreamInterrupted)
     assert _kinds(events) == ["started", "delta", "end"]
@@ -68,7 +68,7 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_after_its_end_event(m
 
 
 async def test_a_caller_who_takes_a_restart_gets_a_whole_answer(mesh: Mesh) -> None:
-    await mesh.fault(kind="clean_cut", after_chunks=4, model="deepseek-v3.2")
+    await mesh.fault(kind="clean_cut", after_chunks=4, pause_ms=150, model="deepseek-v3.2")
     request = _request("Cut me off, and start again", on_interruption=pb.ON_INTERRUPTION_RESTART)
     events, error = await mesh.stream(request)
     assert error is None
@@ -83,7 +83,7 @@ async def test_a_caller_who_takes_a_restart_gets_a_whole_answer(mesh: Mesh) -> N
 
 
 async def test_an_interrupted_answer_is_not_stored(mesh: Mesh) -> None:
-    await mesh.fault(kind="clean_cut", after_chunks=4, model="deepseek-v3.2")
+    await mesh.fault(kind="clean_cut", after_chunks=4, pause_ms=150, model="deepseek-v3.2")
     await mesh.stream(_request("Cut me off, and do not keep it"))
     response = await mesh.complete("Cut me off, and do not keep it")
     assert response.decision.attempts

@@ -592,7 +592,7 @@ FAULTS: list[tuple[dict[str, object], type[ServiceError] | None, type[ServiceErr
     ({"kind": "reset"}, U, U),
     ({"kind": "silence"}, U, U),
     ({"kind": "slow_first", "delay_ms": 20}, P, P),
-    ({"kind": "cut"}, U, I),
+    ({"kind": "cut", "pause_ms": 50}, U, I),
     ({"kind": "cut", "after_chunks": 1}, U, U),
     ({"kind": "clean_cut"}, U, I),
     ({"kind": "clean_cut", "after_chunks": 0}, U, U),
