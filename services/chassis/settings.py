@@ -7,12 +7,13 @@ frozen dataclasses, so that every file of the project is checked in one way.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -71,19 +72,25 @@ def state_directory(environ: Mapping[str, str]) -> Path:
     return Path(base) / "omnisphere"
 
 
-def load(kind: type[T], environ: Mapping[str, str], *, prefix: str) -> T:
+def load(kind: type[T], environ: Mapping[str, str], *, prefix: str, others: Collection[str] = ()) -> T:
     """The settings of one service from variables such as OMNISPHERE_CACHE_PORT (prefix OMNISPHERE_CACHE).
 
-    Raises StartError that names every variable that is wrong.
+    Raises StartError that names every variable that is wrong, or that nobody knows: a misspelt one must not be ignored.
+    `others` are variables under the prefix that are somebody else's.
     """
     problems: list[str] = []
     hints = typing.get_type_hints(kind)
     values: dict[str, object] = {}
+    known = set(others)
     for field in dataclasses.fields(typing.cast("Any", kind)):
         name = variable(field, prefix)
+        known.add(name)
         raw = environ.get(name)
         if raw is not None and raw != "":
             values[field.name] = decode(hints[field.name], raw, name, problems)
+    for name in sorted(name for name in environ if name.startswith(f"{prefix}_") and name not in known):
+        near = difflib.get_close_matches(name, sorted(known), n=1)
+        problems.append(f"{name}: is not known" + (f"; did you mean {near[0]}?" if near else ""))
     if problems:
         raise StartError("\n".join(problems))
     return kind(**values)

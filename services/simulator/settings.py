@@ -24,4 +24,4 @@ class SimulatorSettings:
 
 def load(environ: Mapping[str, str]) -> SimulatorSettings:
     """The settings in this environment. Raises StartError that names every variable that is wrong."""
-    return chassis.load(SimulatorSettings, environ, prefix=PREFIX)
+    return chassis.load(SimulatorSettings, environ, prefix=PREFIX, others={"OMNISPHERE_SIMULATOR_URL"})

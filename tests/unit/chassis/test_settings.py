@@ -208,3 +208,9 @@ def test_tables_become_dataclasses():
 )
 def test_what_is_wrong_in_a_table_is_said_with_its_path(raw, expected):
     assert problems_of(raw) == expected
+
+
+def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(StartError, match=r"_PROT: is not known; did you mean OMNISPHERE_CACHE_PORT\?"):
+        load(ServerSettings, {"OMNISPHERE_CACHE_PROT": "1"}, prefix="OMNISPHERE_CACHE")
+    load(ServerSettings, {"OMNISPHERE_ROUTER_PROT": "1"}, prefix="OMNISPHERE_CACHE")
