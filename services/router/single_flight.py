@@ -77,9 +77,10 @@ class Flights:
             for key in keys:
                 del self._by_request[key]
             return
+        size = flight.pack() if keys else 0
         for key in keys:
             self._by_request.move_to_end(key)
-            self._sizes[key] = -(-flight.size // len(keys))
+            self._sizes[key] = -(-size // len(keys))
             self._bytes += self._sizes[key]
         while self._bytes > self._most_bytes or len(self._sizes) > _MOST_REMEMBERED:
             self._forget(next(iter(self._sizes)))

@@ -217,7 +217,14 @@ async def test_a_restart_is_possible_while_somebody_would_take_it():
     await second
 
 
-async def test_its_size_is_that_of_its_events():
+async def test_a_packed_flight_replays_the_same_events_also_to_one_who_is_halfway():
     flown = flight()
     say(flown, "x" * 1_000)
-    assert 1_000 < flown.size < 1_050
+    halfway = flown.follow(follower())
+    await anext(halfway)
+    done(flown)
+    before = await read(flown, follower())
+    assert 1_000 < flown.pack() < 1_100
+    assert await read(flown, follower()) == before
+    rest = [event async for event in halfway]
+    assert [event.WhichOneof("event") for event in rest] == ["end"]
