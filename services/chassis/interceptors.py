@@ -77,16 +77,24 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._most_calls = most_calls
         self._conversation_methods = conversation_methods
         self._in_flight = 0
+        # Wrapped once per registered method: gRPC asks for every call.
+        self._wrapped: dict[str, Any] = {}
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        handler = await continuation(handler_call_details)
         method = handler_call_details.method
+        if method in self._wrapped:
+            return self._wrapped[method]
+        handler = await continuation(handler_call_details)
         if handler is None or method.startswith(_INFRASTRUCTURE):
             return handler
+        self._wrapped[method] = self._around(handler, method)
+        return self._wrapped[method]
+
+    def _around(self, handler: Any, method: str) -> Any:
         limit = CONVERSATION_BYTES if method.rsplit("/", 1)[-1] in self._conversation_methods else MESSAGE_BYTES
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cached_property
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
@@ -19,14 +20,14 @@ _TIMEOUT = 2.0
 _SOON = 0.25
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Catalogue:
     """The models as they were at one moment. Immutable."""
 
     models: tuple[model_pb2.Model, ...]
     version: str
 
-    @property
+    @cached_property
     def simulated(self) -> bool:
         """Whether every model that can be called is simulated."""
         callable_models = [model for model in self.models if model.endpoints]
