@@ -30,8 +30,9 @@ _PARTS_OF_ROLE = {
 
 def check(conversation: chat_pb2.Conversation) -> None:
     """Raise InvalidRequest for the first rule that is broken."""
-    _check_messages(conversation)
-    _check_tool_pairs(conversation)
+    kinds = _check_messages(conversation)
+    if "tool_call" in kinds or "tool_result" in kinds:
+        _check_tool_pairs(conversation)
     _check_tools(conversation)
     _check_response_format(conversation.response_format)
     _check_sampling(conversation.sampling)
@@ -40,28 +41,35 @@ def check(conversation: chat_pb2.Conversation) -> None:
         _check_object(conversation.vendor_options_json, field, _MOST_VENDOR_OPTIONS)
 
 
-def _check_messages(conversation: chat_pb2.Conversation) -> None:
+def _check_messages(conversation: chat_pb2.Conversation) -> set[str | None]:
+    """The kinds of parts that there are. Paths are only put together for what is refused, or is not plain text."""
     messages = conversation.messages
     if not messages:
         _refuse("conversation.messages", "is empty")
     if len(messages) > MOST_MESSAGES:
         _refuse("conversation.messages", f"has more than {MOST_MESSAGES:,} messages")
+    kinds: set[str | None] = set()
+    asks = False
     for at, message in enumerate(messages):
-        path = f"conversation.messages[{at}]"
-        allowed = _PARTS_OF_ROLE.get(message.role)
+        role, parts = message.role, message.parts
+        allowed = _PARTS_OF_ROLE.get(role)
         if allowed is None:
-            known = message.role in chat_pb2.Role.values()
-            _refuse(f"{path}.role", "is not set" if known else "is not a known role")
-        if not message.parts:
-            _refuse(f"{path}.parts", "is empty")
-        if len(message.parts) > MOST_PARTS:
-            _refuse(f"{path}.parts", f"has more than {MOST_PARTS:,} parts")
+            problem = "is not set" if role in chat_pb2.Role.values() else "is not a known role"
+            _refuse(f"conversation.messages[{at}].role", problem)
+        if not 1 <= len(parts) <= MOST_PARTS:
+            problem = f"has more than {MOST_PARTS:,} parts" if parts else "is empty"
+            _refuse(f"conversation.messages[{at}].parts", problem)
         if len(message.name.encode()) > _MOST_NAME:
-            _refuse(f"{path}.name", f"is longer than {_MOST_NAME} bytes")
-        for place, part in enumerate(message.parts):
-            _check_part(part, allowed, f"{path}.parts[{place}]")
-    if not any(message.role == chat_pb2.ROLE_USER for message in messages):
+            _refuse(f"conversation.messages[{at}].name", f"is longer than {_MOST_NAME} bytes")
+        asks = asks or role == chat_pb2.ROLE_USER
+        for place, part in enumerate(parts):
+            kind = part.WhichOneof("content")
+            kinds.add(kind)
+            if kind != "text" or kind not in allowed:
+                _check_part(part, allowed, f"conversation.messages[{at}].parts[{place}]")
+    if not asks:
         _refuse("conversation.messages", "has no USER message")
+    return kinds
 
 
 def _check_part(part: chat_pb2.Part, allowed: set[str], path: str) -> None:
