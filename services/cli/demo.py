@@ -112,10 +112,11 @@ def _checks(routed: list[Outcome], wrong_books: list[str]) -> list[tuple[str, st
     repeats = sum(outcome.step.kind == "repeat" for outcome in routed)
     bad = [outcome for outcome in routed if outcome.step.kind == "bad"]
     failed = [outcome for outcome in routed if outcome.step.kind != "bad" and outcome.refused is not None]
+    said = "; ".join(f"{o.refused.reason()} {o.refused.metadata.get('field')}" for o in bad if o.refused is not None)
     precise = all(isinstance(outcome.refused, InvalidRequest) and not outcome.decisions for outcome in bad)
     return [
         ("every request but the bad one was answered", f"{len(failed)} failed" if failed else ""),
-        ("the bad request was refused, and no model was asked", "" if bad and precise else "it was not"),
+        (f"the bad request was refused ({said}), and no model was asked", "" if bad and precise else "it was not"),
         (
             f"{repeats} exact repeats came from the cache",
             "" if len(hits["repeat"]) == repeats else f"only {len(hits['repeat'])} did",

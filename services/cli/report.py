@@ -24,13 +24,16 @@ def started(console: Console, services: Mapping[str, Running], seconds: float) -
 
 def requests(console: Console, outcomes: Sequence[Outcome]) -> None:
     """One row per request."""
-    table = Table(title="Requests (simulated models)", title_justify="left", box=None, header_style="bold")
-    for name in ("", "kind", "task", "model", "cache", "answer"):
+    table = Table(
+        title="Requests (simulated models)", title_justify="left", box=None, header_style="bold", padding=(0, 1, 0, 0)
+    )
+    # On a narrow terminal words are cut, figures are not.
+    for name in ("kind", "task", "model", "cache"):
         table.add_column(name, no_wrap=True)
-    for name in ("tokens", "cost", "ms", "attempts"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for number, outcome in enumerate(outcomes, start=1):
-        table.add_row(str(number), outcome.step.kind.replace("_", " "), *_cells(outcome))
+    for name, width in (("answer", 7), ("tokens", 9), ("cost", 9), ("ms", 4), ("attempts", 8)):
+        table.add_column(name, no_wrap=True, min_width=width, justify="left" if name == "answer" else "right")
+    for outcome in outcomes:
+        table.add_row(outcome.step.kind.replace("_", " "), *_cells(outcome))
     console.print()
     console.print(table)
 
@@ -70,8 +73,7 @@ def checks(console: Console, results: Sequence[tuple[str, str]]) -> None:
 
 def _cells(outcome: Outcome) -> list[str]:
     if outcome.refused is not None:
-        where = outcome.refused.metadata.get("field", "")
-        return ["", "", "", f"[yellow]{outcome.refused.reason()}[/yellow] {where}", "", "", _ms(outcome.seconds), "0"]
+        return ["", "", "", "[yellow]refused[/yellow]", "", "", _ms(outcome.seconds), "0"]
     last = outcome.decisions[-1]
     pairs = [show.tokens(decision.usage) for decision in outcome.decisions]
     attempts = sum(len(decision.attempts) for decision in outcome.decisions)
