@@ -7,23 +7,18 @@ import gc
 import io
 import json
 import socket
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 from aiohttp import web
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
-from omnisphere.providers.v1 import providers_service_pb2 as pb
 from services.chassis import call_context
 from services.chassis.call_context import CallContext
-from services.chassis.clock import SystemClock
 from services.chassis.errors import (
-    ContentFiltered,
-    ContextTooLong,
     InvalidRequest,
     NoEndpoint,
     ProviderAuth,
@@ -39,13 +34,8 @@ from services.chassis.logs import Log
 from services.providers import sse
 from services.providers.adapters.openai_chat import OpenAIChat
 from services.providers.adapters.openai_chat.read import OpenAIChatReading
-from services.providers.call import Caller
-from services.providers.discover import Sources, discover
-from services.providers.endpoints import Directory, OperatorFile, shipped
-from services.providers.metrics import ProvidersMetrics
-from services.providers.transport import Limits, Transport
-from services.simulator.faults import FaultKind, read_fault
-from services.simulator.server import Simulator
+from services.providers.transport import Limits
+from tests.unit.providers.calls import attempt_of, failed, streamed
 from tests.unit.providers.conftest import GATE, HASTY, PATIENT, MakeRig, ScriptedProvider
 from tests.unit.providers.samples import CANARY, ManualClock, conversation, generation, user
 
@@ -115,47 +105,6 @@ def hold_after(*sent: bytes) -> Handler:
         raise AssertionError
 
     return answer
-
-
-async def streamed(caller: Caller, asked: pb.Generation | None = None) -> tuple[str, pb.GenerationEnd]:
-    """(text, end) of a streamed answer."""
-    said, ends = "", []
-    async for response in caller.stream(asked or generation()):
-        if response.HasField("end"):
-            ends.append(response.end)
-        said += "".join(part.text for part in response.delta.parts)
-    assert len(ends) == 1
-    return said, ends[0]
-
-
-async def failed(
-    caller: Caller, *, stream: bool, asked: pb.Generation | None = None, handed_out: asyncio.Event | None = None
-) -> tuple[ServiceError, str]:
-    """(error, the text that was handed out before it). `handed_out` is set with the first of that text."""
-    said: list[str] = []
-
-    async def call() -> None:
-        if not stream:
-            await caller.generate(asked or generation())
-        async for response in caller.stream(asked or generation()):
-            assert not response.HasField("end")
-            said.extend(part.text for part in response.delta.parts)
-            if handed_out:
-                handed_out.set()
-
-    with pytest.raises(ServiceError) as failure:
-        await call()
-    assert CANARY not in "".join(traceback.format_exception(failure.value))
-    assert CANARY not in f"{failure.value!r} {failure.value.message()} {failure.value.metadata}"
-    return failure.value, "".join(said)
-
-
-def attempt_of(error: ServiceError) -> attempt_pb2.Attempt:
-    """The one attempt that the error carries."""
-    (details,) = error.details
-    assert isinstance(details, attempt_pb2.AttemptsFailed)
-    (attempt,) = details.attempts
-    return attempt
 
 
 # ------------------------------------------------------------------- answers
@@ -539,110 +488,3 @@ async def test_the_key_is_in_no_log_and_no_figure(provider: ScriptedProvider, ri
     assert "canary" not in lines.getvalue()
     assert b"canary" not in generate_latest(made.registry)
     assert "canary" not in f"{made.directory.listed} {made.directory.endpoints}"
-
-
-# ------------------------------------------------------------- the simulator
-
-
-@pytest.fixture
-async def simulated(simulator: Simulator) -> AsyncIterator[tuple[Caller, CollectorRegistry]]:
-    """A caller of the simulator, with the prices that it states."""
-    transport, registry = Transport(replace(PATIENT, connect=0.2, first_byte=0.2, idle=0.2)), CollectorRegistry()
-    url = f"http://127.0.0.1:{simulator.port}"
-    sources = Sources(shipped(), OperatorFile(), {}, "on", url, look_locally=False)
-    found: Directory = await discover(sources, transport)
-    caller = Caller(
-        directory=lambda: found,
-        adapter=OpenAIChat(),
-        transport=transport,
-        metrics=ProvidersMetrics(registry),
-        clock=SystemClock(),
-    )
-    yield caller, registry
-    await transport.close()
-
-
-MODEL = "claude-sonnet-5-5"
-ASKED = generation(MODEL, conversation(user("What is the capital of France? Answer in one sentence.")))
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_our_books_are_those_of_the_simulator(simulator: Simulator, simulated, stream: bool):
-    caller, registry = simulated
-    end = (await streamed(caller, ASKED))[1] if stream else (await caller.generate(ASKED)).end
-    (attempt,) = end.attempts
-    account = simulator.books.account(MODEL)
-    assert account.completed == 1
-    assert attempt.simulated
-    assert attempt.usage == chat_pb2.Usage(
-        input_uncached_tokens=account.input_tokens, output_tokens=account.output_tokens
-    )
-    assert attempt.cost == chat_pb2.Cost(nanousd=account.cost_nanousd, priced=True)
-    labels = {"model": MODEL, "source": "reported"}
-    assert registry.get_sample_value("omnisphere_providers_cost_nanousd_total", labels) == account.cost_nanousd
-
-
-U, I, P = ProviderUnavailable, StreamInterrupted, None  # noqa: E741 - the columns of the table
-# fault -> (class when whole, class when streamed); None: a good answer
-FAULTS: list[tuple[dict[str, object], type[ServiceError] | None, type[ServiceError] | None]] = [
-    ({"kind": "status", "status": 503}, U, U),
-    ({"kind": "status", "status": 429, "retry_after": "3"}, ProviderRateLimited, ProviderRateLimited),
-    ({"kind": "status", "status": 401}, ProviderAuth, ProviderAuth),
-    ({"kind": "status", "status": 404}, UnknownModel, UnknownModel),
-    ({"kind": "reset"}, U, U),
-    ({"kind": "silence"}, U, U),
-    ({"kind": "slow_first", "delay_ms": 20}, P, P),
-    ({"kind": "cut", "pause_ms": 50}, U, I),
-    ({"kind": "cut", "after_chunks": 1}, U, U),
-    ({"kind": "clean_cut"}, U, I),
-    ({"kind": "clean_cut", "after_chunks": 0}, U, U),
-    ({"kind": "stall"}, U, I),
-    ({"kind": "malformed"}, U, I),
-    ({"kind": "empty_body"}, U, U),
-    ({"kind": "html"}, U, U),
-    ({"kind": "html", "status": 502}, U, U),
-    ({"kind": "no_done"}, P, P),
-    ({"kind": "error_event"}, U, I),
-    ({"kind": "content_filter"}, ContentFiltered, ContentFiltered),
-    ({"kind": "context_length"}, ContextTooLong, ContextTooLong),
-]
-
-
-def test_every_fault_of_the_simulator_is_in_the_table():
-    assert {row["kind"] for row, _, _ in FAULTS} | {"drip"} == set(FaultKind)
-
-
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("row", FAULTS, ids=lambda row: "-".join(str(value) for value in row[0].values()))
-async def test_every_fault_of_the_simulator_is_booked_once(simulator: Simulator, simulated, row, stream: bool):
-    fault, whole_kind, stream_kind = row
-    kind = stream_kind if stream else whole_kind
-    caller, registry = simulated
-    simulator.faults.add(read_fault(fault))
-    if kind is None:
-        end = (await streamed(caller, ASKED))[1] if stream else (await caller.generate(ASKED)).end
-        attempt = end.attempts[0]
-        assert attempt.outcome == attempt_pb2.ATTEMPT_OUTCOME_OK
-    else:
-        error, said = await failed(caller, stream=stream, asked=ASKED)
-        assert type(error) is kind or (kind is StreamInterrupted and type(error) is ProviderUnavailable and not said)
-        attempt = attempt_of(error)
-        interrupted = attempt.outcome == attempt_pb2.ATTEMPT_OUTCOME_INTERRUPTED
-        assert interrupted or not said
-        assert kind is StreamInterrupted or not interrupted
-    outcome = attempt_pb2.AttemptOutcome.Name(attempt.outcome).removeprefix("ATTEMPT_OUTCOME_").lower()
-    labels = {"model": MODEL, "endpoint": "simulator", "purpose": "answer"}
-    assert registry.get_sample_value("omnisphere_providers_attempts_total", labels | {"outcome": outcome}) == 1
-    assert registry.get_sample_value("omnisphere_providers_attempt_duration_seconds_count", {"model": MODEL}) == 1
-    assert simulator.books.total().requests == 1
-
-
-async def test_a_stream_that_is_left_is_an_interruption_in_the_simulators_books(simulator: Simulator, simulated):
-    caller, _ = simulated
-    simulator.faults.add(read_fault({"kind": "stall"}))
-    responses = caller.stream(ASKED)
-    await anext(responses)
-    await responses.aclose()
-    async with asyncio.timeout(2):
-        while not simulator.books.total().interrupted:  # noqa: ASYNC110 - the books have no event to wait for
-            await asyncio.sleep(0.001)
