@@ -31,6 +31,7 @@ class _Call:
     """One attempt while it runs."""
 
     model: str
+    stream: bool
     endpoint: Endpoint
     price: Price | None
     encoded: Encoded
@@ -70,7 +71,6 @@ class Caller:
         try:
             async with self._sent(call) as answering:
                 body = await answering.body()
-                call.first_token = self._clock.monotonic()
                 call.reading.whole(body)
             parts, call.ending = call.reading.finish()
             self._counted(call, parts)
@@ -112,6 +112,7 @@ class Caller:
         )
         return _Call(
             model=model.id,
+            stream=stream,
             endpoint=endpoint,
             price=directory.price(model.id, endpoint),
             encoded=encoded,
@@ -126,7 +127,7 @@ class Caller:
         """The request is out and its answer is a 200; leaving the block hangs up."""
         url = call.endpoint.base_url + call.encoded.path
         async with self._transport.post(
-            url, _headers(call.endpoint), call.encoded.body, call.endpoint.name
+            url, _headers(call.endpoint), call.encoded.body, call.endpoint.name, stream=call.stream
         ) as answering:
             call.status = answering.status
             if answering.status != 200:

@@ -87,6 +87,7 @@ def build(settings: ProvidersSettings, log: Log, registry: CollectorRegistry) ->
     limits = Limits(
         connect=settings.connect_timeout.total_seconds(),
         first_byte=settings.first_byte_timeout.total_seconds(),
+        whole=settings.whole_answer_timeout.total_seconds(),
         idle=settings.idle_timeout.total_seconds(),
         most_bytes=settings.most_answer_bytes,
     )

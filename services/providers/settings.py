@@ -35,7 +35,10 @@ class ProvidersSettings(ServerSettings):
     discover: bool = setting(True, "Whether to look for local model servers.", env="OMNISPHERE_DISCOVER")
     discover_every: timedelta = setting(timedelta(seconds=30), "How often to look again.")
     connect_timeout: timedelta = setting(timedelta(seconds=5), "For the connection to a provider.")
-    first_byte_timeout: timedelta = setting(timedelta(seconds=30), "For the first byte of an answer's body.")
+    first_byte_timeout: timedelta = setting(timedelta(seconds=30), "For the first byte of a stream.")
+    whole_answer_timeout: timedelta = setting(
+        timedelta(seconds=300), "For an answer that is not a stream: its first byte comes when the model is done."
+    )
     idle_timeout: timedelta = setting(timedelta(seconds=60), "For each pause within an answer.")
     most_answer_bytes: int = setting(32 * 1024 * 1024, "The largest answer that is read.")
     # Not a variable of its own: the keys that were found, by variable. Set by load().

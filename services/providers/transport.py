@@ -48,7 +48,9 @@ class Limits:
     """How long and how much. Seconds and bytes."""
 
     connect: float
+    # For the first byte of a stream; and of a whole answer, which comes when the model is done.
     first_byte: float
+    whole: float
     idle: float
     most_bytes: int
 
@@ -56,10 +58,11 @@ class Limits:
 class Answering:
     """An answer whose head has come. `chunks` yields the body as it arrives, within the limits."""
 
-    def __init__(self, response: httpx.Response, *, provider: str, limits: Limits) -> None:
+    def __init__(self, response: httpx.Response, *, provider: str, limits: Limits, patience: float) -> None:
         self._response = response
         self._provider = provider
         self._limits = limits
+        self._patience = patience
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
 
@@ -67,7 +70,7 @@ class Answering:
         """The body. Raises ProviderUnavailable when it stalls, breaks off, or is larger than allowed."""
         if self.headers.get("content-encoding", "identity") != "identity":
             raise self._failed("content_encoding")  # never asked for: may be a bomb
-        taken, patience = 0, self._limits.first_byte
+        taken, patience = 0, self._patience
         raw = cast("AsyncGenerator[bytes, None]", self._response.aiter_raw())
         async with aclosing(raw):
             while True:
@@ -107,12 +110,15 @@ class Transport:
         )
 
     @asynccontextmanager
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, provider: str) -> AsyncIterator[Answering]:
+    async def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, provider: str, *, stream: bool
+    ) -> AsyncIterator[Answering]:
         """Send and wait for the head of the answer. Leaving the block hangs up."""
+        patience = self._limits.first_byte if stream else self._limits.whole
         said = {"content-type": "application/json", "content-length": str(len(body)), **headers}
-        response = await self._send("POST", url, said, body, provider)
+        response = await self._send("POST", url, said, body, provider, patience)
         try:
-            yield Answering(response, provider=provider, limits=self._limits)
+            yield Answering(response, provider=provider, limits=self._limits, patience=patience)
         finally:
             await response.aclose()
 
@@ -122,9 +128,9 @@ class Transport:
         """(status, body, server header) of a small document."""
         try:
             async with asyncio.timeout(patience):
-                response = await self._send("GET", url, headers, b"", provider)
+                response = await self._send("GET", url, headers, b"", provider, patience)
                 try:
-                    answering = Answering(response, provider=provider, limits=self._limits)
+                    answering = Answering(response, provider=provider, limits=self._limits, patience=patience)
                     return answering.status, await answering.body(), answering.headers.get("server", "")
                 finally:
                     await response.aclose()
@@ -136,14 +142,14 @@ class Transport:
         await self._client.aclose()
 
     async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, provider: str
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, provider: str, patience: float
     ) -> httpx.Response:
         content = body if len(body) <= _PIECE_BYTES else _pieces(body)
         try:
             request = self._client.build_request(
                 method, url, headers=dict(headers), content=content or None, timeout=self._timeout()
             )
-            async with asyncio.timeout(self._limits.connect + self._limits.first_byte):
+            async with asyncio.timeout(self._limits.connect + patience):
                 return await self._client.send(request, stream=True)
         except TimeoutError:
             raise ProviderUnavailable(

@@ -67,7 +67,7 @@ async def replayed() -> Any:
     paths = [str(RECORDINGS / name) for name in ("openai.chat.jsonl.gz", "faults.jsonl.gz")]
     module = _replay()
     server = await module.run(module.load(paths), port=0)
-    transport = Transport(Limits(connect=2, first_byte=5, idle=5, most_bytes=32 << 20))
+    transport = Transport(Limits(connect=2, first_byte=5, whole=5, idle=5, most_bytes=32 << 20))
     yield transport, server.sockets[0].getsockname()[1]
     await transport.close()
     server.close()

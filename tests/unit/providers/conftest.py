@@ -25,8 +25,8 @@ GATE = web.AppKey("gate", asyncio.Event)
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PRICE = PriceRow(input_usd_per_mtok="2", output_usd_per_mtok="10", cache_read_usd_per_mtok="0.5")
 # Short where a test waits for them to pass, long enough for a busy machine to answer.
-PATIENT = Limits(connect=2, first_byte=2, idle=2, most_bytes=1 << 20)
-HASTY = Limits(connect=2, first_byte=0.1, idle=0.1, most_bytes=1 << 20)
+PATIENT = Limits(connect=2, first_byte=2, whole=2, idle=2, most_bytes=1 << 20)
+HASTY = Limits(connect=2, first_byte=0.1, whole=0.1, idle=0.1, most_bytes=1 << 20)
 
 
 @dataclass

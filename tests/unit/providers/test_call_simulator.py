@@ -41,7 +41,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 @pytest.fixture
 async def simulated(simulator: Simulator) -> AsyncIterator[tuple[Caller, CollectorRegistry]]:
     """A caller of the simulator, with the prices that it states."""
-    transport, registry = Transport(replace(PATIENT, connect=0.2, first_byte=0.2, idle=0.2)), CollectorRegistry()
+    transport, registry = (
+        Transport(replace(PATIENT, connect=0.2, first_byte=0.2, whole=0.2, idle=0.2)),
+        CollectorRegistry(),
+    )
     url = f"http://127.0.0.1:{simulator.port}"
     sources = Sources(shipped(), OperatorFile(), {}, "on", url, look_locally=False)
     found: Directory = await discover(sources, transport)

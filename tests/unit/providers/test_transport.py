@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
 from services.chassis.errors import ProviderUnavailable
 from services.providers.transport import Limits, Transport
 
-LIMITS = Limits(connect=2, first_byte=2, idle=2, most_bytes=1 << 20)
+LIMITS = Limits(connect=2, first_byte=2, whole=2, idle=2, most_bytes=1 << 20)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -67,7 +68,7 @@ async def test_whatever_a_server_does_is_a_cause(transport: Transport, name: str
     serve, cause = SCRIPTS[name]
     server, url = await listening(serve)
     with pytest.raises(ProviderUnavailable) as failure:
-        async with transport.post(url, {}, b"{}", "p") as answering:
+        async with transport.post(url, {}, b"{}", "p", stream=True) as answering:
             await answering.body()
     assert failure.value.metadata == {"provider": "p", "cause": cause, "provider_type": "transport"}
     server.close()
@@ -76,7 +77,7 @@ async def test_whatever_a_server_does_is_a_cause(transport: Transport, name: str
 async def test_a_bad_chunk_is_a_cause(transport: Transport):
     server, url = await listening(sending(CHUNKED + b"5\r\nhello\r\nZZ\r\nxx"))
     with pytest.raises(ProviderUnavailable) as failure:
-        async with transport.post(url, {}, b"{}", "p") as answering:
+        async with transport.post(url, {}, b"{}", "p", stream=True) as answering:
             await answering.body()
     assert failure.value.metadata["cause"] in ("protocol", "hung_up")  # by how it arrived
     server.close()
@@ -95,7 +96,7 @@ async def test_a_bad_chunk_is_a_cause(transport: Transport):
 )
 async def test_an_address_where_nobody_is_is_a_cause(transport: Transport, url: str, cause: str):
     with pytest.raises(ProviderUnavailable) as failure:
-        async with transport.post(url, {}, b"{}", "p"):
+        async with transport.post(url, {}, b"{}", "p", stream=True):
             raise AssertionError
     assert failure.value.metadata["cause"] == cause
     with pytest.raises(ProviderUnavailable):
@@ -104,7 +105,7 @@ async def test_an_address_where_nobody_is_is_a_cause(transport: Transport, url: 
 
 async def test_a_body_that_ends_with_its_connection_is_whole(transport: Transport):
     server, url = await listening(sending(HEAD + b"connection: close\r\n\r\nhello"))
-    async with transport.post(url, {}, b"{}", "p") as answering:
+    async with transport.post(url, {}, b"{}", "p", stream=True) as answering:
         assert (answering.status, await answering.body()) == (200, b"hello")
     server.close()
 
@@ -120,7 +121,7 @@ async def test_leaving_early_hangs_up_at_once(transport: Transport, read_first: 
         hung_up.set()
 
     server, url = await listening(serve)
-    async with transport.post(url, {}, b"{}", "p") as answering:
+    async with transport.post(url, {}, b"{}", "p", stream=True) as answering:
         chunks = answering.chunks()
         if read_first:
             assert await anext(chunks) == b"hello"
@@ -138,7 +139,7 @@ async def test_an_answer_before_the_end_of_a_large_request_does_not_wait_for_it(
             await asyncio.sleep(0.01)  # slower than the request
 
     server, url = await listening(serve)
-    async with asyncio.timeout(1), transport.post(url, {}, b"x" * (16 << 20), "p") as answering:
+    async with asyncio.timeout(1), transport.post(url, {}, b"x" * (16 << 20), "p", stream=True) as answering:
         assert (answering.status, await answering.body()) == (413, b"no")
     server.close()
 
@@ -158,7 +159,7 @@ async def test_a_connection_is_used_again_after_a_whole_answer_and_not_after_hal
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
     for _ in range(3):
-        async with transport.post(url, {}, b"{}", "p") as answering:
+        async with transport.post(url, {}, b"{}", "p", stream=True) as answering:
             assert await answering.body() == b"hello"
     assert connections == 1
     server.close()
@@ -182,3 +183,21 @@ async def test_a_small_document_is_not_waited_for_too_long(transport: Transport)
             await transport.get(url, {}, "p", patience=0.03)
         assert failure.value.metadata["cause"] == "timeout"
         server.close()
+
+
+async def test_a_whole_answer_may_take_longer_to_begin_than_a_stream():
+    async def late(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.2)
+        writer.write(HEAD + b"connection: close\r\ncontent-length: 4\r\n\r\ndone")
+        await writer.drain()
+
+    server, url = await listening(late)
+    hasty = Transport(replace(LIMITS, connect=0.05, first_byte=0.05))
+    async with hasty.post(url, {}, b"{}", "p", stream=False) as answering:
+        assert await answering.body() == b"done"
+    with pytest.raises(ProviderUnavailable) as failure:
+        async with hasty.post(url, {}, b"{}", "p", stream=True):
+            pass
+    assert failure.value.metadata["cause"] == "first_byte_timeout"
+    await hasty.close()
+    server.close()
