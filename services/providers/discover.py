@@ -32,7 +32,6 @@ from services.providers.endpoints import (
 )
 from services.providers.prices import ListPrice
 
-SIMULATOR_SERVER = "omnisphere-simulator"
 _LOCAL_ALIAS = "qwen-local"
 _LOCAL_WINDOW, _LOCAL_OUTPUT = 32_768, 8_192
 _PATIENCE = 1.0

@@ -41,6 +41,11 @@ class Ask:
     content: bytes
 
     @property
+    def policy_hash(self) -> str:
+        """The content hash of the policy that chooses; empty where the caller named a model."""
+        return "" if self.model else self.policy.content_hash
+
+    @property
     def control(self) -> cache_pb.CacheControl:
         """What the cache may do."""
         return self.options.cache

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextvars import copy_context
+from typing import Any
 
 from services.chassis.errors import ServiceError
 from services.chassis.logs import Log
 
-Work = Callable[[], Awaitable[None]]
+Work = Callable[[], Coroutine[Any, Any, None]]
 _WORKERS = 4
 _LAST_SECONDS = 2.0
 
@@ -32,7 +33,7 @@ class AfterAnswer:
         context = copy_context()
 
         async def in_context() -> None:
-            await asyncio.get_running_loop().create_task(_awaited(work), context=context)
+            await asyncio.get_running_loop().create_task(work(), context=context)
 
         try:
             self._queue.put_nowait(in_context)
@@ -61,7 +62,3 @@ class AfterAnswer:
                 self._log.error("after_answer_failed", failure)
             finally:
                 self._queue.task_done()
-
-
-async def _awaited(work: Work) -> None:
-    await work()

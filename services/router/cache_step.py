@@ -32,15 +32,13 @@ class CacheStep:
         request = cache_pb.LookUpRequest(query=_query(ask, simulated=simulated), control=ask.control, peek=peek)
         with record.step("look_up"):
             try:
-                response = await self._peer.look_up(request, self._timeout)
+                with self._guard.watching(self._clock):
+                    response = await self._peer.look_up(request, self._timeout)
             except InvalidRequest:
-                self._guard.succeeded()
                 raise
             except ServiceError:
-                self._guard.failed(self._clock.monotonic())
                 self._unavailable(record)
                 return None
-        self._guard.succeeded()
         record.looked_up(response)
         return response.reply if response.outcome in _HITS else None
 
@@ -49,15 +47,8 @@ class CacheStep:
         if ask.control.no_store or not self._guard.allows(self._clock.monotonic()):
             return
         request = cache_pb.StoreRequest(query=_query(ask, simulated=simulated), control=ask.control, reply=reply)
-        try:
+        with self._guard.watching(self._clock):
             await self._peer.store(request, _STORE_TIMEOUT)
-        except InvalidRequest:
-            self._guard.succeeded()
-            raise
-        except ServiceError:
-            self._guard.failed(self._clock.monotonic())
-            raise
-        self._guard.succeeded()
 
     def _unavailable(self, record: Record) -> None:
         record.decision.cache.outcome = cache_pb.CACHE_OUTCOME_UNAVAILABLE
@@ -68,7 +59,7 @@ def _query(ask: Ask, *, simulated: bool) -> cache_pb.Query:
     return cache_pb.Query(
         conversation=ask.conversation,
         model=ask.model,
-        policy_hash="" if ask.model else ask.policy.content_hash,
+        policy_hash=ask.policy_hash,
         task_hint=ask.options.task_hint,
         region_tags=sorted(ask.options.region_tags),
         simulated=simulated,

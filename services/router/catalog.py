@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -35,10 +36,7 @@ class Catalogue:
 
     def find(self, name: str) -> model_pb2.Model | None:
         """The model of this id or alias."""
-        for model in self.models:
-            if model.id == name or name in model.aliases:
-                return model
-        return None
+        return named(self.models, name)
 
     def resolve(self, name: str) -> model_pb2.Model:
         """The model of this id or alias; raises UnknownModel."""
@@ -47,6 +45,14 @@ class Catalogue:
             known = sorted({alias for model in self.models for alias in (model.id, *model.aliases)})
             raise UnknownModel(name=name, known=",".join(known))
         return found
+
+
+def named(models: Sequence[model_pb2.Model], name: str) -> model_pb2.Model | None:
+    """The model of this id or alias."""
+    for model in models:
+        if model.id == name or name in model.aliases:
+            return model
+    return None
 
 
 def list_price(model: model_pb2.Model, usage: chat_pb2.Usage) -> chat_pb2.Cost:

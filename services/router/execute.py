@@ -177,15 +177,13 @@ class Executor:
         )
         with record.step("fit"):
             try:
-                response = await self._context.fit(request, self._context_timeout)
+                with self._guard.watching(self._clock):
+                    response = await self._context.fit(request, self._context_timeout)
             except (ContextTooLong, InvalidRequest):
-                self._guard.succeeded()
                 raise
             except ServiceError:
-                self._guard.failed(self._clock.monotonic())
                 record.degraded(chat_pb2.Degradation.KIND_CONTEXT_UNAVAILABLE, "context")
                 return conversation
-        self._guard.succeeded()
         record.fitted(response)
         if len(response.messages) == len(conversation.messages):
             return conversation

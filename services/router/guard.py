@@ -11,9 +11,17 @@ trial     failure                    resting, twice as long, at most 5 s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from services.chassis.clock import Clock
+from services.chassis.errors import ContextTooLong, InvalidRequest, ServiceError
+
 _FAILURES = 3
 _FIRST_REST = 0.2
 _LONGEST_REST = 5.0
+# The service is well: it answered, only not as the caller hoped.
+_ANSWERS = (ContextTooLong, InvalidRequest)
 
 
 class Guard:
@@ -34,6 +42,19 @@ class Guard:
         self._on_trial = True
         self._rests_until = now + self._rest
         return True
+
+    @contextmanager
+    def watching(self, clock: Clock) -> Iterator[None]:
+        """Around one call that may go out: notes how it ended, and lets its error through."""
+        try:
+            yield
+        except _ANSWERS:
+            self.succeeded()
+            raise
+        except ServiceError:
+            self.failed(clock.monotonic())
+            raise
+        self.succeeded()
 
     def succeeded(self) -> None:
         """The call came back."""

@@ -11,8 +11,6 @@ from typing import Literal
 
 from services.chassis.settings import StartError, decode, read_toml
 
-StrategyName = Literal["rule", "fixed"]
-
 
 @dataclass(frozen=True, slots=True)
 class Route:

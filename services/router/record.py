@@ -36,7 +36,7 @@ class Record:
         self.decision = decision_pb2.Decision(
             request_id=ask.request_id,
             policy="" if ask.model else ask.policy.name,
-            policy_hash="" if ask.model else ask.policy.content_hash,
+            policy_hash=ask.policy_hash,
         )
         row = ask.policy.row
         task, source = classify(ask.conversation, ask.options.task_hint, row.tasks, row.default_task)

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from omnisphere.model.v1 import model_pb2
 from omnisphere.router.v1 import decision_pb2
+from services.router.catalog import named
 from services.router.plan import Candidate, Facts, Plan, expected_cost, unfit
 from services.router.policy import PolicyRow
 
@@ -27,7 +28,7 @@ class Rule:
         for name, place in ((route.primary, "primary"), (route.fallback, "fallback")):
             if not name:
                 continue
-            wanted, reason = _named(facts, name), f"{place} for {facts.task_type}"
+            wanted, reason = named(facts.models, name), f"{place} for {facts.task_type}"
             taken = {candidate.model.id for candidate in chosen}
             why = unfit(wanted, facts) if wanted is not None else decision_pb2.Candidate.DROPPED_NO_ENDPOINT
             if wanted is not None and why == _PLANNED and wanted.id not in taken:
@@ -42,13 +43,6 @@ class Rule:
                 if why != _PLANNED:  # else it is asked already, in the other place
                     substituted.append(name)
         return Plan("rule", tuple(chosen), tuple(dropped), tuple(substituted))
-
-
-def _named(facts: Facts, name: str) -> model_pb2.Model | None:
-    for model in facts.models:
-        if model.id == name or name in model.aliases:
-            return model
-    return None
 
 
 def _nearest(facts: Facts, tier: model_pb2.Tier.ValueType, taken: Collection[str]) -> model_pb2.Model | None:
