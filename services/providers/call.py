@@ -41,7 +41,6 @@ class _Call:
     started: float
     status: int = 0
     first_token: float | None = None
-    output_bytes: int = 0
     committed: bool = False
     ending: Ending | None = None
     deltas: int = 0
@@ -159,9 +158,6 @@ class Caller:
     def _counted(self, call: _Call, parts: Sequence[chat_pb2.PartDelta]) -> Sequence[chat_pb2.PartDelta]:
         if call.first_token is None:
             call.first_token = self._clock.monotonic()
-        for part in parts:
-            call.output_bytes += len((part.text or part.reasoning or part.refusal).encode())
-            call.output_bytes += len(part.tool_call.arguments_json.encode())
         return parts
 
     def _delta(self, call: _Call, parts: Sequence[chat_pb2.PartDelta]) -> chat_pb2.Delta:
@@ -180,7 +176,7 @@ class Caller:
     def _failed(self, call: _Call, failure: Exception) -> Exception:
         """Book the attempt, and say what its failure means."""
         error = self._translated(call, failure)
-        if call.output_bytes:
+        if call.reading.output_bytes:
             outcome, usage = attempt_pb2.ATTEMPT_OUTCOME_INTERRUPTED, self._estimate(call)
         else:
             outcome, usage = attempt_pb2.ATTEMPT_OUTCOME_FAILED, chat_pb2.Usage()
@@ -217,7 +213,7 @@ class Caller:
     def _estimate(self, call: _Call) -> chat_pb2.Usage:
         """What the provider reported before the end, else our count."""
         reported = call.ending.usage if call.ending else None
-        return reported or meter.estimated(len(call.encoded.body), call.output_bytes)
+        return reported or meter.estimated(len(call.encoded.body), call.reading.output_bytes)
 
     def _book(
         self,

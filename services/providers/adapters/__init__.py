@@ -48,6 +48,10 @@ class Ending:
 class Reading(Protocol):
     """One answer being read: whole, or event by event. Raises MalformedAnswer and ErrorInAnswer."""
 
+    @property
+    def output_bytes(self) -> int:
+        """UTF-8 bytes of the answer so far: text, thoughts, refusal and arguments."""
+
     def whole(self, body: bytes) -> None:
         """Read a body that is not a stream."""
 

@@ -41,6 +41,11 @@ class OpenAIChatReading:
         self._upstream_id = ""
         self._done = False
 
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of the answer so far."""
+        return self.answer.output_bytes
+
     def whole(self, body: bytes) -> None:
         """Read a chat.completion object."""
         document = _parsed(body.decode("utf-8-sig", errors="replace"))
