@@ -79,7 +79,7 @@ protos-check: $(STAMP) ## regenerate elsewhere and compare; buf lint; buf breaki
 define generate
 $(BIN)/python -m grpc_tools.protoc -I protos --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS) && \
 $(BIN)/python -m grpc_tools.protoc -I protos --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICE_PROTOS) && \
-touch $(1)/omnisphere/py.typed
+cp protos/omnisphere/service_config.json $(1)/omnisphere/ && touch $(1)/omnisphere/py.typed
 endef
 
 .PHONY: docs

@@ -1,7 +1,8 @@
 """The one way to open a channel to a service of the mesh.
 
 The numbers come from failure tests: with them, restarts, rolling replacements with new addresses and silent cuts lost
-no call. Which methods may be repeated by the channel stands in service_config.json.
+no call. Which methods may be repeated by the channel stands in protos/omnisphere/service_config.json, which clients in
+every language load.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def service_config(health_name: str, *, retries: bool = True) -> str:
     `health_name` is the name whose health is watched; a server that drains says NOT_SERVING, and its callers leave
     before it stops. `retries` false leaves the drain alone to lose no call (tests).
     """
-    text = resources.files("services.chassis").joinpath("service_config.json").read_text(encoding="utf-8")
+    text = resources.files("omnisphere").joinpath("service_config.json").read_text(encoding="utf-8")
     config = json.loads(text)
     config["healthCheckConfig"] = {"serviceName": health_name}
     if not retries:

@@ -17,7 +17,7 @@ from services.router.admit import Ask, admit
 from services.router.after import AfterAnswer
 from services.router.cache_step import CacheStep
 from services.router.catalog import Catalogue, CatalogueKeeper
-from services.router.collect import deltas_of
+from services.router.collect import Collector, deltas_of
 from services.router.execute import Answered, Executor
 from services.router.flight import Event, Flight, Follower
 from services.router.metrics import RouterMetrics
@@ -67,6 +67,26 @@ class Pipeline:
         self._clock = clock
         self._deadline = deadline
         self._hash_key = hash_key
+
+    async def complete(self, request: pb.CompleteRequest) -> pb.CompleteResponse:
+        """The whole answer: the events of answer(), collected. Raises ServiceError."""
+        collector, end = Collector(), pb.End()
+        async with aclosing(self.answer(request, Delivery(stream=False, restartable=True))) as events:
+            async for event in events:
+                match event.WhichOneof("event"):
+                    case "delta":
+                        collector.apply(event.delta)
+                    case "restart":
+                        collector = Collector()
+                    case "end":
+                        end = event.end
+        return pb.CompleteResponse(
+            message=collector.message(),
+            finish_reason=end.finish_reason,
+            usage=end.usage,
+            cost=end.cost,
+            decision=end.decision,
+        )
 
     async def answer(
         self, request: pb.CompleteRequest | pb.StreamCompleteRequest, delivery: Delivery

@@ -11,7 +11,6 @@ from omnisphere.router.v1 import router_service_pb2_grpc as rpc
 from services.chassis.errors import Unimplemented
 from services.router.admit import check_delivery
 from services.router.catalog import CatalogueKeeper
-from services.router.collect import Collector
 from services.router.pipeline import Delivery, Pipeline
 
 
@@ -23,24 +22,7 @@ class RouterService(rpc.RouterServiceServicer):
         self._catalogue = catalogue
 
     async def Complete(self, request: pb.CompleteRequest, context: Any) -> pb.CompleteResponse:
-        collector, end = Collector(), pb.End()
-        delivery = Delivery(stream=False, restartable=True)
-        async with aclosing(self._pipeline.answer(request, delivery)) as events:
-            async for event in events:
-                match event.WhichOneof("event"):
-                    case "delta":
-                        collector.apply(event.delta)
-                    case "restart":
-                        collector = Collector()
-                    case "end":
-                        end = event.end
-        return pb.CompleteResponse(
-            message=collector.message(),
-            finish_reason=end.finish_reason,
-            usage=end.usage,
-            cost=end.cost,
-            decision=end.decision,
-        )
+        return await self._pipeline.complete(request)
 
     async def StreamComplete(
         self, request: pb.StreamCompleteRequest, context: Any
