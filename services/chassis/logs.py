@@ -6,26 +6,45 @@ text: it may hold a key or a prompt. The same goes for lines of libraries.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
+import threading
 import time
 import traceback
+from collections.abc import Iterable, Mapping
 from typing import TextIO
+
+import orjson
 
 from services.chassis.call_context import current
 
 Field = str | int | float | bool | None
+# Lines are gathered for so long: a write for each would cost more than the line.
+_GATHER_SECONDS = 0.02
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 class Log:
-    """Writes one JSON object per line."""
+    """Writes one JSON object per line. Lines of a running loop go out together; warnings and worse at once."""
 
     def __init__(self, service: str, *, level: str = "info", stream: TextIO | None = None) -> None:
         self._service = service
         self._least = _LEVELS[level]
         self._stream = stream or sys.stdout
+        self._gathered: list[bytes] = []
+        self._lock = threading.Lock()
+
+    def records(self, event: str, records: Iterable[Mapping[str, Field]]) -> None:
+        """Records of a ledger, a line each, whatever the level; from any thread. Their own `at` is their time."""
+        head = {"service": self._service, "event": event}
+        self._out([_encoded(head | dict(record)) for record in records])
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        gathered, self._gathered = self._gathered, []
+        self._out(gathered)
 
     def announce(self, event: str, **fields: Field) -> None:
         """The process starts to serve, or stops; written at every level: others wait for it."""
@@ -61,8 +80,34 @@ class Log:
                 "tenant": call.caller.tenant,
                 "trace_id": call.trace_id,
             }
-        self._stream.write(json.dumps(line | fields) + "\n")
-        self._stream.flush()
+        self._gathered.append(_encoded(line | fields))
+        if always or _LEVELS[level] >= _LEVELS["warning"] or not self._flushed_soon():
+            self.flush()
+
+    def _flushed_soon(self) -> bool:
+        """Have the running loop write the gathered lines; false: there is none."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        if len(self._gathered) == 1:
+            loop.call_later(_GATHER_SECONDS, self.flush)
+        return True
+
+    def _out(self, lines: list[bytes]) -> None:
+        if lines:
+            with self._lock:
+                self._stream.write(b"\n".join(lines).decode() + "\n")
+                self._stream.flush()
+
+
+def _encoded(fields: Mapping[str, Field]) -> bytes:
+    try:
+        line = orjson.dumps(fields)
+    except TypeError:  # half a surrogate pair, as in the name of a file
+        return json.dumps(fields).encode()
+    # Line ends of Unicode, which some readers of lines take for one.
+    return line if line.isascii() else json.dumps(fields).encode()
 
 
 def trace_of(failure: BaseException) -> str:

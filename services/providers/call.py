@@ -20,7 +20,7 @@ from services.chassis.errors import ProviderUnavailable, ServiceError, StreamInt
 from services.providers import failures, meter
 from services.providers.adapters import Adapter, Encoded, Ending, ErrorInAnswer, MalformedAnswer, Reading
 from services.providers.endpoints import Directory, Endpoint
-from services.providers.metrics import ProvidersMetrics
+from services.providers.ledger import Attempts
 from services.providers.prices import Price
 from services.providers.sse import EventStream, EventTooLarge
 from services.providers.transport import Answering, Transport
@@ -37,6 +37,8 @@ class _Call:
     encoded: Encoded
     reading: Reading
     purpose: attempt_pb2.Purpose.ValueType
+    request_id: str
+    call_id: str
     started_wall: datetime
     started: float
     status: int = 0
@@ -55,13 +57,13 @@ class Caller:
         directory: Callable[[], Directory],
         adapter: Adapter,
         transport: Transport,
-        metrics: ProvidersMetrics,
+        attempts: Attempts,
         clock: Clock,
     ) -> None:
         self._directory = directory
         self._adapter = adapter
         self._transport = transport
-        self._metrics = metrics
+        self._attempts = attempts
         self._clock = clock
 
     async def generate(self, generation: pb.Generation) -> pb.GenerateResponse:
@@ -117,6 +119,8 @@ class Caller:
             encoded=encoded,
             reading=self._adapter.reading(model=model.id),
             purpose=generation.purpose or attempt_pb2.PURPOSE_ANSWER,
+            request_id=generation.request_id,
+            call_id=generation.call_id,
             started_wall=datetime.fromtimestamp(self._clock.wall(), UTC),
             started=self._clock.monotonic(),
         )
@@ -242,7 +246,7 @@ class Caller:
         attempt.latency.FromTimedelta(timedelta(seconds=now - call.started))
         if call.first_token is not None:
             attempt.time_to_first_token.FromTimedelta(timedelta(seconds=call.first_token - call.started))
-        self._metrics.book(attempt)
+        self._attempts.book(attempt, request_id=call.request_id, call_id=call.call_id)
         return attempt
 
 

@@ -1,11 +1,21 @@
-"""What the providers service counts: its books of attempts, tokens and money, until the ledger keeps them."""
+"""What the providers service counts: attempts, tokens, money and time, by model and endpoint."""
 
 from __future__ import annotations
 
+from functools import cache
+
+from google.protobuf.duration_pb2 import Duration
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from omnisphere.providers.v1 import attempt_pb2
-from services.chassis.metrics import LATENCY_BUCKETS
+
+PURPOSE_WORDS = {value: name.removeprefix("PURPOSE_").lower() for name, value in attempt_pb2.Purpose.items()}
+OUTCOME_WORDS = {
+    value: name.removeprefix("ATTEMPT_OUTCOME_").lower() for name, value in attempt_pb2.AttemptOutcome.items()
+}
+# https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/
+_SECONDS = tuple(0.01 * 2**power for power in range(14))
+_TOKENS = tuple(4**power for power in range(14))
 
 _CLASSES = {
     "input_uncached": "input_uncached_tokens",
@@ -41,34 +51,61 @@ class ProvidersMetrics:
         self._unpriced = Counter(
             "omnisphere_providers_unpriced_attempts", "Attempts without a known price.", ["model"], registry=registry
         )
-        self._latency = Histogram(
-            "omnisphere_providers_attempt_duration_seconds",
+        # The names and buckets of OpenTelemetry's GenAI conventions, so that dashboards made for them fit.
+        said = ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"]
+        self._duration = Histogram(
+            "gen_ai_client_operation_duration_seconds",
             "From sending to the end of the answer.",
-            ["model"],
-            buckets=LATENCY_BUCKETS,
+            [*said, "error_type"],
+            buckets=_SECONDS,
             registry=registry,
         )
-        self._first_token = Histogram(
-            "omnisphere_providers_time_to_first_token_seconds",
-            "From sending to the first token.",
-            ["model"],
-            buckets=LATENCY_BUCKETS,
+        self._first_chunk = Histogram(
+            "gen_ai_client_operation_time_to_first_chunk_seconds",
+            "From sending to the first piece of a stream.",
+            said,
+            buckets=_SECONDS,
             registry=registry,
         )
+        self._usage = Histogram(
+            "gen_ai_client_token_usage",
+            "Tokens of one call.",
+            [*said, "gen_ai_token_type"],
+            buckets=_TOKENS,
+            registry=registry,
+        )
+        self.ledger_lost = Counter(
+            "omnisphere_providers_ledger_lost_rows",
+            "Attempts that did not reach the ledger's file.",
+            ["why"],
+            registry=registry,
+        )
+        # Finding a child costs more than counting, and there are few.
+        self._attempt = cache(self._attempts.labels)
+        self._token = cache(self._tokens.labels)
+        self._money = cache(self._cost.labels)
+        self._took = cache(self._duration.labels)
+        self._first = cache(self._first_chunk.labels)
+        self._used = cache(self._usage.labels)
 
     def book(self, attempt: attempt_pb2.Attempt) -> None:
         """Count one attempt, whatever became of it."""
-        model = attempt.model
-        purpose = attempt_pb2.Purpose.Name(attempt.purpose).removeprefix("PURPOSE_").lower()
-        outcome = attempt_pb2.AttemptOutcome.Name(attempt.outcome).removeprefix("ATTEMPT_OUTCOME_").lower()
-        self._attempts.labels(model, attempt.endpoint, purpose, outcome).inc()
-        source = "estimated" if attempt.usage.estimated else "reported"
-        for name, field in _CLASSES.items():
-            if tokens := getattr(attempt.usage, field):
-                self._tokens.labels(model, name, source).inc(tokens)
-        self._cost.labels(model, source).inc(attempt.cost.nanousd)
+        model, endpoint, usage = attempt.model, attempt.endpoint, attempt.usage
+        self._attempt(model, endpoint, PURPOSE_WORDS[attempt.purpose], OUTCOME_WORDS[attempt.outcome]).inc()
+        source = "estimated" if usage.estimated else "reported"
+        counts = {name: tokens for name, field in _CLASSES.items() if (tokens := getattr(usage, field))}
+        for name, tokens in counts.items():
+            self._token(model, name, source).inc(tokens)
+        self._money(model, source).inc(attempt.cost.nanousd)
         if not attempt.cost.priced:
             self._unpriced.labels(model).inc()
-        self._latency.labels(model).observe(attempt.latency.ToTimedelta().total_seconds())
+        self._took("chat", endpoint, model, attempt.error_reason).observe(_seconds(attempt.latency))
         if attempt.HasField("time_to_first_token"):
-            self._first_token.labels(model).observe(attempt.time_to_first_token.ToTimedelta().total_seconds())
+            self._first("chat", endpoint, model).observe(_seconds(attempt.time_to_first_token))
+        output = counts.pop("output", 0) + counts.pop("reasoning", 0)
+        self._used("chat", endpoint, model, "input").observe(sum(counts.values()))
+        self._used("chat", endpoint, model, "output").observe(output)
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9

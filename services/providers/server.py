@@ -7,13 +7,15 @@ import asyncio
 from prometheus_client import CollectorRegistry
 
 from omnisphere.providers.v1 import providers_service_pb2, providers_service_pb2_grpc
-from services.chassis.clock import SystemClock
+from services.chassis.clock import Clock, SystemClock
 from services.chassis.logs import Log
 from services.chassis.server import Service, Servicer
+from services.ledger.ledger import Ledger, NoBook
 from services.providers.adapters.openai_chat import OpenAIChat
 from services.providers.call import Caller
 from services.providers.discover import Sources, discover
 from services.providers.endpoints import Directory, OperatorFile, operator_file, shipped
+from services.providers.ledger import ATTEMPTS, Attempts
 from services.providers.metrics import ProvidersMetrics
 from services.providers.service import ProvidersService
 from services.providers.settings import ProvidersSettings
@@ -93,21 +95,28 @@ def build(settings: ProvidersSettings, log: Log, registry: CollectorRegistry) ->
     )
     transport = Transport(limits)
     surroundings = Surroundings(settings, log)
+    clock, metrics = SystemClock(), ProvidersMetrics(registry)
+    ledger = _ledger(settings, log, metrics, clock) if settings.ledger else None
+    attempts = Attempts(ledger or NoBook(), metrics)
     caller = Caller(
         directory=lambda: surroundings.directory,
         adapter=OpenAIChat(),
         transport=transport,
-        metrics=ProvidersMetrics(registry),
-        clock=SystemClock(),
+        attempts=attempts,
+        clock=clock,
     )
-    servicer = ProvidersService(caller, lambda: surroundings.directory)
+    servicer = ProvidersService(caller, lambda: surroundings.directory, attempts)
 
     async def start() -> None:
+        if ledger is not None:
+            ledger.start()
         await surroundings.start(transport)
 
     async def stop() -> None:
         await surroundings.stop()
         await transport.close()
+        if ledger is not None:
+            await ledger.stop()
 
     full_name = providers_service_pb2.DESCRIPTOR.services_by_name["ProvidersService"].full_name
     add = providers_service_pb2_grpc.add_ProvidersServiceServicer_to_server
@@ -117,4 +126,15 @@ def build(settings: ProvidersSettings, log: Log, registry: CollectorRegistry) ->
         start=start,
         stop=stop,
         conversation_methods=frozenset({"Generate", "StreamGenerate"}),
+    )
+
+
+def _ledger(settings: ProvidersSettings, log: Log, metrics: ProvidersMetrics, clock: Clock) -> Ledger:
+    return Ledger(
+        ATTEMPTS,
+        settings.ledger_file(),
+        log=log,
+        clock=clock,
+        keep=settings.ledger_keep,
+        on_lost=lambda rows, why: metrics.ledger_lost.labels(why).inc(rows),
     )

@@ -11,13 +11,17 @@ from omnisphere.providers.v1 import providers_service_pb2_grpc as rpc
 from services.chassis.errors import InvalidRequest, Unimplemented
 from services.providers.call import Caller
 from services.providers.endpoints import Directory
+from services.providers.ledger import Attempts
+
+_MOST_CALL_ID = 64
 
 
 class ProvidersService(rpc.ProvidersServiceServicer):
-    """Generate, StreamGenerate and ListModels. Embed is not served yet."""
+    """Embed is not served yet."""
 
-    def __init__(self, caller: Caller, directory: Callable[[], Directory]) -> None:
+    def __init__(self, caller: Caller, directory: Callable[[], Directory], attempts: Attempts) -> None:
         self._caller = caller
+        self._attempts = attempts
         self._directory = directory
 
     async def Generate(self, request: pb.GenerateRequest, context: Any) -> pb.GenerateResponse:
@@ -31,6 +35,11 @@ class ProvidersService(rpc.ProvidersServiceServicer):
         async with aclosing(self._caller.stream(request.generation)) as responses:
             async for response in responses:
                 yield response
+
+    async def GetAttempts(self, request: pb.GetAttemptsRequest, context: Any) -> pb.GetAttemptsResponse:
+        if not request.call_id:
+            raise InvalidRequest(field="call_id", problem="is not set")
+        return pb.GetAttemptsResponse(attempts=self._attempts.of_call(request.call_id))
 
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
         raise Unimplemented(method="Embed")
@@ -47,5 +56,7 @@ def _check(generation: pb.Generation) -> None:
         raise InvalidRequest(field="generation.model", problem="is not set")
     if not generation.request_id:
         raise InvalidRequest(field="generation.request_id", problem="is not set")
+    if len(generation.call_id) > _MOST_CALL_ID:
+        raise InvalidRequest(field="generation.call_id", problem=f"is longer than {_MOST_CALL_ID} bytes")
     if not generation.conversation.messages:
         raise InvalidRequest(field="generation.conversation.messages", problem="is empty")

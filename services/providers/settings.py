@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from services.chassis.server_settings import ServerSettings
-from services.chassis.settings import Secret, setting
+from services.chassis.settings import Secret, setting, state_directory
 from services.chassis.settings import load as load_settings
 from services.providers.endpoints import KEY_SUFFIX
 
@@ -41,8 +41,17 @@ class ProvidersSettings(ServerSettings):
     )
     idle_timeout: timedelta = setting(timedelta(seconds=60), "For each pause within an answer.")
     most_answer_bytes: int = setting(32 * 1024 * 1024, "The largest answer that is read.")
+    ledger: bool = setting(True, "Whether attempts are kept: a JSON line and a row of a file under OMNISPHERE_STATE.")
+    ledger_keep: timedelta = setting(timedelta(days=35), "How long the file keeps them; the lines go on.")
+    state: Path = setting(
+        Path("~/.local/state/omnisphere"), "Where files live that outlast the process.", env="OMNISPHERE_STATE"
+    )
     # Not a variable of its own: the keys that were found, by variable. Set by load().
     keys: Mapping[str, Secret] = field(default_factory=dict, metadata={"env": "-", "text": ""})
+
+    def ledger_file(self) -> Path:
+        """Where the rows are."""
+        return self.state / "ledger" / "attempts.sqlite3"
 
 
 def load(environ: Mapping[str, str]) -> ProvidersSettings:
@@ -50,4 +59,4 @@ def load(environ: Mapping[str, str]) -> ProvidersSettings:
     settings = load_settings(ProvidersSettings, environ, prefix=PREFIX)
     found = {name: value.strip() for name, value in environ.items() if name.endswith(KEY_SUFFIX)}
     keys = {name: Secret(value) for name, value in found.items() if value}
-    return replace(settings, keys=keys)
+    return replace(settings, keys=keys, state=state_directory(environ))

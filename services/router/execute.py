@@ -6,6 +6,7 @@ that breaks off is replaced only where every follower can take a new one, and a 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -123,9 +124,15 @@ class Executor:
             conversation=fitted,
             request_id=flight.request_id,
             purpose=attempt_pb2.PURPOSE_ANSWER,
+            call_id=f"{random.getrandbits(96):024x}",
         )
-        with record.step("generate"):
-            end = await (self._streamed if stream else self._whole)(generation, flight, collector)
+        try:
+            with record.step("generate"):
+                end = await (self._streamed if stream else self._whole)(generation, flight, collector)
+        except BaseException as failure:
+            if not _says_what_it_cost(failure):
+                record.unsettled.append(generation.call_id)
+            raise
         record.attempted(end.attempts)
         record.decision.degradations.extend(end.degradations)
         record.answered_by(candidate.model.id)
@@ -210,6 +217,14 @@ def _pointless(candidate: Candidate, failures: Sequence[tuple[Candidate, Service
     """After a conversation was too long for a window, only a larger one is worth a call."""
     too_small = [tried.model.window_tokens for tried, failure in failures if isinstance(failure, ContextTooLong)]
     return candidate.model.window_tokens <= max(too_small, default=-1)
+
+
+def _says_what_it_cost(failure: BaseException) -> bool:
+    """Whether all that the providers booked for the call came back with its failure."""
+    if not isinstance(failure, ServiceError):
+        return False
+    never_sent = isinstance(failure, NoEndpoint | UnknownModel | InvalidRequest)
+    return never_sent or any(isinstance(detail, attempt_pb2.AttemptsFailed) for detail in failure.details)
 
 
 def _book_failed(record: Record, failure: ServiceError) -> None:

@@ -50,7 +50,8 @@ class Flight:
         self._events: list[Event] = []
         self._packed: list[bytes] = []
         self._followers: set[Follower] = set()
-        self._news = asyncio.Event()
+        self.first_delta_at: float | None = None
+        self._waiters: set[asyncio.Future[bool]] = set()
         self._task: asyncio.Task[None] | None = None
         self._deltas = 0
         self._void_until = 0
@@ -84,6 +85,8 @@ class Flight:
 
     def publish_delta(self, parts: list[chat_pb2.PartDelta]) -> None:
         """Pass on a piece of the answer."""
+        if self.first_delta_at is None:
+            self.first_delta_at = self._clock.monotonic()
         self._publish(Event(delta=chat_pb2.Delta(index=self._deltas, parts=parts)))
         self._deltas += 1
 
@@ -137,20 +140,25 @@ class Flight:
 
     async def _more(self, follower: Follower) -> bool:
         """Wait for the next event; False: the follower's time is over."""
-        news = self._news
-        if follower.deadline is None:
-            return await news.wait()
-        left = follower.deadline - _MARGIN_SECONDS - self._clock.monotonic()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._waiters.add(waiter)
+        timer = None
+        if follower.deadline is not None:
+            left = follower.deadline - _MARGIN_SECONDS - self._clock.monotonic()
+            timer = loop.call_later(max(left, 0), _overdue, waiter)
         try:
-            async with asyncio.timeout(max(left, 0)):
-                return await news.wait()
-        except TimeoutError:
-            return False
+            return await waiter
+        finally:
+            self._waiters.discard(waiter)
+            if timer is not None:
+                timer.cancel()
 
     def _publish(self, event: Event) -> None:
         self._events.append(event)
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(True)
 
     def _seen_by(self, follower: Follower, event: Event) -> Event:
         """Those who joined an answer that another request paid for see their own id, and no cost."""
@@ -171,6 +179,11 @@ class Flight:
         so_far = self.decision
         end = pb.End(finish_reason=chat_pb2.FINISH_REASON_ERROR, usage=so_far.usage, cost=so_far.cost, decision=so_far)
         return self._seen_by(follower, Event(end=end))
+
+
+def _overdue(waiter: asyncio.Future[bool]) -> None:
+    if not waiter.done():
+        waiter.set_result(False)
 
 
 def _for_joined(end: pb.End, request_id: str, leader: str) -> None:

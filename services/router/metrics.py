@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.chassis.metrics import LATENCY_BUCKETS
+from services.router.ledger import CACHE_WORDS
 
 
 class RouterMetrics:
@@ -25,6 +27,20 @@ class RouterMetrics:
             "Where the time goes.",
             ["step"],
             buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self._first_token = Histogram(
+            "omnisphere_router_time_to_first_token_seconds",
+            "From a request's arrival to the first piece of its answer.",
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self._cache_savings = Counter(
+            "omnisphere_router_cache_savings_nanousd", "What cached answers once cost, in 1e-9 USD.", registry=registry
+        )
+        self._routing_savings = Counter(
+            "omnisphere_router_routing_savings_nanousd",
+            "The reference model's price less the cost, where it is more; estimated, in 1e-9 USD.",
             registry=registry,
         )
         self._fallbacks = Counter(
@@ -49,15 +65,33 @@ class RouterMetrics:
             registry=registry,
         )
 
-    def count(self, decision: decision_pb2.Decision, reason: str) -> None:
-        """Count one finished request."""
-        outcome = cache_pb.CacheOutcome.Name(decision.cache.outcome).removeprefix("CACHE_OUTCOME_").lower()
-        self._requests.labels(decision.strategy, decision.task_type, outcome, reason).inc()
+        self.ledger_lost = Counter(
+            "omnisphere_router_ledger_lost_rows",
+            "Requests that did not reach the ledger's file.",
+            ["why"],
+            registry=registry,
+        )
+        # Finding a child costs more than counting, so the few that there are stay at hand.
+        self._request = cache(self._requests.labels)
+        self._step = cache(self._latency.labels)
+
+    def count(self, decision: decision_pb2.Decision, reason: str, first_token: float | None) -> None:
+        """Count one finished request; `first_token` in seconds, None where nothing came."""
+        outcome = CACHE_WORDS.get(decision.cache.outcome, "")
+        self._request(decision.strategy, decision.task_type, outcome, reason).inc()
         for step in decision.steps:
-            self._latency.labels(step.step).observe(step.latency.ToTimedelta().total_seconds())
+            latency = step.latency
+            self._step(step.step).observe(latency.seconds + latency.nanos / 1e9)
+        if first_token is not None:
+            self._first_token.observe(first_token)
         if decision.fallbacks:
             self._fallbacks.labels(decision.model).inc(decision.fallbacks)
         for degradation in decision.degradations:
             self._degradations.labels(chat_pb2.Degradation.Kind.Name(degradation.kind)).inc()
         if decision.cost.nanousd:
             self._cost.labels(decision.model).inc(decision.cost.nanousd)
+        savings = decision.savings
+        if savings.cache_nanousd:
+            self._cache_savings.inc(savings.cache_nanousd)
+        if savings.routing_nanousd > 0:
+            self._routing_savings.inc(savings.routing_nanousd)

@@ -8,6 +8,7 @@ from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.cache.v1 import cache_service_pb2_grpc as cache_rpc
 from omnisphere.context.v1 import context_service_pb2 as context_pb
 from omnisphere.context.v1 import context_service_pb2_grpc as context_rpc
+from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 from omnisphere.providers.v1 import providers_service_pb2_grpc as providers_rpc
 from services.chassis.peer import Invoker
@@ -74,6 +75,12 @@ class ProvidersPeer:
     ) -> AsyncGenerator[providers_pb.StreamGenerateResponse, None]:
         request = providers_pb.StreamGenerateRequest(generation=generation)
         return self._invoker.stream(self._target.StreamGenerate, request, timeout)
+
+    async def get_attempts(self, request: providers_pb.GetAttemptsRequest, timeout: float) -> list[attempt_pb2.Attempt]:
+        response: providers_pb.GetAttemptsResponse = await self._invoker.unary(
+            self._target.GetAttempts, request, timeout
+        )
+        return list(response.attempts)
 
     async def list_models(
         self, request: providers_pb.ListModelsRequest, timeout: float

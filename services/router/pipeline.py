@@ -15,6 +15,7 @@ from services.chassis.errors import Internal, NoCandidateLeft, NoEndpoint, NotFo
 from services.chassis.logs import Log
 from services.router.admit import Ask, admit
 from services.router.after import AfterAnswer
+from services.router.books import Books, ended_with
 from services.router.cache_step import CacheStep
 from services.router.catalog import Catalogue, CatalogueKeeper
 from services.router.collect import Collector, deltas_of
@@ -54,7 +55,7 @@ class Pipeline:
         log: Log,
         clock: Clock,
         deadline: float,
-        hash_key: bytes,
+        books: Books,
     ) -> None:
         self._policies = policies
         self._catalogue = catalogue
@@ -66,7 +67,7 @@ class Pipeline:
         self._log = log
         self._clock = clock
         self._deadline = deadline
-        self._hash_key = hash_key
+        self._books = books
 
     async def complete(self, request: pb.CompleteRequest) -> pb.CompleteResponse:
         """The whole answer: the events of answer(), collected. Raises ServiceError."""
@@ -108,6 +109,8 @@ class Pipeline:
         follower = Follower(ask.request_id, delivery.restartable, call.deadline or now + self._deadline, leads)
         async with aclosing(flight.follow(follower)) as events:
             async for event in events:
+                if not leads and event.HasField("end"):
+                    self._books.joined(ask, event.end.decision, ended_with(self._clock, now, event.end.finish_reason))
                 yield event
 
     async def explain(self, request: pb.ExplainRequest) -> pb.ExplainResponse:
@@ -124,12 +127,12 @@ class Pipeline:
         return pb.ExplainResponse(decision=record.decision)
 
     async def _fly(self, flight: Flight, ask: Ask, delivery: Delivery) -> None:
-        """The journey, once for all who follow. Whatever happens, the flight ends and the request is recorded."""
+        """The journey, once for all who follow. Whatever happens, the flight ends and the request is booked."""
         call = call_context.current()
         call_context.enter(replace(call, deadline=self._clock.monotonic() + self._deadline))
         record = Record(ask, self._clock)
         flight.decision = record.decision
-        reason = "CANCELLED"
+        reason, finish_reason = "CANCELLED", chat_pb2.FINISH_REASON_ERROR
         try:
             finish_reason = await self._journey(flight, ask, delivery, record)
             reason = ""
@@ -140,8 +143,8 @@ class Pipeline:
             flight.end(_end(chat_pb2.FINISH_REASON_ERROR, record), error)
         finally:
             self._flights.landed(ask, flight)
-            self._metrics.count(record.decision, reason)
-            record.log(self._log, ask, self._hash_key, reason)
+            ended = ended_with(self._clock, record.started, finish_reason, reason, flight.first_delta_at)
+            self._books.landed(ask, record, ended)
 
     async def _journey(
         self, flight: Flight, ask: Ask, delivery: Delivery, record: Record

@@ -1,12 +1,9 @@
-"""The Decision of one request while it is being made: every step adds what it found, the end sums it up."""
+"""The Decision of one request while it is being made: every step adds what it found, and the ledger keeps it."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Iterable
+from types import TracebackType
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.chat.v1 import chat_pb2
@@ -14,10 +11,9 @@ from omnisphere.context.v1 import context_service_pb2 as context_pb
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.chassis.clock import Clock
-from services.chassis.logs import Log
 from services.router.admit import Ask
 from services.router.catalog import Catalogue, list_price
-from services.router.classify import classify, last_user_text
+from services.router.classify import classify
 from services.router.plan import Facts, Plan, described
 
 _TOKEN_CLASSES = (
@@ -43,17 +39,14 @@ class Record:
         self.decision.task_type, self.decision.task_source = task, source
         self.decision.cost.priced = True
         self.decision.usage.SetInParent()
+        # Calls to models that ended without a word of what they cost: the providers' books know.
+        self.unsettled: list[str] = []
+        self.started = clock.monotonic()
         self._clock = clock
 
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str) -> Step:
         """Measures the block as one step."""
-        started = self._clock.monotonic()
-        try:
-            yield
-        finally:
-            step = self.decision.steps.add(step=name)
-            step.latency.FromTimedelta(timedelta(seconds=self._clock.monotonic() - started))
+        return Step(self.decision, name, self._clock)
 
     def degraded(self, kind: chat_pb2.Degradation.Kind.ValueType, subject: str) -> None:
         """Something is not done as asked; said once, however many models it concerns."""
@@ -120,30 +113,26 @@ class Record:
         if cached is None:
             savings.routing_nanousd = savings.reference_nanousd - self.decision.cost.nanousd
 
-    def log(self, log: Log, ask: Ask, key: bytes, reason: str) -> None:
-        """One line per decision: what was chosen, why, what it took; of the prompt only a keyed hash."""
-        decision = self.decision
-        text = last_user_text(ask.conversation).encode()
-        log.info(
-            "decision",
-            prompt_hash=hmac.new(key, text, hashlib.sha256).hexdigest()[:16],
-            strategy=decision.strategy,
-            policy=decision.policy,
-            task=decision.task_type,
-            model=decision.model,
-            cache=cache_pb.CacheOutcome.Name(decision.cache.outcome).removeprefix("CACHE_OUTCOME_").lower(),
-            attempts=len(decision.attempts),
-            fallbacks=decision.fallbacks,
-            input_tokens=decision.usage.input_uncached_tokens
-            + decision.usage.input_cache_read_tokens
-            + decision.usage.input_cache_write_tokens,
-            output_tokens=decision.usage.output_tokens + decision.usage.reasoning_tokens,
-            cost_nanousd=decision.cost.nanousd,
-            priced=decision.cost.priced,
-            degradations=len(decision.degradations),
-            simulated=decision.simulated,
-            error=reason,
-        )
+
+class Step:
+    """Measures a block. A class and not a generator: it is entered several times per request."""
+
+    __slots__ = ("_clock", "_decision", "_name", "_started")
+
+    def __init__(self, decision: decision_pb2.Decision, name: str, clock: Clock) -> None:
+        self._decision = decision
+        self._name = name
+        self._clock = clock
+
+    def __enter__(self) -> None:
+        self._started = self._clock.monotonic()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        nanos = int((self._clock.monotonic() - self._started) * 1e9)
+        latency = self._decision.steps.add(step=self._name).latency
+        latency.seconds, latency.nanos = divmod(nanos, 1_000_000_000)
 
 
 def add_usage(total: chat_pb2.Usage, more: chat_pb2.Usage) -> None:

@@ -25,12 +25,15 @@ from services.chassis.clock import SystemClock
 from services.chassis.logs import Log
 from services.chassis.peer import Invoker, RemoteInvoker
 from services.chassis.server import Service, Servicer
+from services.ledger.ledger import Ledger, NoBook
 from services.router.admin import AdminService
 from services.router.after import AfterAnswer
+from services.router.books import Books
 from services.router.cache_step import CacheStep
 from services.router.catalog import CatalogueKeeper
 from services.router.execute import Executor
 from services.router.guard import Guard
+from services.router.ledger import REQUESTS
 from services.router.memory import MemoryService
 from services.router.metrics import RouterMetrics
 from services.router.peers import CachePeer, ContextPeer, ProvidersPeer
@@ -39,6 +42,7 @@ from services.router.policy import load_policies
 from services.router.service import RouterService
 from services.router.settings import RouterSettings
 from services.router.single_flight import Flights
+from services.router.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,15 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         waiting=settings.waiting_stores, log=log, dropped=lambda why: metrics.stores_dropped.labels(why).inc()
     )
     deadline = settings.deadline.total_seconds()
+    ledger = _ledger(settings, log, metrics) if settings.ledger else None
+    books = Books(
+        ledger or NoBook(),
+        metrics=metrics,
+        providers=peers.providers,
+        after=after,
+        clock=clock,
+        hash_key=settings.prompt_hash_key(),
+    )
     pipeline = Pipeline(
         policies=policies,
         catalogue=catalogue,
@@ -124,36 +137,50 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         log=log,
         clock=clock,
         deadline=deadline,
-        hash_key=settings.prompt_hash_key(),
+        books=books,
     )
+    usage = Usage(ledger, all_tenants=settings.believes_tenant())
 
     async def start() -> None:
+        if ledger is not None:
+            ledger.start()
         after.start()
         await catalogue.start()
 
     async def stop() -> None:
         await catalogue.stop()
         await after.stop()
+        if ledger is not None:
+            await ledger.stop()
         for channel in peers.channels:
             await channel.close()
 
     return Service(
         name="router",
-        servicers=_servicers(pipeline, catalogue, peers),
+        servicers=_servicers(RouterService(pipeline, catalogue, usage), peers),
         start=start,
         stop=stop,
         conversation_methods=frozenset({"Complete", "StreamComplete", "Explain"}),
     )
 
 
-def _servicers(pipeline: Pipeline, catalogue: CatalogueKeeper, peers: Peers) -> tuple[Servicer, ...]:
+def _ledger(settings: RouterSettings, log: Log, metrics: RouterMetrics) -> Ledger:
+    return Ledger(
+        REQUESTS,
+        settings.ledger_file(),
+        log=log,
+        clock=SystemClock(),
+        keep=settings.ledger_keep,
+        on_lost=lambda rows, why: metrics.ledger_lost.labels(why).inc(rows),
+    )
+
+
+def _servicers(service: RouterService, peers: Peers) -> tuple[Servicer, ...]:
     router = router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name
     admin = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
     memory = memory_service_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name
     return (
-        Servicer(
-            router, RouterService(pipeline, catalogue), router_service_pb2_grpc.add_RouterServiceServicer_to_server
-        ),
+        Servicer(router, service, router_service_pb2_grpc.add_RouterServiceServicer_to_server),
         Servicer(admin, AdminService(peers.cache), admin_service_pb2_grpc.add_AdminServiceServicer_to_server),
         Servicer(memory, MemoryService(), memory_service_pb2_grpc.add_MemoryServiceServicer_to_server),
     )

@@ -12,14 +12,16 @@ from services.chassis.errors import Unimplemented
 from services.router.admit import check_delivery
 from services.router.catalog import CatalogueKeeper
 from services.router.pipeline import Delivery, Pipeline
+from services.router.usage import Usage
 
 
 class RouterService(rpc.RouterServiceServicer):
-    """Complete, StreamComplete, Explain and ListModels; the others are not served yet."""
+    """RecordFeedback and Embed are not served yet."""
 
-    def __init__(self, pipeline: Pipeline, catalogue: CatalogueKeeper) -> None:
+    def __init__(self, pipeline: Pipeline, catalogue: CatalogueKeeper, usage: Usage) -> None:
         self._pipeline = pipeline
         self._catalogue = catalogue
+        self._usage = usage
 
     async def Complete(self, request: pb.CompleteRequest, context: Any) -> pb.CompleteResponse:
         return await self._pipeline.complete(request)
@@ -45,7 +47,7 @@ class RouterService(rpc.RouterServiceServicer):
         raise Unimplemented(method="RecordFeedback")
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: Any) -> pb.GetUsageResponse:
-        raise Unimplemented(method="GetUsage")
+        return await self._usage.get(request)
 
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
         raise Unimplemented(method="Embed")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from services.chassis.server_settings import ServerSettings
-from services.chassis.settings import Secret, setting
+from services.chassis.settings import Secret, setting, state_directory
 from services.chassis.settings import load as load_settings
 
 PREFIX = "OMNISPHERE_ROUTER"
@@ -36,9 +36,19 @@ class RouterSettings(ServerSettings):
     remember_for: timedelta = setting(timedelta(minutes=10), "How long a request id replays its answer.")
     remember_bytes: int = setting(64 * 1024 * 1024, "Memory for answers that can be replayed.")
     waiting_stores: int = setting(1024, "Answers that may wait to be stored; more are not stored, and counted.")
+    ledger: bool = setting(True, "Whether requests are kept: a JSON line and a row of a file under OMNISPHERE_STATE.")
+    ledger_keep: timedelta = setting(timedelta(days=35), "How long the file keeps them; the lines go on.")
     hash_key: Secret | None = setting(
-        None, "Key of the prompt hashes in log lines; unset: another one in each process."
+        None, "Key of the prompt hashes in the ledger; unset: another one in each process."
     )
+
+    state: Path = setting(
+        Path("~/.local/state/omnisphere"), "Where files live that outlast the process.", env="OMNISPHERE_STATE"
+    )
+
+    def ledger_file(self) -> Path:
+        """Where the rows are."""
+        return self.state / "ledger" / "requests.sqlite3"
 
     def prompt_hash_key(self) -> bytes:
         """The key as bytes."""
@@ -47,4 +57,5 @@ class RouterSettings(ServerSettings):
 
 def load(environ: Mapping[str, str]) -> RouterSettings:
     """The settings in this environment. Raises StartError that names every variable that is wrong."""
-    return load_settings(RouterSettings, environ, prefix=PREFIX)
+    settings = load_settings(RouterSettings, environ, prefix=PREFIX)
+    return replace(settings, state=state_directory(environ))

@@ -126,7 +126,7 @@ class FourProcesses:
         while True:  # a log file has no event to wait for
             lines = running.log.read_bytes()[seen:].decode(errors="replace").splitlines()
             for line in lines:
-                if '"event": "ready"' in line:
+                if '"event":"ready"' in line:
                     said = json.loads(line)
                     running.port, running.metrics_port = said["port"], said.get("metrics_port", 0)
                     return

@@ -22,9 +22,11 @@ from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as pb
 from services.chassis.clock import SystemClock
 from services.chassis.errors import ServiceError
+from services.ledger.ledger import NoBook
 from services.providers.adapters.openai_chat import OpenAIChat
 from services.providers.call import Caller
 from services.providers.endpoints import Directory, Endpoint, ModelRow
+from services.providers.ledger import Attempts
 from services.providers.metrics import ProvidersMetrics
 from services.providers.transport import Limits, Transport
 from services.router.collect import Collector
@@ -81,7 +83,7 @@ def _caller(transport: Transport, port: int, record_id: str) -> Caller:
         directory=lambda: Directory((row,), (endpoint,)),
         adapter=OpenAIChat(),
         transport=transport,
-        metrics=ProvidersMetrics(CollectorRegistry()),
+        attempts=Attempts(NoBook(), ProvidersMetrics(CollectorRegistry())),
         clock=SystemClock(),
     )
 

@@ -19,6 +19,7 @@ class ReadableLog(Log):
     @property
     def text(self) -> str:
         """Everything that was written."""
+        self.flush()
         return self._written.getvalue()
 
     @property

@@ -103,6 +103,9 @@ class ScriptedProviders(ProvidersPeer):
         # What the calls carried beside their messages.
         self.seen: list[CallContext] = []
         self.listed = 0
+        # What is booked for every call that was given up; nothing: it is not over yet.
+        self.booked: list[attempt_pb2.Attempt] = []
+        self.asked_for: list[str] = []
         # Calls that were given up before their end, and what hanging up waits for.
         self.hung_up = 0
         self.slow_to_hang_up: asyncio.Event | None = None
@@ -148,6 +151,10 @@ class ScriptedProviders(ProvidersPeer):
             self.hung_up += not complete
             if not complete and self.slow_to_hang_up is not None:
                 await self.slow_to_hang_up.wait()
+
+    async def get_attempts(self, request: providers_pb.GetAttemptsRequest, timeout: float) -> list[attempt_pb2.Attempt]:
+        self.asked_for.append(request.call_id)
+        return self.booked
 
     async def list_models(
         self, request: providers_pb.ListModelsRequest, timeout: float

@@ -50,6 +50,9 @@ class Tiny(rpc.ProvidersServiceServicer):
             async for response in responses:
                 yield response
 
+    async def GetAttempts(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
         raise NotImplementedError
 

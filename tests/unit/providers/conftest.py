@@ -12,9 +12,11 @@ from prometheus_client import CollectorRegistry
 
 from services.chassis.clock import SystemClock
 from services.chassis.settings import Secret
+from services.ledger.ledger import NoBook
 from services.providers.adapters.openai_chat import OpenAIChat
 from services.providers.call import Caller
 from services.providers.endpoints import Directory, Endpoint, PriceRow
+from services.providers.ledger import Attempts
 from services.providers.metrics import ProvidersMetrics
 from services.providers.transport import Limits, Transport
 from services.simulator.server import Simulator
@@ -83,7 +85,7 @@ class Rig:
             directory=lambda: self.directory,
             adapter=OpenAIChat(),
             transport=self.transport,
-            metrics=ProvidersMetrics(self.registry),
+            attempts=Attempts(NoBook(), ProvidersMetrics(self.registry)),
             clock=clock or SystemClock(),
         )
 

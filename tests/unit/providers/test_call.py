@@ -154,7 +154,8 @@ async def test_an_attempt_says_who_when_and_how_long(provider: ScriptedProvider,
     assert (attempt.provider_finish_reason, attempt.upstream_id) == ("stop", "up-1")
     assert attempt.started_at.ToNanoseconds() == 1_790_000_000 * 10**9
     assert attempt.latency.ToMilliseconds() == attempt.time_to_first_token.ToMilliseconds() == 250
-    assert made.figure("omnisphere_providers_attempt_duration_seconds_sum", model="m") == 0.25
+    said = {"gen_ai_operation_name": "chat", "gen_ai_provider_name": attempt.endpoint, "gen_ai_request_model": "m"}
+    assert made.figure("gen_ai_client_operation_duration_seconds_sum", **said, error_type="") == 0.25
 
 
 async def test_an_unset_purpose_is_the_answer(provider: ScriptedProvider, rig: MakeRig):

@@ -23,10 +23,12 @@ from services.chassis.errors import (
     StreamInterrupted,
     UnknownModel,
 )
+from services.ledger.ledger import NoBook
 from services.providers.adapters.openai_chat import OpenAIChat
 from services.providers.call import Caller
 from services.providers.discover import Sources, discover
 from services.providers.endpoints import Directory, OperatorFile, shipped
+from services.providers.ledger import Attempts
 from services.providers.metrics import ProvidersMetrics
 from services.providers.transport import Transport
 from services.simulator.faults import FaultKind, read_fault
@@ -52,7 +54,7 @@ async def simulated(simulator: Simulator) -> AsyncIterator[tuple[Caller, Collect
         directory=lambda: found,
         adapter=OpenAIChat(),
         transport=transport,
-        metrics=ProvidersMetrics(registry),
+        attempts=Attempts(NoBook(), ProvidersMetrics(registry)),
         clock=SystemClock(),
     )
     yield caller, registry
@@ -130,7 +132,9 @@ async def test_every_fault_of_the_simulator_is_booked_once(simulator: Simulator,
     outcome = attempt_pb2.AttemptOutcome.Name(attempt.outcome).removeprefix("ATTEMPT_OUTCOME_").lower()
     labels = {"model": MODEL, "endpoint": "simulator", "purpose": "answer"}
     assert registry.get_sample_value("omnisphere_providers_attempts_total", labels | {"outcome": outcome}) == 1
-    assert registry.get_sample_value("omnisphere_providers_attempt_duration_seconds_count", {"model": MODEL}) == 1
+    place = {"gen_ai_operation_name": "chat", "gen_ai_provider_name": "simulator", "gen_ai_request_model": MODEL}
+    took = place | {"error_type": attempt.error_reason}
+    assert registry.get_sample_value("gen_ai_client_operation_duration_seconds_count", took) == 1
     assert simulator.books.total().requests == 1
 
 

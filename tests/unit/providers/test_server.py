@@ -44,15 +44,27 @@ class Running:
     """A running service and what it wrote."""
 
     def __init__(self, environ: dict[str, str]) -> None:
-        own = {f"{PREFIX}_PORT": "0", f"{PREFIX}_METRICS_PORT": "-1", f"{PREFIX}_DRAIN": "1ms", f"{PREFIX}_GRACE": "1s"}
+        own = {
+            f"{PREFIX}_PORT": "0",
+            f"{PREFIX}_METRICS_PORT": "-1",
+            f"{PREFIX}_DRAIN": "1ms",
+            f"{PREFIX}_GRACE": "1s",
+            f"{PREFIX}_LEDGER": "off",
+        }
         self.settings = load(own | {"OMNISPHERE_DISCOVER": "off"} | environ)
-        self.lines = io.StringIO()
+        self._written = io.StringIO()
         self.registry = CollectorRegistry()
-        log = Log("providers", level="debug", stream=self.lines)
-        service = build(self.settings, log, self.registry)
-        self.server = Server(service, self.settings, log=log, registry=self.registry)
+        self._log = Log("providers", level="debug", stream=self._written)
+        service = build(self.settings, self._log, self.registry)
+        self.server = Server(service, self.settings, log=self._log, registry=self.registry)
         self.stub: Any = None
         self.health: Any = None
+
+    @property
+    def lines(self) -> str:
+        """Everything that was logged."""
+        self._log.flush()
+        return self._written.getvalue()
 
     def booked(self, outcome: str) -> float:
         labels = {"model": MODEL, "endpoint": "simulator", "purpose": "answer", "outcome": outcome}
@@ -154,12 +166,12 @@ async def test_a_client_that_leaves_hangs_up_on_the_provider_without_noise(
         call.cancel()
     await until(lambda: simulator.books.total().interrupted == 5)
     await until(lambda: service.booked("cancelled") == 5)
-    await until(lambda: service.lines.getvalue().count('"code": "CANCELLED"') == 5)
+    await until(lambda: service.lines.count('"code":"CANCELLED"') == 5)
     gc.collect()
     await asyncio.sleep(0)
     loop.set_exception_handler(before)
     assert noise == []
-    assert "call_failed" not in service.lines.getvalue()
+    assert "call_failed" not in service.lines
 
 
 async def test_the_catalogue_comes_once_per_version(service: Running):
@@ -205,8 +217,8 @@ async def test_an_unknown_model_is_not_found(service: Running):
 
 async def test_keys_are_ignored_with_the_simulator_on_and_never_logged(service: Running):
     await service.stub.Generate(pb.GenerateRequest(generation=ASKED), timeout=5)
-    written = service.lines.getvalue()
-    assert '"event": "keys_ignored"' in written
+    written = service.lines
+    assert '"event":"keys_ignored"' in written
     assert CANARY not in written
 
 
@@ -223,7 +235,7 @@ async def test_the_service_is_ready_before_its_simulator_and_finds_it_later():
         simulator = Simulator()
         await simulator.start(SimulatorSettings(port=port, latency_scale=0.0))
         try:
-            await until(lambda: '"event": "endpoints"' in service.lines.getvalue())
+            await until(lambda: '"event":"endpoints"' in service.lines)
             await service.stub.Generate(pb.GenerateRequest(generation=ASKED), timeout=5)
             assert (await service.stub.ListModels(pb.ListModelsRequest(), timeout=5)).version != version
         finally:
@@ -233,7 +245,7 @@ async def test_the_service_is_ready_before_its_simulator_and_finds_it_later():
 async def test_without_simulated_models_the_service_waits_for_a_real_endpoint():
     made = Running({"OMNISPHERE_SIMULATOR": "off"})
     starting = asyncio.create_task(made.server.start())
-    await until(lambda: '"event": "no_endpoint"' in made.lines.getvalue())
+    await until(lambda: '"event":"no_endpoint"' in made.lines)
     assert not starting.done()
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -241,7 +253,7 @@ async def test_without_simulated_models_the_service_waits_for_a_real_endpoint():
     async with running(OMNISPHERE_SIMULATOR="off", OPENAI_API_KEY=CANARY) as service:
         listed = await service.stub.ListModels(pb.ListModelsRequest(), timeout=5)
         assert {endpoint.name for model in listed.models for endpoint in model.endpoints} == {"openai"}
-        assert CANARY not in service.lines.getvalue()
+        assert CANARY not in service.lines
 
 
 def test_a_wrong_operators_file_stops_the_start(tmp_path: Path):

@@ -200,4 +200,5 @@ async def test_a_whole_answer_may_take_longer_to_begin_than_a_stream():
             pass
     assert failure.value.metadata["cause"] == "first_byte_timeout"
     await hasty.close()
+    await asyncio.sleep(0.2)  # until the server has noticed
     server.close()

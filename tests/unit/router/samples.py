@@ -20,6 +20,7 @@ from services.chassis.errors import ServiceError
 from services.chassis.identity import Caller
 from services.router.admit import Ask, admit
 from services.router.after import AfterAnswer
+from services.router.books import Books
 from services.router.cache_step import CacheStep
 from services.router.catalog import CatalogueKeeper
 from services.router.collect import Collector
@@ -31,6 +32,7 @@ from services.router.pipeline import Delivery, Pipeline
 from services.router.policy import load_policies
 from services.router.single_flight import Flights
 from tests.fakes.clock import FakeClock
+from tests.fakes.ledger import ListedBook
 from tests.fakes.log import ReadableLog
 from tests.fakes.peers import ScriptedCache, ScriptedContext, ScriptedProviders
 
@@ -180,6 +182,7 @@ class Rig:
         self.registry = CollectorRegistry()
         self.metrics = RouterMetrics(self.registry)
         self.flights = Flights(remember_for=timedelta(minutes=10), most_bytes=remember_bytes)
+        self.ledger = ListedBook()
         self.dropped: list[str] = []
         self.after = AfterAnswer(waiting=100, log=self.log, dropped=self.dropped.append)
         self.catalogue = CatalogueKeeper(self.providers, every=timedelta(hours=1), log=self.log)
@@ -201,8 +204,22 @@ class Rig:
             log=self.log,
             clock=self.clock,
             deadline=deadline,
-            hash_key=b"key",
+            books=Books(
+                self.ledger,
+                metrics=self.metrics,
+                providers=self.providers,
+                after=self.after,
+                clock=self.clock,
+                hash_key=b"key",
+            ),
         )
+
+    async def settle_books(self) -> None:
+        """Let the providers be asked for what calls cost that were given up."""
+        for _ in range(4):
+            await settle()
+            self.clock.advance(1.0)
+        await settle()
 
     def ask(
         self,
@@ -247,6 +264,7 @@ async def rig(*, remember_bytes: int = 1 << 20, deadline: float = 300.0) -> Asyn
     try:
         yield made
     finally:
+        await made.settle_books()
         await made.catalogue.stop()
         await made.after.stop()
 

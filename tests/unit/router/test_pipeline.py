@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import pytest
 
@@ -24,7 +23,8 @@ from services.chassis.errors import (
     UnknownPolicy,
 )
 from services.router.service import RouterService
-from tests.fakes.peers import answer
+from services.router.usage import Usage
+from tests.fakes.peers import answer, attempt
 from tests.unit.router.samples import (
     FALLBACK,
     PRIMARY,
@@ -178,8 +178,8 @@ async def test_a_deadline_names_the_step_that_took_too_long(step, stream):
         else:
             it.providers.play(PRIMARY, [asyncio.Event()])
         outcome = await it.ask(seconds=0.03, stream=stream)
-        await settle()
-        assert it.log.events("decision")[0]["error"] == "CANCELLED"
+        await it.settle_books()
+        assert it.ledger.rows[0]["error"] == "CANCELLED"
     assert isinstance(outcome.error, DeadlineExceeded)
     assert outcome.error.metadata == {"step": step}
     assert outcome.kinds[-1] == "end"
@@ -195,10 +195,11 @@ async def test_a_deadline_that_has_passed_calls_nobody():
 
 async def test_the_peers_see_the_request_id_and_the_flights_deadline():
     async with rig(deadline=60.0) as it:
+        began = it.clock.monotonic()
         await it.ask(options=pb.RequestOptions(request_id="r-9"), tenant="acme", seconds=1.0)
     (seen,) = it.providers.seen
     assert (seen.request_id, seen.caller.tenant) == ("r-9", "acme")
-    assert seen.deadline == it.clock.monotonic() + 60.0
+    assert seen.deadline == began + 60.0
     assert it.providers.asked[0].request_id == "r-9"
 
 
@@ -274,20 +275,51 @@ async def test_whatever_goes_wrong_inside_the_flight_ends_with_an_id_and_no_text
     assert it.log.events("flight_failed")[0]["error_id"] == outcome.error.metadata["error_id"]
 
 
-async def test_each_request_is_counted_and_logged_once_without_its_prompt():
+async def test_each_request_is_counted_and_booked_once_without_its_prompt():
     async with rig() as it:
         await it.ask("What is the airspeed of a swallow?")
-        (line,) = it.log.events("decision")
-        assert "swallow" not in it.log.text
-    assert (line["model"], line["cost_nanousd"], line["cache"], line["error"]) == (PRIMARY, 700, "miss", "")
+        (row,) = it.ledger.rows
+        assert "swallow" not in it.log.text + str(row)
+    assert (row["model"], row["cost_nanousd"], row["cache"], row["error"]) == (PRIMARY, 700, "miss", "")
     labels = {"strategy": "rule", "task": "simple_qa", "cache": "miss", "reason": ""}
     assert it.registry.get_sample_value("omnisphere_router_requests_total", labels) == 1
+
+
+async def test_what_a_given_up_call_cost_is_asked_of_the_providers_and_booked():
+    async with rig() as it:
+        it.providers.play(PRIMARY, ["a", asyncio.Event()])
+        asked = it.ask()
+        await settle()
+        asked.cancel()
+        await settle()
+        assert it.ledger.rows == []
+        it.clock.advance(0.06)  # the providers have not booked it yet
+        await settle()
+        it.providers.booked = [attempt(PRIMARY, cost=70)]
+        await it.settle_books()
+        (row,) = it.ledger.rows
+        assert set(it.providers.asked_for) == {it.providers.asked[0].call_id}
+    assert (row["error"], row["cost_nanousd"], row["output"], row["attempts"]) == ("CANCELLED", 70, 5, 1)
+    assert it.registry.get_sample_value("omnisphere_router_cost_nanousd_total", {"model": ""}) == 70
+
+
+async def test_requests_that_share_an_answer_have_rows_of_their_own_and_cost_nothing():
+    async with rig() as it:
+        it.providers.play(PRIMARY, answer("shared", model=PRIMARY))
+        options = [pb.RequestOptions(request_id=f"r-{n}") for n in range(3)]
+        await asyncio.gather(*(it.ask(options=option) for option in options))
+        await it.ask(options=options[0])
+        rows = it.ledger.rows
+    assert [row["cost_nanousd"] for row in rows] == [700, 0, 0, 0]
+    assert [row["output"] for row in rows] == [5, 0, 0, 0]
+    assert [(row["shared_with"], row["replayed"]) for row in rows] == [("", 0), ("r-0", 0), ("r-0", 0), ("", 1)]
+    assert sum(int(row["routing_savings_nanousd"] or 0) != 0 for row in rows) == 1
 
 
 async def test_complete_is_the_stream_collected():
     async with rig() as it:
         it.providers.play(PRIMARY, answer("two ", "pieces", model=PRIMARY))
-        service = RouterService(it.pipeline, it.catalogue)
+        service = RouterService(it.pipeline, it.catalogue, Usage(None, all_tenants=True))
         request = pb.CompleteRequest(conversation=talk("hello"))
         response = await asyncio.create_task(service.Complete(request, None))
     assert response.message == assistant("two pieces")
@@ -298,7 +330,7 @@ async def test_complete_is_the_stream_collected():
 
 async def test_delivery_that_is_not_known_is_refused():
     async with rig() as it:
-        service = RouterService(it.pipeline, it.catalogue)
+        service = RouterService(it.pipeline, it.catalogue, Usage(None, all_tenants=True))
         for field in ("on_interruption", "stream_mode"):
             request = pb.StreamCompleteRequest(conversation=talk("hello"))
             setattr(request, field, 99)
@@ -311,7 +343,7 @@ async def test_models_without_an_endpoint_are_listed_on_demand_only():
     async with rig() as it:
         it.providers.models = [*fleet(), model("idle", states=())]
         await it.catalogue._refresh(1.0)
-        service = RouterService(it.pipeline, it.catalogue)
+        service = RouterService(it.pipeline, it.catalogue, Usage(None, all_tenants=True))
         usual = await service.ListModels(pb.ListModelsRequest(), None)
         every = await service.ListModels(pb.ListModelsRequest(include_uncallable=True), None)
     assert len(every.models) == len(usual.models) + 1
@@ -326,8 +358,8 @@ async def test_a_request_is_never_changed():
     assert conversation.SerializeToString(deterministic=True) == before
 
 
-async def test_log_lines_of_a_request_carry_its_id_and_tenant():
+async def test_the_row_of_a_request_carries_its_id_tenant_and_trace():
     async with rig() as it:
         await it.ask(options=pb.RequestOptions(request_id="r-7"), tenant="acme")
-        line = json.loads(it.log.text.splitlines()[-1])
-    assert (line["request_id"], line["tenant"]) == ("r-7", "acme")
+        (row,) = it.ledger.rows
+    assert (row["request_id"], row["tenant"], len(str(row["trace_id"]))) == ("r-7", "acme", 32)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
-from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.router.v1 import decision_pb2
@@ -13,9 +12,8 @@ from omnisphere.router.v1 import router_service_pb2 as pb
 from services.router.catalog import Catalogue
 from services.router.record import Record
 from tests.fakes.clock import FakeClock
-from tests.fakes.log import ReadableLog
 from tests.fakes.peers import attempt
-from tests.unit.router.samples import admitted, fleet, model, talk
+from tests.unit.router.samples import admitted, fleet, model
 
 CATALOGUE = Catalogue(tuple(fleet()), "v1")
 CLASSES = (
@@ -124,20 +122,3 @@ def test_a_degradation_is_said_once():
     for subject in ("cache", "cache", "context"):
         made.degraded(chat_pb2.Degradation.KIND_CACHE_UNAVAILABLE, subject)
     assert [said.subject for said in made.decision.degradations] == ["cache", "context"]
-
-
-def test_the_log_line_says_what_was_decided_and_nothing_that_was_said():
-    log = ReadableLog()
-    ask = admitted(talk("my password is swordfish"))
-    made = Record(ask, FakeClock())
-    made.looked_up(cache_pb.LookUpResponse(outcome=cache_pb.CACHE_OUTCOME_MISS))
-    made.attempted([attempt("m", cost=700)])
-    made.answered_by("m")
-    made.log(log, ask, b"key", "")
-    made.log(log, ask, b"other key", "")
-    (line, other) = log.events("decision")
-    assert "swordfish" not in log.text
-    assert (line["model"], line["cost_nanousd"], line["priced"], line["cache"]) == ("m", 700, True, "miss")
-    assert (line["input_tokens"], line["output_tokens"], line["attempts"], line["error"]) == (10, 5, 1, "")
-    assert len(line["prompt_hash"]) == 16
-    assert line["prompt_hash"] != other["prompt_hash"]

@@ -131,7 +131,8 @@ async def test_the_journey_ends_when_the_last_one_leaves():
         asked[2].cancel()
         await settle()
         assert it.providers.hung_up == 1
-        assert it.log.events("decision")[0]["error"] == "CANCELLED"
+        await it.settle_books()
+        assert it.ledger.rows[0]["error"] == "CANCELLED"
 
 
 @pytest.mark.parametrize("request_id", ["", "r-1"])

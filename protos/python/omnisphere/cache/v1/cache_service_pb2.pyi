@@ -286,15 +286,20 @@ class LookUpRequest(_message.Message):
     EMBEDDING_FIELD_NUMBER: _builtins.int
     WANT_LEASE_FIELD_NUMBER: _builtins.int
     PEEK_FIELD_NUMBER: _builtins.int
+    KNOWN_ENTRY_ID_FIELD_NUMBER: _builtins.int
     want_embedding: _builtins.bool
     """Optional. True: hand the text's vector back on a miss, for routing."""
     want_lease: _builtins.bool
     """Optional. True: on a miss, say who may ask the model (between router replicas)."""
     peek: _builtins.bool
     """Optional. True: only look; neither the figures nor the order of eviction change."""
+    known_entry_id: _builtins.str
+    """Optional, in place of `query`. The entry of an exact hit that the caller still has, for the very same query. It still is
+    the answer: EXACT_HIT without `reply`. Else: MISS or STALE, and the caller asks again with the query.
+    """
     @_builtins.property
     def query(self) -> Global___Query:
-        """Required."""
+        """Required, but for `known_entry_id`."""
 
     @_builtins.property
     def control(self) -> Global___CacheControl:
@@ -313,10 +318,11 @@ class LookUpRequest(_message.Message):
         embedding: Global___Vector | None = ...,
         want_lease: _builtins.bool = ...,
         peek: _builtins.bool = ...,
+        known_entry_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "embedding", b"embedding", "query", b"query"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "embedding", b"embedding", "peek", b"peek", "query", b"query", "want_embedding", b"want_embedding", "want_lease", b"want_lease"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "embedding", b"embedding", "known_entry_id", b"known_entry_id", "peek", b"peek", "query", b"query", "want_embedding", b"want_embedding", "want_lease", b"want_lease"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,7 +389,7 @@ class LookUpResponse(_message.Message):
     """Output only. Above 0: please ask a model too and report with ReportHit; the probability that this was asked."""
     @_builtins.property
     def reply(self) -> Global___CachedReply:
-        """Output only. The answer, on a hit."""
+        """Output only. The answer, on a hit; unset where `known_entry_id` still is it."""
 
     @_builtins.property
     def stored_at(self) -> _timestamp_pb2.Timestamp:

@@ -31,12 +31,15 @@ class Generation(_message.Message):
     CONVERSATION_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
+    CALL_ID_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Required. A concrete id or an alias."""
     request_id: _builtins.str
     """Required. Joins the attempt to the request in all books; at most 128 bytes."""
     purpose: _attempt_pb2.Purpose.ValueType
     """Optional. What the call is for. Unset: ANSWER."""
+    call_id: _builtins.str
+    """Optional. Finds the attempts of this very call in GetAttempts; at most 64 bytes, used once."""
     @_builtins.property
     def conversation(self) -> _chat_pb2.Conversation:
         """Required."""
@@ -48,10 +51,11 @@ class Generation(_message.Message):
         conversation: _chat_pb2.Conversation | None = ...,
         request_id: _builtins.str = ...,
         purpose: _attempt_pb2.Purpose.ValueType = ...,
+        call_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "model", b"model", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "conversation", b"conversation", "model", b"model", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -342,3 +346,49 @@ class ListModelsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListModelsResponse: _TypeAlias = ListModelsResponse  # noqa: Y015
+
+@_typing.final
+class GetAttemptsRequest(_message.Message):
+    """Asks what was booked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """Required. The id that the call named, of the same tenant."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAttemptsRequest: _TypeAlias = GetAttemptsRequest  # noqa: Y015
+
+@_typing.final
+class GetAttemptsResponse(_message.Message):
+    """What was booked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[_attempt_pb2.Attempt]:
+        """Output only. In the order in which they ended. Empty: the call is not over, or is forgotten: the newest 10,000 are kept."""
+
+    def __init__(
+        self,
+        *,
+        attempts: _abc.Iterable[_attempt_pb2.Attempt] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAttemptsResponse: _TypeAlias = GetAttemptsResponse  # noqa: Y015

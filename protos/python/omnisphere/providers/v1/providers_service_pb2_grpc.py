@@ -45,6 +45,11 @@ class ProvidersServiceStub:
                 request_serializer=omnisphere_dot_providers_dot_v1_dot_providers__service__pb2.StreamGenerateRequest.SerializeToString,
                 response_deserializer=omnisphere_dot_providers_dot_v1_dot_providers__service__pb2.StreamGenerateResponse.FromString,
                 _registered_method=True)
+        self.GetAttempts = channel.unary_unary(
+                '/omnisphere.providers.v1.ProvidersService/GetAttempts',
+                request_serializer=omnisphere_dot_providers_dot_v1_dot_providers__service__pb2.GetAttemptsRequest.SerializeToString,
+                response_deserializer=omnisphere_dot_providers_dot_v1_dot_providers__service__pb2.GetAttemptsResponse.FromString,
+                _registered_method=True)
         self.Embed = channel.unary_unary(
                 '/omnisphere.providers.v1.ProvidersService/Embed',
                 request_serializer=omnisphere_dot_providers_dot_v1_dot_providers__service__pb2.EmbedRequest.SerializeToString,
@@ -77,6 +82,13 @@ class ProvidersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAttempts(self, request, context):
+        """What was booked for a call, for a caller that was cut off from its end. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Embed(self, request, context):
         """Turns texts into vectors.
         """
@@ -103,6 +115,11 @@ def add_ProvidersServiceServicer_to_server(servicer, server):
                     servicer.StreamGenerate,
                     request_deserializer=omnisphere_dot_providers_dot_v1_dot_providers__service__pb2.StreamGenerateRequest.FromString,
                     response_serializer=omnisphere_dot_providers_dot_v1_dot_providers__service__pb2.StreamGenerateResponse.SerializeToString,
+            ),
+            'GetAttempts': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAttempts,
+                    request_deserializer=omnisphere_dot_providers_dot_v1_dot_providers__service__pb2.GetAttemptsRequest.FromString,
+                    response_serializer=omnisphere_dot_providers_dot_v1_dot_providers__service__pb2.GetAttemptsResponse.SerializeToString,
             ),
             'Embed': grpc.unary_unary_rpc_method_handler(
                     servicer.Embed,
@@ -170,6 +187,33 @@ class ProvidersService:
             '/omnisphere.providers.v1.ProvidersService/StreamGenerate',
             omnisphere_dot_providers_dot_v1_dot_providers__service__pb2.StreamGenerateRequest.SerializeToString,
             omnisphere_dot_providers_dot_v1_dot_providers__service__pb2.StreamGenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAttempts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnisphere.providers.v1.ProvidersService/GetAttempts',
+            omnisphere_dot_providers_dot_v1_dot_providers__service__pb2.GetAttemptsRequest.SerializeToString,
+            omnisphere_dot_providers_dot_v1_dot_providers__service__pb2.GetAttemptsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class ProvidersServiceStub:
     """Asks one model, and passes the answer on as it comes: any number of deltas, then exactly one `end`.
     Without `end` the answer is not complete, and the status says why (with AttemptsFailed).
     """
+    GetAttempts: _grpc.UnaryUnaryMultiCallable[_providers_service_pb2.GetAttemptsRequest, _providers_service_pb2.GetAttemptsResponse]
+    """What was booked for a call, for a caller that was cut off from its end. Idempotent."""
     Embed: _grpc.UnaryUnaryMultiCallable[_providers_service_pb2.EmbedRequest, _providers_service_pb2.EmbedResponse]
     """Turns texts into vectors."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_providers_service_pb2.ListModelsRequest, _providers_service_pb2.ListModelsResponse]
@@ -59,6 +61,8 @@ class ProvidersServiceAsyncStub(ProvidersServiceStub):
     """Asks one model, and passes the answer on as it comes: any number of deltas, then exactly one `end`.
     Without `end` the answer is not complete, and the status says why (with AttemptsFailed).
     """
+    GetAttempts: _aio.UnaryUnaryMultiCallable[_providers_service_pb2.GetAttemptsRequest, _providers_service_pb2.GetAttemptsResponse]  # type: ignore[assignment]
+    """What was booked for a call, for a caller that was cut off from its end. Idempotent."""
     Embed: _aio.UnaryUnaryMultiCallable[_providers_service_pb2.EmbedRequest, _providers_service_pb2.EmbedResponse]  # type: ignore[assignment]
     """Turns texts into vectors."""
     ListModels: _aio.UnaryUnaryMultiCallable[_providers_service_pb2.ListModelsRequest, _providers_service_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -86,6 +90,14 @@ class ProvidersServiceServicer(metaclass=_abc_1.ABCMeta):
         """Asks one model, and passes the answer on as it comes: any number of deltas, then exactly one `end`.
         Without `end` the answer is not complete, and the status says why (with AttemptsFailed).
         """
+
+    @_abc_1.abstractmethod
+    def GetAttempts(
+        self,
+        request: _providers_service_pb2.GetAttemptsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_providers_service_pb2.GetAttemptsResponse, _abc.Awaitable[_providers_service_pb2.GetAttemptsResponse]]:
+        """What was booked for a call, for a caller that was cut off from its end. Idempotent."""
 
     @_abc_1.abstractmethod
     def Embed(

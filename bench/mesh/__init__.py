@@ -1,0 +1,1 @@
+"""python -m bench.mesh: how fast is it, beside a bare echo, and beside other gateways?"""

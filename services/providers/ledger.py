@@ -1,0 +1,102 @@
+"""The attempt ledger: a row per HTTP call to a model; the newest stay at hand for callers that were cut off."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from google.protobuf.duration_pb2 import Duration
+
+from omnisphere.providers.v1 import attempt_pb2
+from services.chassis import call_context
+from services.ledger.ledger import Book
+from services.ledger.table import Row, Table
+from services.providers.metrics import OUTCOME_WORDS, PURPOSE_WORDS, ProvidersMetrics
+
+ATTEMPTS = Table(
+    name="attempt",
+    schema=1,
+    columns=(
+        ("at", "integer"),
+        ("request_id", "text"),
+        ("trace_id", "text"),
+        ("tenant", "text"),
+        ("model", "text"),
+        ("endpoint", "text"),
+        ("purpose", "text"),
+        ("outcome", "text"),
+        ("error", "text"),
+        ("http_status", "integer"),
+        ("provider_finish", "text"),
+        ("upstream_id", "text"),
+        ("input_uncached", "integer"),
+        ("input_cache_read", "integer"),
+        ("input_cache_write", "integer"),
+        ("output", "integer"),
+        ("reasoning", "integer"),
+        ("estimated", "integer"),
+        ("cost_nanousd", "integer"),
+        ("priced", "integer"),
+        ("simulated", "integer"),
+        ("milliseconds", "real"),
+        ("first_token_milliseconds", "real"),
+    ),
+    indexes=("at", "request_id"),
+)
+_MOST_RECENT = 10_000
+
+
+class Attempts:
+    """Every attempt comes here once: counted, kept, and remembered for a while."""
+
+    def __init__(self, ledger: Book, metrics: ProvidersMetrics, *, most_recent: int = _MOST_RECENT) -> None:
+        self._ledger = ledger
+        self._metrics = metrics
+        self._most_recent = most_recent
+        self._recent: OrderedDict[tuple[str, str], list[attempt_pb2.Attempt]] = OrderedDict()
+
+    def book(self, attempt: attempt_pb2.Attempt, *, request_id: str, call_id: str) -> None:
+        """An attempt is over."""
+        call = call_context.current()
+        self._metrics.book(attempt)
+        self._ledger.add(_row(attempt, request_id, call.trace_id, call.caller.tenant))
+        if call_id:
+            self._recent.setdefault((call.caller.tenant, call_id), []).append(attempt)
+            if len(self._recent) > self._most_recent:
+                self._recent.popitem(last=False)
+
+    def of_call(self, call_id: str) -> list[attempt_pb2.Attempt]:
+        """The attempts of a call of the caller's tenant, as far as they are remembered."""
+        return self._recent.get((call_context.current().caller.tenant, call_id), [])
+
+
+def _row(attempt: attempt_pb2.Attempt, request_id: str, trace_id: str, tenant: str) -> Row:
+    usage, started = attempt.usage, attempt.started_at
+    return (
+        started.seconds * 1000 + started.nanos // 1_000_000,
+        request_id,
+        trace_id,
+        tenant,
+        attempt.model,
+        attempt.endpoint,
+        PURPOSE_WORDS[attempt.purpose],
+        OUTCOME_WORDS[attempt.outcome],
+        attempt.error_reason,
+        attempt.http_status,
+        attempt.provider_finish_reason,
+        attempt.upstream_id,
+        usage.input_uncached_tokens,
+        usage.input_cache_read_tokens,
+        usage.input_cache_write_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+        int(usage.estimated),
+        attempt.cost.nanousd,
+        int(attempt.cost.priced),
+        int(attempt.simulated),
+        _milliseconds(attempt.latency),
+        _milliseconds(attempt.time_to_first_token) if attempt.HasField("time_to_first_token") else -1.0,
+    )
+
+
+def _milliseconds(duration: Duration) -> float:
+    return duration.seconds * 1000 + duration.nanos / 1e6

