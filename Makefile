@@ -91,6 +91,11 @@ bench: $(STAMP) ## the figures of the README: start-up, memory, restarts under l
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m pytest tests/mesh/test_drain.py -q -s
 
+.PHONY: manifests
+manifests: $(STAMP) ## build and validate what Kubernetes would get, and compare it with the settings; no cluster needed
+	$(BIN)/python -m tools.manifests
+	$(BIN)/python -m pytest tests/deploy -q -k manifests
+
 .PHONY: check
 check: lint types protos-check test ## everything CI does
 
