@@ -67,30 +67,34 @@ class Wrong(Exception):
 
 
 class Containers:
-    """Containers in one network namespace, by the names of their Deployments."""
+    """Containers in one network namespace. `addresses`: what a Service's name means, where it is not 127.0.0.1."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, addresses: Mapping[str, Sequence[str]]) -> None:
         self._folder = folder
+        self._addresses = addresses
         self._first = ""
         self.running: dict[str, str] = {}
 
-    def start(self, deployment: Object, more: Mapping[str, str] | None = None) -> None:
+    def start(self, deployment: Object, more: Mapping[str, str] | None = None, *, name: str = "") -> None:
         """Start what the Deployment describes, with `more` variables in the place of its own."""
-        name = deployment["metadata"]["name"]
+        service = deployment["metadata"]["name"]
+        name = name or service
         one = manifests.container(deployment)
         arguments = ["--detach", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"]
         arguments += [f"--memory={one['resources']['limits']['memory'].removesuffix('i').lower()}"]
         arguments += [f"--user={_UID}:{_UID}", *self._network(), *self._volumes(name, deployment)]
         arguments += [f"--env={key}={value}" for key, value in (manifests.env(deployment) | dict(more or {})).items()]
-        image = f"localhost/omnisphere-{name}:{tag()}"
+        image = f"localhost/omnisphere-{service}:{tag()}"
         assert one["securityContext"]["readOnlyRootFilesystem"]  # noqa: S101 - what the arguments above copy
         self.running[name] = _podman("run", *arguments, image).strip()
         self._first = self._first or self.running[name]
 
     def _network(self) -> list[str]:
         hosts = self._folder / "hosts"
-        names = " ".join(f"{name}.omnisphere.svc" for name in _ORDER)
-        hosts.write_text(f"127.0.0.1 localhost {names}\n", encoding="utf-8")
+        lines = ["127.0.0.1 localhost"]
+        for name in _ORDER:
+            lines += [f"{address} {name}.omnisphere.svc" for address in self._addresses.get(name, ("127.0.0.1",))]
+        hosts.write_text("\n".join(lines) + "\n", encoding="utf-8")
         network = f"container:{self._first}" if self._first else "none"
         return [f"--network={network}", f"--volume={hosts}:/etc/hosts:ro"]
 
@@ -132,6 +136,18 @@ class Containers:
             subprocess.run(["podman", "rm", "--force", "--time=0", one], check=False, capture_output=True)  # noqa: S603, S607
 
 
+@contextmanager
+def running(addresses: Mapping[str, Sequence[str]] | None = None) -> Iterator[Containers]:
+    """Containers to be started, which are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="omnisphere-containers-") as folder:
+        Path(folder).chmod(0o755)
+        containers = Containers(Path(folder), addresses or {})
+        try:
+            yield containers
+        finally:
+            containers.remove()
+
+
 def tag() -> str:
     """The version that the manifests name."""
     (deployment,) = manifests.of_kind(manifests.read(K8S / "base" / "router.yaml"), "Deployment").values()
@@ -142,9 +158,9 @@ def tag() -> str:
 def check(console: Console) -> None:
     """Run the local overlay in containers and print what was seen; exit with one line when something is wrong."""
     try:
-        with _containers() as containers:
+        with running() as containers:
             table = _check_mesh(containers)
-        with _containers() as containers:
+        with running() as containers:
             _check_no_key(containers)
     except Wrong as failure:
         sys.exit(str(failure))
@@ -209,17 +225,6 @@ def _check_no_key(containers: Containers) -> None:
     code, seconds = containers.stop("providers")
     if code != 0 or seconds > MOST_SECONDS:
         raise Wrong(f"providers that are not ready end with code {code} after {seconds:.1f} s")
-
-
-@contextmanager
-def _containers() -> Iterator[Containers]:
-    with tempfile.TemporaryDirectory(prefix="omnisphere-containers-") as folder:
-        Path(folder).chmod(0o755)
-        containers = Containers(Path(folder))
-        try:
-            yield containers
-        finally:
-            containers.remove()
 
 
 def _logs(containers: Containers, name: str) -> str:

@@ -35,7 +35,24 @@ def every(request: pytest.FixtureRequest) -> Sequence[Object]:
     return objects
 
 
+@pytest.fixture
+def kubectl() -> None:
+    """For tests that build something by themselves."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what kubectl must build where it is not; marked, so that pytest says so once per file."""
+    if manifests.has_kubectl():
+        return
+    for item in items:
+        if isinstance(item, pytest.Function) and _is_built(item):
+            item.add_marker(pytest.mark.skip(reason=manifests.WITHOUT_KUBECTL))
+
+
+def _is_built(item: pytest.Function) -> bool:
+    variant = item.callspec.params.get("every") if hasattr(item, "callspec") else None
+    return variant in ("local", "production") or not {"local", "production", "kubectl"}.isdisjoint(item.fixturenames)
+
+
 def _built(overlay: str) -> Sequence[Object]:
-    if not manifests.has_kubectl():
-        pytest.skip(manifests.WITHOUT_KUBECTL)
     return manifests.build(K8S / "overlays" / overlay)

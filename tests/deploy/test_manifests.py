@@ -13,7 +13,6 @@ import yaml
 from tools import manifests
 from tools.manifests import K8S, SERVICES, VERSIONS, Object
 
-needs_kubectl = pytest.mark.skipif(not manifests.has_kubectl(), reason=manifests.WITHOUT_KUBECTL)
 FILES = manifests.whole_files()
 
 
@@ -23,7 +22,7 @@ def test_a_file_alone_is_valid(path: Path, version: str):
     assert manifests.problems(manifests.read(path), version) == []
 
 
-@needs_kubectl
+@pytest.mark.usefixtures("kubectl")
 @pytest.mark.parametrize("folder", manifests.kustomizations(), ids=lambda path: str(path.relative_to(K8S)))
 def test_what_kustomize_builds_is_valid(folder: Path):
     objects = manifests.build(folder)
@@ -31,7 +30,7 @@ def test_what_kustomize_builds_is_valid(folder: Path):
     assert [manifests.problems(objects, version) for version in VERSIONS] == [[], []]
 
 
-@needs_kubectl
+@pytest.mark.usefixtures("kubectl")
 @pytest.mark.parametrize("component", manifests.components(), ids=lambda path: path.name)
 def test_a_component_fits_the_base(component: Path):
     objects = manifests.build_with(component)
