@@ -91,6 +91,15 @@ bench: $(STAMP) ## the figures of the README: start-up, memory, restarts under l
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m pytest tests/mesh/test_drain.py -q -s
 
+.PHONY: manifests
+manifests: $(STAMP) ## build and validate what Kubernetes would get, and compare it with the settings; no cluster needed
+	$(BIN)/python -m tools.manifests
+	$(BIN)/python -m pytest tests/deploy -q -k manifests
+
+.PHONY: images
+images: $(STAMP) ## build all images with podman, start them as the manifests do, ask them something, stop them
+	$(BIN)/python -m tools.images
+
 .PHONY: check
 check: lint types protos-check test ## everything CI does
 
@@ -102,6 +111,9 @@ lock: ## pin requirements/*.txt with hashes, without addresses
 	  .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --no-header --extra $$extra pyproject.toml -o requirements/$$extra.txt \
 	  && echo "requirements/$$extra.txt"; done
+	@echo 'hatchling>=1.27' | .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header --constraint requirements/dev.txt - -o requirements/build.txt \
+	  && echo "requirements/build.txt (what makes the wheel, for the images)"
 
 .PHONY: clean
 clean: ## remove what the targets made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -66,10 +67,27 @@ async def _run(name: str, load: Callable[[Mapping[str, str]], S], build: Build[S
         return
     quieten_libraries(log)
     server = Server(service, settings, log=log, registry=registry)
-    await server.start()
-    asked_to_stop = catch_signals()  # before anybody learns that we are ready, and may stop us
+    # Before the start, which may wait: as the first process of a container nothing else would end us but SIGKILL.
+    asked_to_stop = catch_signals()
+    if not await _started(server, asked_to_stop):
+        log.announce("stopped")
+        return
     log.announce("ready", host=settings.host, port=server.port, metrics_port=server.metrics_port)
     await asked_to_stop.wait()
     log.announce("draining", drain_seconds=settings.drain.total_seconds(), grace_seconds=settings.grace.total_seconds())
     await server.drain_and_stop()
     log.announce("stopped")
+
+
+async def _started(server: Server, asked_to_stop: asyncio.Event) -> bool:
+    """Start; false when we were asked to stop before it was done. Raises StartError."""
+    starting = asyncio.create_task(server.start(), name="start")
+    asked = asyncio.create_task(asked_to_stop.wait(), name="asked to stop")
+    await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return False
+    await starting
+    return True

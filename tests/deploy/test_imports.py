@@ -63,7 +63,7 @@ def test_a_service_starts_with_nothing_but_its_own_extra(name: str):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("name", [*SERVICES, "cli", "dev"])
+@pytest.mark.parametrize("name", [*SERVICES, "cli", "dev", "build"])
 def test_a_lock_file_pins_with_hashes_and_names_no_address(name: str):
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
     pins = [line for line in text.splitlines() if "==" in line and not line.startswith(" ")]

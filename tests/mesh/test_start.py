@@ -98,5 +98,6 @@ async def test_where_simulated_models_are_off_providers_are_alive_but_not_ready_
             said[name] = (await health.Check(request, timeout=5, wait_for_ready=True)).status
     process.terminate()
     await process.communicate()
+    assert process.returncode == 0, "asked to stop before it was ready, it ends as it does later"
     serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
     assert list(said.values()) == [serving, not_serving, not_serving]
