@@ -82,6 +82,10 @@ $(BIN)/python -m grpc_tools.protoc -I protos --plugin=protoc-gen-mypy_grpc=$(BIN
 cp protos/omnisphere/service_config.json $(1)/omnisphere/ && touch $(1)/omnisphere/py.typed
 endef
 
+.PHONY: examples
+examples: $(STAMP) ## clients in Python, Node and Go against a mesh of their own, as far as there are toolchains
+	@$(BIN)/python -m examples.run
+
 .PHONY: docs
 docs: $(STAMP) ## rewrite the generated pages: docs/map.md, docs/configuration.md, docs/errors.md
 	$(BIN)/python -m tools.docs
