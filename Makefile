@@ -86,6 +86,10 @@ endef
 examples: $(STAMP) ## clients in Python, Node and Go against a mesh of their own, as far as there are toolchains
 	@$(BIN)/python -m examples.run
 
+.PHONY: release
+release: $(STAMP) ## dist/: the contracts as an archive, and the wheels of the services and of the Python client
+	@$(BIN)/python -m tools.release
+
 .PHONY: docs
 docs: $(STAMP) ## rewrite the generated pages: docs/map.md, docs/configuration.md, docs/errors.md
 	$(BIN)/python -m tools.docs
