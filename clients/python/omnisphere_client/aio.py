@@ -19,7 +19,7 @@ from omnisphere.router.v1 import router_service_pb2 as pb
 from omnisphere.router.v1.admin_service_pb2_grpc import AdminServiceStub
 from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceStub
 from omnisphere_client import channel, errors, options, records
-from omnisphere_client.aio_stream import AsyncStream, StreamCall
+from omnisphere_client.aio_stream import AsyncStream, StreamCall, is_cancelled
 from omnisphere_client.completion import Completion
 from omnisphere_client.messages import Prompt
 from omnisphere_client.options import AskOptions
@@ -55,6 +55,7 @@ class AsyncClient:
         self._connect_timeout = connect_timeout
         self._metadata = channel.metadata(tenant)
         self._reached = False
+        self._closed = False
         where, how = channel.address(target), channel.options()
         if credentials is None:
             self._channel = grpc.aio.insecure_channel(where, options=how)
@@ -150,6 +151,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connection; calls that are on their way end as Cancelled."""
+        self._closed = True
         await self._channel.close()
 
     async def __aenter__(self) -> Self:
@@ -166,9 +168,15 @@ class AsyncClient:
             return await method(request, timeout=left, metadata=self._metadata)
         except grpc.aio.AioRpcError as failure:
             raise errors.from_call(failure) from failure
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            raise errors.closed("client") from None
 
     async def _reach(self, timeout: float | None) -> float:
         """Wait for the first connection; the seconds that are left for the call. Why: see Client."""
+        if self._closed:
+            raise RuntimeError("the client is closed")
         seconds = self._timeout if timeout is None else timeout
         if self._reached:
             return seconds

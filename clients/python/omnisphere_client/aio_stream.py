@@ -18,6 +18,12 @@ from omnisphere_client.reading import Reading
 StreamCall: TypeAlias = grpc.aio.UnaryStreamCall[pb.StreamCompleteRequest, pb.StreamCompleteResponse]
 
 
+def is_cancelled() -> bool:
+    """Whether the task that runs is cancelled itself. gRPC raises CancelledError also where only its call was."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class AsyncStream:
     """Iterate for the events; after the last one `completion` is the whole answer.
 
@@ -82,7 +88,7 @@ class AsyncStream:
     def close(self) -> None:
         """End the call now. Whatever did not come yet never will."""
         if self._completion is None and self._error is None:
-            self._error = self._reading.noted(errors.closed())
+            self._error = self._reading.noted(errors.closed("stream"))
         if self._call is not None:
             self._call.cancel()
 
@@ -108,8 +114,10 @@ class AsyncStream:
             self._error = failure
             raise
         except asyncio.CancelledError:
-            # gRPC raises it in a reader whose call another task closed; a task that is cancelled itself must go on.
-            task = asyncio.current_task()
-            if self._error is None or (task is not None and task.cancelling()):
+            if is_cancelled():
                 raise
+            self._error = self._error or self._reading.noted(errors.closed("client"))
             raise self._error from None
+        finally:
+            if self._completion is None and self._error is None:
+                self.close()  # interrupted from outside: nobody reads on, and it must not look finished

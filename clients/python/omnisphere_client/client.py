@@ -56,6 +56,7 @@ class Client:
         self._connect_timeout = connect_timeout
         self._metadata = channel.metadata(tenant)
         self._reached = False
+        self._closed = False
         where, how = channel.address(target), channel.options()
         if credentials is None:
             self._channel = grpc.insecure_channel(where, options=how)
@@ -145,6 +146,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connection; calls that are on their way end as Cancelled."""
+        self._closed = True
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -168,6 +170,8 @@ class Client:
         Calls wait for a router that restarts, all their time if need be. One that was never there is a mistake in
         the address, which a person wants to hear of soon.
         """
+        if self._closed:
+            raise RuntimeError("the client is closed")
         seconds = self._timeout if timeout is None else timeout
         if self._reached:
             return seconds

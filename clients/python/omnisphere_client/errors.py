@@ -203,9 +203,9 @@ def interrupted(cause: str) -> OmnisphereError:
     return made(reason, "the stream has no end", code=grpc.StatusCode.UNAVAILABLE, metadata={"cause": cause})
 
 
-def closed() -> OmnisphereError:
-    """The error for using what its owner closed."""
-    return made(_name(reasons.ERROR_REASON_CANCELLED), "the stream was closed", code=grpc.StatusCode.CANCELLED)
+def closed(what: str) -> OmnisphereError:
+    """The error for a call whose owner closed the stream, or the whole client."""
+    return made(_name(reasons.ERROR_REASON_CANCELLED), f"the {what} was closed", code=grpc.StatusCode.CANCELLED)
 
 
 def unreached(target: str, seconds: float) -> OmnisphereError:

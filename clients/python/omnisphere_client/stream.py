@@ -85,7 +85,7 @@ class Stream:
     def close(self) -> None:
         """End the call now. Whatever did not come yet never will."""
         if self._completion is None and self._error is None:
-            self._error = self._reading.noted(errors.closed())
+            self._error = self._reading.noted(errors.closed("stream"))
         self._call.cancel()
 
     def __enter__(self) -> Self:
@@ -107,3 +107,6 @@ class Stream:
         except errors.OmnisphereError as failure:
             self._error = failure
             raise
+        finally:
+            if self._completion is None and self._error is None:
+                self.close()  # interrupted from outside: nobody reads on, and it must not look finished

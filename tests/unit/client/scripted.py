@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,17 +17,27 @@ Events = Sequence[pb.StreamCompleteResponse]
 
 
 class ScriptedRouter(rpc.RouterServiceServicer):
-    """Fails the first `failures` calls of every method with UNAVAILABLE, then answers; counts the attempts."""
+    """Fails the first `failures` calls of every method with UNAVAILABLE, then answers; counts the attempts.
 
-    def __init__(self, *, failures: int = 0, events: Events = (), code: grpc.StatusCode | None = None) -> None:
+    `stalls`: Complete and StreamComplete never end; `arrivals` counts the calls, `left` says that a
+    caller gave up.
+    """
+
+    def __init__(
+        self, *, failures: int = 0, events: Events = (), code: grpc.StatusCode | None = None, stalls: bool = False
+    ) -> None:
         self._failures = failures
         self._events = events
         self._code = code
+        self._stalls = stalls
+        self.arrivals = asyncio.Semaphore(0)
+        self.left = asyncio.Event()
         self.attempts: dict[str, int] = {}
         self.metadata: dict[str, str] = {}
 
     async def Complete(self, request: pb.CompleteRequest, context: Any) -> pb.CompleteResponse:
         await self._arrive("Complete", context)
+        await self._stall()
         return pb.CompleteResponse()
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
@@ -49,6 +60,7 @@ class ScriptedRouter(rpc.RouterServiceServicer):
         await self._arrive("StreamComplete", context)
         for event in self._events:
             yield event
+        await self._stall()
         if self._code is not None:
             await context.abort(self._code, "as the script says")
 
@@ -56,19 +68,28 @@ class ScriptedRouter(rpc.RouterServiceServicer):
         await self._arrive("Explain", context)
         return pb.ExplainResponse()
 
+    async def _stall(self) -> None:
+        try:
+            if self._stalls:
+                await asyncio.get_running_loop().create_future()
+        finally:
+            self.left.set()
+
     async def _arrive(self, method: str, context: Any) -> None:
         self.attempts[method] = self.attempts.get(method, 0) + 1
+        self.arrivals.release()
         self.metadata = dict(context.invocation_metadata())
         if self.attempts[method] <= self._failures:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "come back")
 
 
 @asynccontextmanager
-async def served(router: ScriptedRouter) -> AsyncIterator[str]:
+async def served(router: ScriptedRouter, *, credentials: grpc.ServerCredentials | None = None) -> AsyncIterator[str]:
     """host:port of a server with that face."""
     server = grpc.aio.server()
     rpc.add_RouterServiceServicer_to_server(router, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    where = "127.0.0.1:0"
+    port = server.add_secure_port(where, credentials) if credentials else server.add_insecure_port(where)
     await server.start()
     try:
         yield f"127.0.0.1:{port}"

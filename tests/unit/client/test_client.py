@@ -118,6 +118,51 @@ async def test_a_stream_says_when_it_is_asked_too_early_or_too_late() -> None:
         assert caught.value.partial_text == stream.text == "Hi"
 
 
+async def test_a_stream_that_is_interrupted_from_outside_cannot_look_finished() -> None:
+    router = ScriptedRouter(events=[text(0, "Half")], stalls=True)
+    async with served(router) as target, AsyncClient(target) as client:
+        stream = client.stream("Hi")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(stream.result(), 0.3)
+        await asyncio.wait_for(router.left.wait(), 5)
+        with pytest.raises(Cancelled) as caught:
+            await stream.result()
+        assert caught.value.partial_text == "Half"
+
+
+async def test_closing_the_client_ends_its_calls_with_an_error_of_its_own() -> None:
+    router = ScriptedRouter(events=[text(0, "Half")], stalls=True)
+    async with served(router) as target:
+        client, threaded = AsyncClient(target), Client(target)
+        calls = [
+            asyncio.ensure_future(client.complete("Hi")),
+            asyncio.ensure_future(client.stream("Hi").result()),
+            asyncio.ensure_future(asyncio.to_thread(threaded.complete, "Hi")),
+            asyncio.ensure_future(asyncio.to_thread(lambda: threaded.stream("Hi").result())),
+        ]
+        for _ in calls:
+            await asyncio.wait_for(router.arrivals.acquire(), 5)
+        await client.close()
+        await asyncio.to_thread(threaded.close)
+        for call in calls:
+            with pytest.raises(Cancelled):
+                await call
+        with pytest.raises(RuntimeError, match="the client is closed"):
+            await client.models()
+        with pytest.raises(RuntimeError, match="the client is closed"):
+            threaded.models()
+
+
+async def test_credentials_are_used() -> None:
+    router = ScriptedRouter()
+    async with served(router, credentials=grpc.local_server_credentials()) as target:
+        async with AsyncClient(target, credentials=grpc.local_channel_credentials()) as client:
+            await client.models()
+        with Client(target, credentials=grpc.local_channel_credentials()) as threaded:
+            await asyncio.to_thread(threaded.models)
+    assert router.attempts == {"ListModels": 2}
+
+
 async def test_nobody_at_the_address_is_said_soon() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening: nobody answers there
