@@ -113,4 +113,4 @@ lock: ## pin requirements/*.txt with hashes, without addresses
 
 .PHONY: clean
 clean: ## remove what the targets made
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build examples/go/gen examples/node/node_modules

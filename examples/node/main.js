@@ -12,8 +12,8 @@ const TARGET = process.env.OMNISPHERE_ROUTER || "127.0.0.1:50051";
 const BUSY_MODEL = process.env.OMNISPHERE_BUSY_MODEL || "";
 
 // One client for the whole program. The numbers are those of every client of the mesh; a quicker ping than every 10 s
-// is refused. grpc-js reads round robin and the retries of the service config, but has no health watch: it passes over
-// healthCheckConfig, and leaves a router that drains only when that closes the connection. The router waits for that.
+// is refused. grpc-js takes round robin, retries and waiting from the service config, but has no health watch: it passes
+// over healthCheckConfig, and leaves a router that drains only when that closes the connection, 30 s old at most.
 function connect(target) {
   const definition = protoLoader.loadSync("omnisphere/router/v1/router_service.proto", {
     includeDirs: [PROTOS],

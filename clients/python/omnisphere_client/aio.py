@@ -188,4 +188,6 @@ class AsyncClient:
         except TimeoutError as failure:
             if self._connect_timeout < seconds:
                 raise errors.unreached(self._target, self._connect_timeout) from failure
+        except grpc.aio.UsageError:  # the channel was closed while it connected
+            raise errors.closed("client") from None
         return max(0.0, seconds - (time.monotonic() - began))

@@ -86,7 +86,13 @@ def test_every_option_finds_its_field():
         vendor_options={"user": "ann"},
         request_id="r-1",
         cache=CacheOptions(
-            read=False, write=False, only=True, max_age=timedelta(minutes=1), ttl=timedelta(hours=1), sampled=True
+            read=False,
+            write=False,
+            only=True,
+            max_age=timedelta(minutes=1),
+            ttl=timedelta(hours=1),
+            sampled=True,
+            tags=["t"],
         ),
         region_tags=["eu"],
     )
@@ -97,13 +103,15 @@ def test_every_option_finds_its_field():
     assert asked.conversation.tool_choice == chat_pb2.ToolChoice(mode=chat_pb2.ToolChoice.MODE_NAMED, name="look")
     assert asked.conversation.response_format.schema_json == '{"type": "object"}'
     assert asked.conversation.vendor_options_json == '{"user": "ann"}'
-    control = cache_pb.CacheControl(no_cache=True, no_store=True, only_if_cached=True, allow_sampled=True)
+    control = cache_pb.CacheControl(no_cache=True, no_store=True, only_if_cached=True, allow_sampled=True, tags=["t"])
     control.max_age.FromSeconds(60)
     control.ttl.FromSeconds(3600)
     assert asked.options.cache == control
     assert (asked.options.request_id, asked.options.policy, asked.options.task_hint) == ("r-1", "cheap", "code_review")
-    for field in chat_pb2.Sampling.DESCRIPTOR.fields:
-        assert getattr(asked.conversation.sampling, field.name), field.name
+    for message in (asked, asked.options, asked.options.cache, asked.conversation, asked.conversation.sampling):
+        said = {field.name for field, _ in message.ListFields()}
+        unsaid = {field.name for field in message.DESCRIPTOR.fields} - said
+        assert unsaid == set(), f"a caller cannot say these of {message.DESCRIPTOR.full_name}: AskOptions lacks them"
     assert explain_request("Hi", every).conversation == asked.conversation
     streamed = stream_request("Hi", every, restart=True, fast=True)
     assert (streamed.conversation, streamed.options) == (asked.conversation, asked.options)
