@@ -12,8 +12,10 @@ const TARGET = process.env.OMNISPHERE_ROUTER || "127.0.0.1:50051";
 const BUSY_MODEL = process.env.OMNISPHERE_BUSY_MODEL || "";
 
 // One client for the whole program. The numbers are those of every client of the mesh; a quicker ping than every 10 s
-// is refused. grpc-js takes round robin, retries and waiting from the service config, but has no health watch: it passes
-// over healthCheckConfig, and leaves a router that drains only when that closes the connection, 30 s old at most.
+// is refused. grpc-js takes round robin and retries from the service config. It passes over two things: waitForReady, so
+// that every call says it in its metadata; and healthCheckConfig, so that it leaves a router that drains only when that
+// closes the connection, 30 s old at most. A call that is lost on the way ends as CANCELLED; whether to ask again is the
+// caller's decision.
 function connect(target) {
   const definition = protoLoader.loadSync("omnisphere/router/v1/router_service.proto", {
     includeDirs: [PROTOS],
@@ -36,11 +38,12 @@ function connect(target) {
 
 const ask = (text) => ({ messages: [{ role: "ROLE_USER", parts: [{ text }] }] });
 const within = (ms) => ({ deadline: Date.now() + ms });
+const patient = () => new grpc.Metadata({ waitForReady: true }); // for a router that restarts; until the deadline
 const usd = (cost) => `$${(Number(cost.nanousd) / 1e9).toFixed(6)}`;
 
 function complete(client, request, options = within(60_000)) {
   return new Promise((resolve, reject) => {
-    client.Complete(request, new grpc.Metadata(), options, (error, reply) => (error ? reject(error) : resolve(reply)));
+    client.Complete(request, patient(), options, (error, reply) => (error ? reject(error) : resolve(reply)));
   });
 }
 
@@ -67,7 +70,8 @@ async function unary(client) {
 async function stream(client) {
   let pieces = 0;
   let end;
-  for await (const event of client.StreamComplete({ conversation: ask("Tell me about rivers, in Node.") }, within(60_000))) {
+  const request = { conversation: ask("Tell me about rivers, in Node.") };
+  for await (const event of client.StreamComplete(request, patient(), within(60_000))) {
     if (event.event === "delta") pieces += 1;
     if (event.event === "end") end = event.end;
   }
@@ -77,7 +81,7 @@ async function stream(client) {
 }
 
 async function cancel(client) {
-  const call = client.StreamComplete({ conversation: ask("Talk until I leave, in Node.") }, within(60_000));
+  const call = client.StreamComplete({ conversation: ask("Talk until I leave, in Node.") }, patient(), within(60_000));
   const read = async () => {
     for await (const event of call) {
       if (event.event === "delta") call.cancel(); // the router ends the call to the model, and nothing more is billed
