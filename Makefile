@@ -82,6 +82,14 @@ $(BIN)/python -m grpc_tools.protoc -I protos --plugin=protoc-gen-mypy_grpc=$(BIN
 cp protos/omnisphere/service_config.json $(1)/omnisphere/ && touch $(1)/omnisphere/py.typed
 endef
 
+.PHONY: examples
+examples: $(STAMP) ## clients in Python, Node and Go against a mesh of their own, as far as there are toolchains
+	@$(BIN)/python -m examples.run
+
+.PHONY: release
+release: $(STAMP) ## dist/: the contracts as an archive, and the wheels of the services and of the Python client
+	@$(BIN)/python -m tools.release
+
 .PHONY: docs
 docs: $(STAMP) ## rewrite the generated pages: docs/map.md, docs/configuration.md, docs/errors.md
 	$(BIN)/python -m tools.docs
@@ -117,4 +125,4 @@ lock: ## pin requirements/*.txt with hashes, without addresses
 
 .PHONY: clean
 clean: ## remove what the targets made
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build examples/go/gen examples/node/node_modules

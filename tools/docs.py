@@ -1,6 +1,6 @@
 """python -m tools.docs: write the pages of docs/ that repeat what the code says. `--check` only compares.
 
-docs/map.md            every file of services/ with the first sentence of its docstring
+docs/map.md            every file of services/ and of the Python client with the first sentence of its docstring
 docs/configuration.md  every environment variable with type, default and meaning
 docs/errors.md         every ErrorReason with its code and metadata
 """
@@ -43,8 +43,9 @@ def pages() -> dict[str, str]:
 
 def _map() -> str:
     lines = ["# Where things are", "", "The first sentence of every file."]
-    for package in sorted(path for path in (ROOT / "services").iterdir() if (path / "__init__.py").exists()):
-        lines += ["", f"## services/{package.name}", "", _first_sentence(package / "__init__.py"), ""]
+    packages = sorted(path for path in (ROOT / "services").iterdir() if (path / "__init__.py").exists())
+    for package in (*packages, ROOT / "clients/python/omnisphere_client"):
+        lines += ["", f"## {package.relative_to(ROOT)}", "", _first_sentence(package / "__init__.py"), ""]
         for path in sorted(package.rglob("*.py")):
             if path.name != "__init__.py" or path.parent != package:
                 lines.append(f"- `{path.relative_to(package)}`: {_first_sentence(path)}")

@@ -59,8 +59,11 @@ def environment(state: Path, **more: str) -> dict[str, str]:
 class Mesh:
     """Stubs and books. Every response that comes through `call` and `stream` is noted for the walk over all fields."""
 
-    def __init__(self, channels: Mapping[str, grpc.aio.Channel], *, simulator: int, metrics: int) -> None:
+    def __init__(
+        self, channels: Mapping[str, grpc.aio.Channel], *, simulator: int, metrics: int, port: int = 0
+    ) -> None:
         self._channels = channels
+        self.port = port
         self._simulator = simulator
         self._metrics = metrics
         self.router = RouterServiceStub(channels["router"])
@@ -163,7 +166,9 @@ async def in_one_process(state: Path, **more: str) -> AsyncIterator[Mesh]:
         assert running.simulator is not None
         channel = open_channel(f"127.0.0.1:{running.port}", health_name=_HEALTH["router"])
         try:
-            yield Mesh({"router": channel}, simulator=running.simulator.port, metrics=running.metrics_port)
+            yield Mesh(
+                {"router": channel}, simulator=running.simulator.port, metrics=running.metrics_port, port=running.port
+            )
         finally:
             await channel.close()
             await running.stop()
@@ -190,7 +195,12 @@ async def connected(running: FourProcesses, *, retries: bool = True) -> AsyncIte
     }
     ports = running.services
     try:
-        yield Mesh(channels, simulator=ports["simulator"].port, metrics=ports["providers"].metrics_port)
+        yield Mesh(
+            channels,
+            simulator=ports["simulator"].port,
+            metrics=ports["providers"].metrics_port,
+            port=ports["router"].port if "router" in ports else 0,
+        )
     finally:
         for channel in channels.values():
             await channel.close()

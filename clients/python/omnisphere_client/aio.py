@@ -1,0 +1,193 @@
+"""The client for asynchronous callers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
+
+import grpc
+from google.protobuf.message import Message
+
+from omnisphere.model.v1 import model_pb2
+from omnisphere.router.v1 import admin_service_pb2 as admin_pb
+from omnisphere.router.v1 import decision_pb2
+from omnisphere.router.v1 import router_service_pb2 as pb
+from omnisphere.router.v1.admin_service_pb2_grpc import AdminServiceStub
+from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceStub
+from omnisphere_client import channel, errors, options, records
+from omnisphere_client.aio_stream import AsyncStream, StreamCall, is_cancelled
+from omnisphere_client.completion import Completion
+from omnisphere_client.messages import Prompt
+from omnisphere_client.options import AskOptions
+
+if TYPE_CHECKING:  # only the type stubs know these names
+    from omnisphere.router.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
+    from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceAsyncStub
+
+Q = TypeVar("Q", bound=Message)
+R = TypeVar("R", bound=Message)
+
+
+class AsyncClient:
+    """A connection to the router; one for the whole program, made where its event loop runs.
+
+    The arguments and the promises are those of Client.
+
+        async with AsyncClient() as client:
+            answer = await client.complete("Translate 'cheese' into French.")
+    """
+
+    def __init__(
+        self,
+        target: str = "127.0.0.1:50051",
+        *,
+        tenant: str = "",
+        timeout: float = 300.0,
+        connect_timeout: float = 10.0,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        self._target = target
+        self._timeout = timeout
+        self._connect_timeout = connect_timeout
+        self._metadata = channel.metadata(tenant)
+        self._reached = False
+        self._closed = False
+        where, how = channel.address(target), channel.options()
+        if credentials is None:
+            self._channel = grpc.aio.insecure_channel(where, options=how)
+        else:
+            self._channel = grpc.aio.secure_channel(where, credentials, options=how)
+        self._router: RouterServiceAsyncStub = RouterServiceStub(self._channel)
+        self._admin: AdminServiceAsyncStub = AdminServiceStub(self._channel)
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """The channel below, for stubs of your own."""
+        return self._channel
+
+    async def complete(
+        self, prompt: Prompt, *, timeout: float | None = None, **asked: Unpack[AskOptions]
+    ) -> Completion:
+        """The answer to a question, or to a conversation; the arguments are those of AskOptions."""
+        return Completion(await self._call(self._router.Complete, options.request(prompt, asked), timeout))
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        timeout: float | None = None,
+        restart: bool = False,
+        fast: bool = False,
+        **asked: Unpack[AskOptions],
+    ) -> AsyncStream:
+        """The same answer as it is written; not awaited itself.
+
+        `restart`: an answer that breaks off begins anew with a Restart event, instead of raising StreamInterrupted.
+        `fast`: where a policy judges answers before it shows them, show them at once instead.
+        """
+        request = options.stream_request(prompt, asked, restart=restart, fast=fast)
+
+        async def begin() -> StreamCall:
+            left = await self._reach(timeout)
+            return self._router.StreamComplete(request, timeout=left, metadata=self._metadata)
+
+        return AsyncStream(begin, restart=restart)
+
+    async def explain(
+        self, prompt: Prompt, *, timeout: float | None = None, **asked: Unpack[AskOptions]
+    ) -> decision_pb2.Decision:
+        """What `complete` would do, without calling a model."""
+        return (await self._call(self._router.Explain, options.explain_request(prompt, asked), timeout)).decision
+
+    async def models(self, *, include_uncallable: bool = False, timeout: float | None = None) -> list[model_pb2.Model]:
+        """The models that can be asked for, with their prices."""
+        request = pb.ListModelsRequest(include_uncallable=include_uncallable)
+        return list((await self._call(self._router.ListModels, request, timeout)).models)
+
+    async def usage(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        group_by: Sequence[records.Grouping] = (),
+        timeout: float | None = None,
+    ) -> list[records.UsageRow]:
+        """What was used, spent and saved; without a grouping one row with the totals."""
+        request = records.usage_request(since, until, group_by)
+        return [records.UsageRow.of(row) for row in (await self._call(self._router.GetUsage, request, timeout)).rows]
+
+    async def embed(self, texts: Sequence[str], *, model: str, timeout: float | None = None) -> records.Embeddings:
+        """Vectors of texts, one each, by an embedding model."""
+        request = pb.EmbedRequest(model=model, texts=texts)
+        return records.Embeddings.of(await self._call(self._router.Embed, request, timeout))
+
+    async def feedback(self, answer: Completion | str, score: float, *, timeout: float | None = None) -> None:
+        """Say how good an answer was, from 0 (useless) to 1 (perfect). `answer` may be its feedback token alone."""
+        await self._call(self._router.RecordFeedback, records.feedback_request(answer, score), timeout)
+
+    async def invalidate(
+        self,
+        *,
+        entry_id: str = "",
+        tag: str = "",
+        model: str = "",
+        everything: bool = False,
+        dry_run: bool = False,
+        timeout: float | None = None,
+    ) -> int:
+        """Forget the tenant's cached answers that match all that is given; how many there were."""
+        request = records.invalidate_request(
+            entry_id=entry_id, tag=tag, model=model, everything=everything, dry_run=dry_run
+        )
+        return (await self._call(self._admin.Invalidate, request, timeout)).entries
+
+    async def stats(self, *, timeout: float | None = None) -> admin_pb.GetStatsResponse:
+        """How full the tenant's cache is, and how often it hits."""
+        return await self._call(self._admin.GetStats, admin_pb.GetStatsRequest(), timeout)
+
+    async def close(self) -> None:
+        """Close the connection; calls that are on their way end as Cancelled."""
+        self._closed = True
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _call(self, method: grpc.aio.UnaryUnaryMultiCallable[Q, R], request: Q, timeout: float | None) -> R:
+        left = await self._reach(timeout)
+        try:
+            return await method(request, timeout=left, metadata=self._metadata)
+        except grpc.aio.AioRpcError as failure:
+            raise errors.from_call(failure) from failure
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            raise errors.closed("client") from None
+
+    async def _reach(self, timeout: float | None) -> float:
+        """Wait for the first connection; the seconds that are left for the call. Why: see Client."""
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        seconds = self._timeout if timeout is None else timeout
+        if self._reached:
+            return seconds
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(min(seconds, self._connect_timeout)):
+                await self._channel.channel_ready()
+            self._reached = True
+        except TimeoutError as failure:
+            if self._connect_timeout < seconds:
+                raise errors.unreached(self._target, self._connect_timeout) from failure
+        except grpc.aio.UsageError:  # the channel was closed while it connected
+            raise errors.closed("client") from None
+        return max(0.0, seconds - (time.monotonic() - began))

@@ -1,0 +1,1 @@
+"""Clients in three languages, and what runs them against a mesh."""
