@@ -29,6 +29,11 @@ from services.router.admin import AdminService
 from services.router.after import AfterAnswer
 from services.router.cache_step import CacheStep
 from services.router.catalog import CatalogueKeeper
+from services.router.edge.app import Edge
+from services.router.edge.chat import Chat
+from services.router.edge.embeddings import Embeddings
+from services.router.edge.metrics import EdgeMetrics
+from services.router.edge.server import HttpDoor
 from services.router.execute import Executor
 from services.router.guard import Guard
 from services.router.memory import MemoryService
@@ -137,23 +142,34 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         for channel in peers.channels:
             await channel.close()
 
+    service = RouterService(pipeline, catalogue)
+    edge = Edge(
+        chat=Chat(pipeline),
+        embeddings=Embeddings(lambda request: service.Embed(request, None)),
+        catalogue=catalogue,
+        policies=tuple(policies),
+        metrics=EdgeMetrics(registry),
+        log=log,
+        believes_tenant=settings.believes_tenant(),
+        most_calls=settings.most_calls,
+        deadline=deadline,
+    )
     return Service(
         name="router",
-        servicers=_servicers(pipeline, catalogue, peers),
+        servicers=_servicers(service, peers),
         start=start,
         stop=stop,
         conversation_methods=frozenset({"Complete", "StreamComplete", "Explain"}),
+        door=None if settings.http_port < 0 else HttpDoor(edge, host=settings.host, port=settings.http_port),
     )
 
 
-def _servicers(pipeline: Pipeline, catalogue: CatalogueKeeper, peers: Peers) -> tuple[Servicer, ...]:
+def _servicers(service: RouterService, peers: Peers) -> tuple[Servicer, ...]:
     router = router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name
     admin = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
     memory = memory_service_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name
     return (
-        Servicer(
-            router, RouterService(pipeline, catalogue), router_service_pb2_grpc.add_RouterServiceServicer_to_server
-        ),
+        Servicer(router, service, router_service_pb2_grpc.add_RouterServiceServicer_to_server),
         Servicer(admin, AdminService(peers.cache), admin_service_pb2_grpc.add_AdminServiceServicer_to_server),
         Servicer(memory, MemoryService(), memory_service_pb2_grpc.add_MemoryServiceServicer_to_server),
     )

@@ -48,6 +48,7 @@ def environment(state: Path, **more: str) -> dict[str, str]:
         "OMNISPHERE_STATE": str(state),
         "OMNISPHERE_SIMULATOR": "on",
         "OMNISPHERE_SIMULATOR_LATENCY_SCALE": "0",
+        "OMNISPHERE_ROUTER_HTTP_PORT": "0",
         "OMNISPHERE_ROUTER_DRAIN": "200ms",
         "OMNISPHERE_CACHE_DRAIN": "200ms",
         "OMNISPHERE_CONTEXT_DRAIN": "200ms",
@@ -57,10 +58,16 @@ def environment(state: Path, **more: str) -> dict[str, str]:
 
 
 class Mesh:
-    """Stubs and books. Every response that comes through `call` and `stream` is noted for the walk over all fields."""
+    """Stubs, the base URL of the HTTP edge, and books.
 
-    def __init__(self, channels: Mapping[str, grpc.aio.Channel], *, simulator: int, metrics: int) -> None:
+    Every response that comes through `call` and `stream` is noted for the walk over all fields.
+    """
+
+    def __init__(
+        self, channels: Mapping[str, grpc.aio.Channel], *, simulator: int, metrics: int, http: int = 0
+    ) -> None:
         self._channels = channels
+        self.base_url = f"http://127.0.0.1:{http}"
         self._simulator = simulator
         self._metrics = metrics
         self.router = RouterServiceStub(channels["router"])
@@ -163,7 +170,12 @@ async def in_one_process(state: Path, **more: str) -> AsyncIterator[Mesh]:
         assert running.simulator is not None
         channel = open_channel(f"127.0.0.1:{running.port}", health_name=_HEALTH["router"])
         try:
-            yield Mesh({"router": channel}, simulator=running.simulator.port, metrics=running.metrics_port)
+            yield Mesh(
+                {"router": channel},
+                simulator=running.simulator.port,
+                metrics=running.metrics_port,
+                http=running.http_port,
+            )
         finally:
             await channel.close()
             await running.stop()
@@ -190,7 +202,8 @@ async def connected(running: FourProcesses, *, retries: bool = True) -> AsyncIte
     }
     ports = running.services
     try:
-        yield Mesh(channels, simulator=ports["simulator"].port, metrics=ports["providers"].metrics_port)
+        http = ports["router"].http_port if "router" in ports else 0
+        yield Mesh(channels, simulator=ports["simulator"].port, metrics=ports["providers"].metrics_port, http=http)
     finally:
         for channel in channels.values():
             await channel.close()
