@@ -64,12 +64,19 @@ class Mesh:
     """
 
     def __init__(
-        self, channels: Mapping[str, grpc.aio.Channel], *, simulator: int, metrics: int, http: int = 0
+        self,
+        channels: Mapping[str, grpc.aio.Channel],
+        *,
+        simulator: int,
+        metrics: int,
+        http: int = 0,
+        router_metrics: int = 0,
     ) -> None:
         self._channels = channels
         self.base_url = f"http://127.0.0.1:{http}"
         self._simulator = simulator
         self._metrics = metrics
+        self._router_metrics = router_metrics
         self.router = RouterServiceStub(channels["router"])
         self.admin = AdminServiceStub(channels["router"])
         self.memory = MemoryServiceStub(channels["router"])
@@ -146,6 +153,16 @@ class Mesh:
             await asyncio.sleep(0.05)
         return found
 
+    async def router_metrics(self) -> str:
+        """The figures of the router's process."""
+        url = f"http://127.0.0.1:{self._router_metrics}/metrics"
+
+        def fetch() -> str:
+            with urllib.request.urlopen(url, timeout=5) as response:
+                return str(response.read().decode())
+
+        return await asyncio.to_thread(fetch)
+
     async def _simulated(self, path: str, method: str = "GET", body: Any = None) -> Any:
         url = f"http://127.0.0.1:{self._simulator}{path}"
         data = None if body is None else json.dumps(body).encode()
@@ -175,6 +192,7 @@ async def in_one_process(state: Path, **more: str) -> AsyncIterator[Mesh]:
                 simulator=running.simulator.port,
                 metrics=running.metrics_port,
                 http=running.http_port,
+                router_metrics=running.metrics_port,
             )
         finally:
             await channel.close()
@@ -202,8 +220,13 @@ async def connected(running: FourProcesses, *, retries: bool = True) -> AsyncIte
     }
     ports = running.services
     try:
-        http = ports["router"].http_port if "router" in ports else 0
-        yield Mesh(channels, simulator=ports["simulator"].port, metrics=ports["providers"].metrics_port, http=http)
+        yield Mesh(
+            channels,
+            simulator=ports["simulator"].port,
+            metrics=ports["providers"].metrics_port,
+            http=ports["router"].http_port if "router" in ports else 0,
+            router_metrics=ports["router"].metrics_port if "router" in ports else 0,
+        )
     finally:
         for channel in channels.values():
             await channel.close()

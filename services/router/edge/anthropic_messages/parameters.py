@@ -13,8 +13,8 @@ READ = frozenset(
     }
 )
 # They change nothing about the answer, so leaving them out does no harm.
-IGNORED = frozenset({"metadata", "service_tier", "inference_geo", "cache_control"})
-REFUSED = frozenset({"top_k", "container", "mcp_servers", "context_management", "betas", "speed"})
+IGNORED = frozenset({"metadata", "service_tier", "inference_geo", "cache_control", "user_profile_id", "workspace_id"})
+REFUSED = frozenset({"top_k", "container", "mcp_servers", "context_management", "diagnostics", "speed"})
 
 
 def check(document: Json) -> None:

@@ -17,7 +17,7 @@ READ = frozenset(
 IGNORED = frozenset(
     {
         *("user", "metadata", "store", "service_tier", "safety_identifier"),
-        *("prompt_cache_key", "prompt_cache_retention", "prediction"),
+        *("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "prediction"),
     }
 )
 # What is refused, unless it asks for what happens anyway.
