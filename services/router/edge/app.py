@@ -29,6 +29,8 @@ from services.router.edge.openai_chat import OpenAIChat
 _OPENAI, _ANTHROPIC = OpenAIChat(), AnthropicMessages()
 _MODELS = "/v1/models"
 _ANTHROPIC_VERSION = b"anthropic-version"
+# The pipeline keeps the deadline itself; this much later a caller who does not read what we send is left.
+_MARGIN_SECONDS = 1.0
 _GOING_DOWN = Refused(503, "this server is going down; another one may answer", code="shutting_down")
 
 
@@ -85,6 +87,7 @@ class Edge:
         self._most_calls = most_calls
         self._deadline = deadline
         self._in_flight = 0
+        self._loop = asyncio.get_running_loop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -116,8 +119,6 @@ class Edge:
             # Either nobody listens any more, or the time for running calls is over.
             if not exchange.hung_up:
                 await exchange.fail(_GOING_DOWN)
-        except TimeoutError:
-            pass  # the caller does not read; returning without an end closes the connection
         except Exception as failure:
             mistake = Internal.with_id()
             self._log.error("http_failed", failure, **mistake.metadata)
@@ -141,10 +142,10 @@ class Edge:
             await self._models(exchange, scope["path"].removeprefix(f"{_MODELS}/") if route.kind == "model" else None)
             return
         body = await exchange.body()
-        exchange.watch()
+        left = call.remaining(now)
+        exchange.watch(self._loop, _MARGIN_SECONDS + (self._deadline if left is None else left))
         if route.kind == "chat":
-            left = call.remaining(now)
-            await self._chat.answer(exchange, said, body, self._deadline if left is None else left)
+            await self._chat.answer(exchange, said, body)
         else:
             await self._embeddings.answer(exchange, body)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 
 import orjson
@@ -16,8 +15,6 @@ from services.router.edge.exchange import Exchange
 from services.router.pipeline import Delivery, Pipeline
 
 _STREAM = Delivery(stream=True, restartable=False)
-# The pipeline keeps the deadline itself; this much later a caller who does not read what we send is left.
-_MARGIN_SECONDS = 1.0
 
 
 class Chat:
@@ -26,14 +23,13 @@ class Chat:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
-    async def answer(self, exchange: Exchange, said: dict[str, str], body: bytes, seconds: float) -> None:
-        """Answer within `seconds`. Raises ServiceError and Refused."""
+    async def answer(self, exchange: Exchange, said: dict[str, str], body: bytes) -> None:
+        """Answer. Raises ServiceError and Refused."""
         exchange.document = values.document(body)
         reading = exchange.dialect.read(exchange.document)
         headers.apply(said, reading.request.options)
         reading.wants_decision = headers.wants_decision(said) or reading.wants_decision
-        async with asyncio.timeout(seconds + _MARGIN_SECONDS):
-            await (self._streamed if reading.stream else self._whole)(exchange, reading)
+        await (self._streamed if reading.stream else self._whole)(exchange, reading)
 
     async def _whole(self, exchange: Exchange, reading: Reading) -> None:
         response = await self._pipeline.complete(reading.request)
@@ -57,6 +53,7 @@ class Chat:
                 elif exchange.events is not None:
                     await exchange.more(writer.delta(event.delta.parts))
                 elif plan:
+                    exchange.document = None  # what comes now is not about a place in it, and it may be large
                     await exchange.open(headers.of_plan(plan), writer)
                     await exchange.more(writer.opening(plan[0].model) + writer.delta(event.delta.parts))
                 else:

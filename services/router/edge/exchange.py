@@ -44,7 +44,8 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._finished = False
-        self._watcher: asyncio.Future[MutableMapping[str, Any]] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def body(self) -> bytes:
         """The whole body. Raises MessageTooLarge, Refused; CancelledError where the caller hung up."""
@@ -69,18 +70,22 @@ class Exchange:
             raise Refused(408, "the body did not come in time", code="body_timeout") from None
         return b"".join(pieces)
 
-    def watch(self) -> None:
-        """From here on a caller who hangs up ends the work: this task is cancelled. After the body only."""
-        task = asyncio.current_task()
+    def watch(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        """From here on a caller who hangs up, or does not read, ends the work: this task is cancelled.
+
+        After the body only. The loop is handed in, as to ask for it costs a system call each time.
+        """
+        task = asyncio.current_task(loop)
         assert task is not None  # noqa: S101 - ASGI runs in one
 
-        def gone(_: object) -> None:
+        def gone(_: object = None) -> None:
             if not self._finished:
                 self.hung_up = True
                 task.cancel()
 
-        self._watcher = asyncio.ensure_future(self._receive())
+        self._watcher = loop.create_task(self._received())
         self._watcher.add_done_callback(gone)
+        self._timer = loop.call_later(seconds, gone)
 
     async def reply(self, status: int, more: Headers, body: bytes) -> None:
         """A whole answer."""
@@ -106,6 +111,8 @@ class Exchange:
 
     async def fail(self, error: ServiceError | Refused) -> None:
         """The failure in the caller's dialect: a reply, or an event where a stream has begun."""
+        if self._finished or (self.status and self.events is None):
+            return  # too late for words: an answer without its end closes the connection
         problem = problem_of(error, self._placed)
         if self.events is not None:
             await self.last(self.events.failure(problem))
@@ -115,12 +122,17 @@ class Exchange:
         await self.reply(problem.status, [*problem.headers(), *allow], body)
 
     def end(self) -> None:
-        """Nothing more comes; the watcher ends with it."""
+        """Nothing more comes; what watches over it ends."""
         if not self._finished:
             self.status = HUNG_UP
         self._finished = True
         if self._watcher is not None:
             self._watcher.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _received(self) -> None:
+        await self._receive()
 
     async def _part(self) -> MutableMapping[str, Any]:
         message = await self._receive()

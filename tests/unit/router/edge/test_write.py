@@ -6,6 +6,7 @@ import itertools
 import json
 from typing import Any
 
+import orjson
 import pytest
 
 from omnisphere.chat.v1 import chat_pb2
@@ -48,8 +49,6 @@ def reading(**more: bool) -> Reading:
 
 
 def whole(dialect: Dialect, *parts: chat_pb2.Part, **more: Any) -> Any:
-    import orjson
-
     return json.loads(orjson.dumps(dialect.whole(reading(), response(*parts, **more), "r1")))
 
 
