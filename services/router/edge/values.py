@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -71,9 +72,19 @@ def table(value: object, path: str) -> Json:
     return value
 
 
-def compact(value: object) -> str:
-    """A JSON value as text, its keys in the caller's order."""
-    return orjson.dumps(value).decode()
+def word(value: object, words: Collection[str], path: str) -> str:
+    """One of a few words."""
+    if not isinstance(value, str) or value not in words:
+        raise wrong(path, f"is not one of {', '.join(words)}")
+    return value
+
+
+def compact(value: Json, path: str) -> str:
+    """A JSON object as text, its keys in the caller's order."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # it writes fewer levels than it reads
+        raise wrong(path, "is nested too deeply") from None
 
 
 def decoded(value: object, path: str) -> bytes:

@@ -136,7 +136,7 @@ def _assistant(blocks: list[Json], parts: _Parts, path: str, model: str) -> None
                 part = parts.add(cache_breakpoint=block.get("cache_control") is not None)
                 part.tool_call.id = text(block.get("id"), f"{where}.id")
                 part.tool_call.name = text(block.get("name"), f"{where}.name")
-                part.tool_call.arguments_json = compact(table(block.get("input"), f"{where}.input"))
+                part.tool_call.arguments_json = compact(table(block.get("input"), f"{where}.input"), f"{where}.input")
             case _:
                 raise wrong(f"{where}.type", "is not text, thinking, redacted_thinking or tool_use")
     if not parts:

@@ -8,7 +8,7 @@ from services.router.edge.anthropic_messages import parameters
 from services.router.edge.anthropic_messages.messages import read_messages, read_system
 from services.router.edge.dialect import Reading, name_model, wants_decision
 from services.router.edge.errors import wrong
-from services.router.edge.values import Json, array, compact, flag, integer, number, table, text
+from services.router.edge.values import Json, array, compact, flag, integer, number, table, text, word
 
 _CHOICES = {
     "auto": chat_pb2.ToolChoice.MODE_AUTO,
@@ -52,20 +52,22 @@ def _tools(document: Json, conversation: chat_pb2.Conversation) -> None:
         conversation.tools.add(
             name=text(row.get("name"), f"{path}.name"),
             description=text(row.get("description") or "", f"{path}.description"),
-            parameters_json=compact(table(row.get("input_schema"), f"{path}.input_schema")),
+            parameters_json=_schema(row.get("input_schema"), f"{path}.input_schema"),
             strict=flag(row.get("strict"), f"{path}.strict"),
         )
     choice = document.get("tool_choice")
     if choice is None:
         return
-    kind = table(choice, "tool_choice").get("type")
-    if kind not in _CHOICES:
-        raise wrong("tool_choice.type", f"is not one of {', '.join(_CHOICES)}")
+    kind = word(table(choice, "tool_choice").get("type"), _CHOICES, "tool_choice.type")
     conversation.tool_choice.mode = _CHOICES[kind]
     if kind == "tool":
         conversation.tool_choice.name = text(choice.get("name"), "tool_choice.name")
     path = "tool_choice.disable_parallel_tool_use"
     conversation.tool_choice.disable_parallel = flag(choice.get("disable_parallel_tool_use"), path)
+
+
+def _schema(value: object, path: str) -> str:
+    return compact(table(value, path), path)
 
 
 def _sampling(document: Json, sampling: chat_pb2.Sampling) -> None:
@@ -104,9 +106,7 @@ def _output(document: Json, conversation: chat_pb2.Conversation) -> None:
         if name not in ("format", "effort"):
             raise wrong(f"output_config.{name[:64]}", "is not a known parameter", "unknown_parameter")
     if (effort := config.get("effort")) is not None:
-        if effort not in _EFFORTS:
-            raise wrong("output_config.effort", f"is not one of {', '.join(_EFFORTS)}")
-        conversation.sampling.reasoning_effort = _EFFORTS[effort]
+        conversation.sampling.reasoning_effort = _EFFORTS[word(effort, _EFFORTS, "output_config.effort")]
     path = "output_config.format" if config.get("format") is not None else "output_format"
     form = config.get("format") or document.get("output_format")
     if form is None:
@@ -115,5 +115,5 @@ def _output(document: Json, conversation: chat_pb2.Conversation) -> None:
         raise wrong(f"{path}.type", "is not json_schema")
     conversation.response_format.kind = chat_pb2.ResponseFormat.KIND_JSON_SCHEMA
     conversation.response_format.name = _SCHEMA_NAME
-    conversation.response_format.schema_json = compact(table(form.get("schema"), f"{path}.schema"))
+    conversation.response_format.schema_json = _schema(form.get("schema"), f"{path}.schema")
     conversation.response_format.strict = True

@@ -8,7 +8,7 @@ from services.router.edge.dialect import Reading, name_model, wants_decision
 from services.router.edge.errors import wrong
 from services.router.edge.openai_chat import parameters
 from services.router.edge.openai_chat.messages import read_messages
-from services.router.edge.values import Json, array, compact, flag, integer, number, table, text
+from services.router.edge.values import Json, array, compact, flag, integer, number, table, text, word
 
 _CHOICES = {
     "auto": chat_pb2.ToolChoice.MODE_AUTO,
@@ -55,7 +55,7 @@ def _tools(document: Json, conversation: chat_pb2.Conversation) -> None:
             strict=flag(function.get("strict"), f"{path}.function.strict"),
         )
         if function.get("parameters") is not None:
-            tool.parameters_json = compact(table(function["parameters"], f"{path}.function.parameters"))
+            tool.parameters_json = _schema(function["parameters"], f"{path}.function.parameters")
     choice = document.get("tool_choice")
     if isinstance(choice, str) and choice in _CHOICES:
         conversation.tool_choice.mode = _CHOICES[choice]
@@ -83,10 +83,14 @@ def _response_format(value: object, form: chat_pb2.ResponseFormat) -> None:
         schema = table(table(value, "response_format").get("json_schema"), path)
         form.kind = chat_pb2.ResponseFormat.KIND_JSON_SCHEMA
         form.name = text(schema.get("name"), f"{path}.name")
-        form.schema_json = compact(table(schema.get("schema"), f"{path}.schema"))
+        form.schema_json = _schema(schema.get("schema"), f"{path}.schema")
         form.strict = flag(schema.get("strict"), f"{path}.strict")
     else:
         raise wrong("response_format.type", "is not text, json_object or json_schema")
+
+
+def _schema(value: object, path: str) -> str:
+    return compact(table(value, path), path)
 
 
 def _sampling(document: Json, sampling: chat_pb2.Sampling) -> None:
@@ -108,9 +112,7 @@ def _sampling(document: Json, sampling: chat_pb2.Sampling) -> None:
         sampling.stop.extend(text(one, f"stop[{at}]") for at, one in enumerate(array(stop, "stop")))
     effort = document.get("reasoning_effort")
     if effort is not None:
-        if effort not in _EFFORTS:
-            raise wrong("reasoning_effort", f"is not one of {', '.join(_EFFORTS)}")
-        sampling.reasoning_effort = _EFFORTS[effort]
+        sampling.reasoning_effort = _EFFORTS[word(effort, _EFFORTS, "reasoning_effort")]
 
 
 def _penalties(document: Json, conversation: chat_pb2.Conversation) -> None:
@@ -120,7 +122,7 @@ def _penalties(document: Json, conversation: chat_pb2.Conversation) -> None:
         if not -2 <= value <= 2:
             raise wrong(name, "is not -2 to 2")
     if penalties:
-        conversation.vendor_options_json = compact(penalties)
+        conversation.vendor_options_json = compact(penalties, "frequency_penalty")
 
 
 def _include_usage(document: Json, *, stream: bool) -> bool:
