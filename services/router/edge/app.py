@@ -141,7 +141,7 @@ class Edge:
         if route.method == "GET":
             await self._models(exchange, scope["path"].removeprefix(f"{_MODELS}/") if route.kind == "model" else None)
             return
-        body = await exchange.body()
+        body = await exchange.body(self._loop)
         left = call.remaining(now)
         exchange.watch(self._loop, _MARGIN_SECONDS + (self._deadline if left is None else left))
         if route.kind == "chat":

@@ -47,36 +47,40 @@ class Exchange:
         self._watcher: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    async def body(self) -> bytes:
-        """The whole body. Raises MessageTooLarge, Refused; CancelledError where the caller hung up."""
+    async def body(self, loop: asyncio.AbstractEventLoop) -> bytes:
+        """The whole body. Raises MessageTooLarge, Refused; CancelledError where the caller hung up.
+
+        The loop is handed in, here and below, as to ask for it costs a system call each time.
+        """
         for name, value in self.scope["headers"]:
             if name == b"content-length" and int(value) > MOST_BODY_BYTES:
                 raise MessageTooLarge(limit_bytes=str(MOST_BODY_BYTES))
             if name == b"content-encoding" and value.lower() != b"identity":
                 raise Refused(415, "content-encoding: only identity is read", code="unsupported_encoding")
-        message = await self._part()
-        if not message.get("more_body"):
-            return bytes(message["body"])
-        pieces, size = [message["body"]], len(message["body"])
+        task = _running_in(loop)
+        late = False
+
+        def expire() -> None:
+            nonlocal late
+            late = True
+            task.cancel()
+
+        timer = loop.call_later(_BODY_SECONDS, expire)
         try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                while message.get("more_body"):
-                    message = await self._part()
-                    pieces.append(message["body"])
-                    size += len(message["body"])
-                    if size > MOST_BODY_BYTES:
-                        raise MessageTooLarge(limit_bytes=str(MOST_BODY_BYTES))
-        except TimeoutError:
-            raise Refused(408, "the body did not come in time", code="body_timeout") from None
-        return b"".join(pieces)
+            return await self._joined()
+        except asyncio.CancelledError:
+            if late:
+                raise Refused(408, "the body did not come in time", code="body_timeout") from None
+            raise
+        finally:
+            timer.cancel()
 
     def watch(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         """From here on a caller who hangs up, or does not read, ends the work: this task is cancelled.
 
-        After the body only. The loop is handed in, as to ask for it costs a system call each time.
+        After the body only.
         """
-        task = asyncio.current_task(loop)
-        assert task is not None  # noqa: S101 - ASGI runs in one
+        task = _running_in(loop)
 
         def gone(_: object = None) -> None:
             if not self._finished:
@@ -134,6 +138,19 @@ class Exchange:
     async def _received(self) -> None:
         await self._receive()
 
+    async def _joined(self) -> bytes:
+        message = await self._part()
+        if not message.get("more_body"):
+            return bytes(message["body"])
+        pieces, size = [message["body"]], len(message["body"])
+        while message.get("more_body"):
+            message = await self._part()
+            pieces.append(message["body"])
+            size += len(message["body"])
+            if size > MOST_BODY_BYTES:
+                raise MessageTooLarge(limit_bytes=str(MOST_BODY_BYTES))
+        return b"".join(pieces)
+
     async def _part(self) -> MutableMapping[str, Any]:
         message = await self._receive()
         if message["type"] == "http.disconnect":
@@ -150,3 +167,9 @@ class Exchange:
 
     def _placed(self, field: str) -> str:
         return self.dialect.place(self.document, field) if self.document is not None else field
+
+
+def _running_in(loop: asyncio.AbstractEventLoop) -> asyncio.Task[Any]:
+    task = asyncio.current_task(loop)
+    assert task is not None  # noqa: S101 - ASGI runs in one
+    return task

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.settings import StartError
-from services.router.edge import head
+from services.router.edge import exchange, head
 from services.router.edge.app import Edge
 from services.router.edge.chat import Chat
 from services.router.edge.embeddings import Embeddings
@@ -104,6 +104,27 @@ async def test_a_connection_without_a_head_is_ended(monkeypatch: pytest.MonkeyPa
         writer.write(b"GET /healthz HT")
         assert await reader.read() == b""
         writer.close()
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(exchange, "_BODY_SECONDS", 0.05)
+    for begun in (b"", b'{"model"'):
+        async with opened() as (door, _, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+            writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n" + begun)
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+            writer.close()
+
+
+async def test_a_caller_who_hangs_up_in_the_body_is_counted_as_such():
+    async with opened() as (door, _, registry):
+        _, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{")
+        await asyncio.sleep(0.02)
+        writer.close()
+        await asyncio.sleep(0.05)
+        labels = {"route": "messages", "status": "499"}
+        assert registry.get_sample_value("omnisphere_http_server_requests_total", labels) == 1
 
 
 async def test_a_connection_that_is_used_again_stays(monkeypatch: pytest.MonkeyPatch):
