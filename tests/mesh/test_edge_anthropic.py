@@ -8,7 +8,7 @@ from typing import Any
 import anthropic
 import pytest
 
-from tests.mesh.edge import SIMPLE
+from tests.mesh.edge import NO_CACHE, SIMPLE
 from tests.mesh.harness import Mesh
 
 WEATHER: Any = {
@@ -16,6 +16,9 @@ WEATHER: Any = {
     "description": "The weather in a city.",
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
+
+# One of the simulator's own prompts: the right way to answer it is to call the tool twice.
+TWO_ORDERS = "I also placed order 48377. Please compare the delivery dates of orders 48213 and 48377."
 
 
 @pytest.fixture
@@ -84,6 +87,30 @@ async def test_tools_make_a_round_trip(client: anthropic.AsyncAnthropic, mesh: M
     sent = (await mesh.last_upstream())["body"]["messages"]
     assert [message["role"] for message in sent] == ["user", "assistant", "tool", "user"]
     assert sent[2] == {"role": "tool", "tool_call_id": call.id, "content": "rain"}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_parallel_calls_come_and_are_answered_together(
+    client: anthropic.AsyncAnthropic, mesh: Mesh, streamed: bool
+) -> None:
+    schema = {"type": "object", "properties": {"order_id": {"type": "string"}}}
+    tools: Any = [{"name": "order_status", "input_schema": schema}]
+    messages = ask(TWO_ORDERS)
+    request: Any = {"model": "gpt-5", "max_tokens": 300, "tools": tools, "extra_headers": NO_CACHE}
+    if streamed:
+        async with client.messages.stream(messages=messages, **request) as stream:
+            answer: Any = await stream.get_final_message()
+    else:
+        answer = await client.messages.create(messages=messages, **request)
+    calls = [block for block in answer.content if block.type == "tool_use"]
+    assert [call.input for call in calls] == [{"order_id": "48213"}, {"order_id": "48377"}]
+    results = [{"type": "tool_result", "tool_use_id": call.id, "content": "a day in March"} for call in calls]
+    messages += [{"role": "assistant", "content": answer.content}, {"role": "user", "content": results}]
+    done = await client.messages.create(messages=messages, **request)
+    assert done.content[0].type == "text"
+    assert "five days later" in done.content[0].text
+    sent = (await mesh.last_upstream())["body"]["messages"]
+    assert [message["role"] for message in sent] == ["user", "assistant", "tool", "tool"]
 
 
 async def test_a_streamed_tool_call_adds_up(client: anthropic.AsyncAnthropic) -> None:

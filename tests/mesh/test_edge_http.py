@@ -139,6 +139,19 @@ async def test_a_failing_provider_is_a_status_and_a_reason(
         assert 0 < int(answer.headers["retry-after-ms"]) <= 7_000
 
 
+async def test_a_stream_names_the_model_that_took_over(mesh: Mesh) -> None:
+    await mesh.fault(kind="status", status=500, model=SIMPLE, times=20)
+    async with http(mesh) as client:
+        stream = await client.post(CHAT, json=chat("Fall back while streaming", stream=True))
+        whole = await client.post(CHAT, json=chat("Fall back as a whole"))
+    found = chunks(stream.text)
+    assert stream.headers["x-omnisphere-plan"] == f"{SIMPLE},gpt-5-mini"
+    assert found[-2]["model"] == "gpt-5-mini"
+    assert whole.headers["x-omnisphere-model"] == "gpt-5-mini"
+    assert whole.headers["x-omnisphere-fallbacks"] == "1"
+    assert int(whole.headers["x-omnisphere-attempts"]) >= 2
+
+
 async def test_a_stream_that_breaks_off_says_so_and_does_not_look_done(mesh: Mesh) -> None:
     await mesh.fault(kind="cut", after_chunks=4, pause_ms=150, model=SIMPLE)
     async with http(mesh) as client:

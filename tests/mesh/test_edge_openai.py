@@ -24,6 +24,10 @@ WEATHER: Any = {
 }
 
 
+# One of the simulator's own prompts: the right way to answer it is to call the tool twice.
+TWO_ORDERS = "I also placed order 48377. Please compare the delivery dates of orders 48213 and 48377."
+
+
 class Person(BaseModel):
     """A form for answers."""
 
@@ -102,6 +106,31 @@ async def test_tools_make_a_round_trip_whole(client: openai.AsyncOpenAI, mesh: M
     sent = (await mesh.last_upstream())["body"]["messages"]
     assert [message["role"] for message in sent] == ["user", "assistant", "tool"]
     assert sent[1]["tool_calls"][0]["id"] == sent[2]["tool_call_id"] == call.id
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_parallel_calls_come_and_are_answered_together(
+    client: openai.AsyncOpenAI, mesh: Mesh, streamed: bool
+) -> None:
+    name: Any = {"type": "string"}
+    parameters = {"type": "object", "properties": {"order_id": name}}
+    tools: Any = [{"type": "function", "function": {"name": "order_status", "parameters": parameters}}]
+    messages = ask(TWO_ORDERS)
+    request: Any = {"model": "gpt-5", "tools": tools, "extra_headers": NO_CACHE}
+    if streamed:
+        async with client.chat.completions.stream(messages=messages, **request) as stream:
+            answer: Any = await stream.get_final_completion()
+    else:
+        answer = await client.chat.completions.create(messages=messages, **request)
+    calls = answer.choices[0].message.tool_calls
+    assert [json.loads(call.function.arguments)["order_id"] for call in calls] == ["48213", "48377"]
+    assert len({call.id for call in calls}) == 2
+    messages.append(answer.choices[0].message.model_dump(exclude_none=True, exclude={"parsed"}))
+    messages += [{"role": "tool", "tool_call_id": call.id, "content": "a day in March"} for call in reversed(calls)]
+    done = await client.chat.completions.create(messages=messages, **request)
+    assert "five days later" in (done.choices[0].message.content or "")
+    sent = (await mesh.last_upstream())["body"]["messages"]
+    assert [message["role"] for message in sent] == ["user", "assistant", "tool", "tool"]
 
 
 async def test_the_stream_helper_collects_tool_calls(client: openai.AsyncOpenAI) -> None:

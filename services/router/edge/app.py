@@ -13,7 +13,7 @@ from typing import Literal
 import orjson
 
 from services.chassis import call_context
-from services.chassis.errors import Internal, Overloaded, ServiceError
+from services.chassis.errors import Internal, MessageTooLarge, Overloaded, ServiceError, Unauthenticated
 from services.chassis.logs import Log
 from services.router.catalog import CatalogueKeeper
 from services.router.edge import headers, models
@@ -29,6 +29,7 @@ from services.router.edge.openai_chat import OpenAIChat
 _OPENAI, _ANTHROPIC = OpenAIChat(), AnthropicMessages()
 _MODELS = "/v1/models"
 _ANTHROPIC_VERSION = b"anthropic-version"
+_BEFORE_THE_PIPELINE = (MessageTooLarge, Overloaded, Unauthenticated)
 # The pipeline keeps the deadline itself; this much later a caller who does not read what we send is left.
 _MARGIN_SECONDS = 1.0
 _GOING_DOWN = Refused(503, "this server is going down; another one may answer", code="shutting_down")
@@ -115,6 +116,7 @@ class Edge:
             await self._serve(exchange, route)
         except (ServiceError, Refused) as error:
             await exchange.fail(error)
+            self._refused(exchange, error)
         except asyncio.CancelledError:
             # Either nobody listens any more, or the time for running calls is over.
             if not exchange.hung_up:
@@ -123,6 +125,13 @@ class Edge:
             mistake = Internal.with_id()
             self._log.error("http_failed", failure, **mistake.metadata)
             await exchange.fail(mistake)
+
+    def _refused(self, exchange: Exchange, error: ServiceError | Refused) -> None:
+        """A line for what never came to the pipeline, which writes one for all else."""
+        if isinstance(error, Refused):
+            self._log.info("http_refused", status=exchange.status, code=error.code)
+        elif isinstance(error, _BEFORE_THE_PIPELINE):
+            self._log.info("http_refused", status=exchange.status, code=error.reason().lower())
 
     async def _serve(self, exchange: Exchange, route: Route | None) -> None:
         scope = exchange.scope

@@ -116,6 +116,15 @@ async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
             writer.close()
 
 
+async def test_what_never_came_to_the_pipeline_is_one_line_without_its_content():
+    async with opened() as (door, log, _), httpx.AsyncClient() as client:
+        body = {"messages": [], "a secret name": 1}
+        await client.post(f"http://127.0.0.1:{door.port}/v1/chat/completions", json=body)
+    (line,) = log.lines
+    assert (line["event"], line["status"], line["code"]) == ("http_refused", 400, "unknown_parameter")
+    assert "secret" not in log.text
+
+
 async def test_a_caller_who_hangs_up_in_the_body_is_counted_as_such():
     async with opened() as (door, _, registry):
         _, writer = await asyncio.open_connection("127.0.0.1", door.port)
