@@ -7,15 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+import openai
 import pytest
 from prometheus_client import CollectorRegistry
 
+from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.settings import StartError
 from services.router.edge import exchange, head
 from services.router.edge.app import Edge
 from services.router.edge.chat import Chat
-from services.router.edge.embeddings import Embeddings
+from services.router.edge.embeddings import Embed, Embeddings
 from services.router.edge.metrics import EdgeMetrics
 from services.router.edge.server import HttpDoor
 from tests.fakes.log import ReadableLog
@@ -26,11 +28,16 @@ async def no_vectors(request: pb.EmbedRequest) -> pb.EmbedResponse:
     raise ZeroDivisionError("a text that nobody may see")
 
 
+async def two_numbers(request: pb.EmbedRequest) -> pb.EmbedResponse:
+    vectors = [pb.Embedding(values=[len(text), -0.5]) for text in request.texts]
+    return pb.EmbedResponse(embeddings=vectors, usage=chat_pb2.Usage(input_uncached_tokens=7))
+
+
 @asynccontextmanager
-async def opened() -> AsyncIterator[tuple[HttpDoor, ReadableLog, CollectorRegistry]]:
+async def opened(embed: Embed = no_vectors) -> AsyncIterator[tuple[HttpDoor, ReadableLog, CollectorRegistry]]:
     async with rig() as it:
         log, registry = ReadableLog(), CollectorRegistry()
-        door = HttpDoor(edge_of(it, log, registry), host="127.0.0.1", port=0)
+        door = HttpDoor(edge_of(it, log, registry, embed), host="127.0.0.1", port=0)
         await door.open()
         try:
             yield door, log, registry
@@ -38,10 +45,10 @@ async def opened() -> AsyncIterator[tuple[HttpDoor, ReadableLog, CollectorRegist
             await door.close(0)
 
 
-def edge_of(it: Rig, log: ReadableLog, registry: CollectorRegistry) -> Edge:
+def edge_of(it: Rig, log: ReadableLog, registry: CollectorRegistry, embed: Embed = no_vectors) -> Edge:
     return Edge(
         chat=Chat(it.pipeline),
-        embeddings=Embeddings(no_vectors),
+        embeddings=Embeddings(embed),
         catalogue=it.catalogue,
         policies=("auto",),
         metrics=EdgeMetrics(registry),
@@ -114,6 +121,17 @@ async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
             writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n" + begun)
             assert (await reader.readline()).startswith(b"HTTP/1.1 408")
             writer.close()
+
+
+async def test_the_official_client_reads_vectors_as_base64_and_as_numbers():
+    async with opened(two_numbers) as (door, _, _):
+        base_url = f"http://127.0.0.1:{door.port}/v1"
+        async with openai.AsyncOpenAI(base_url=base_url, api_key="ignored", max_retries=0) as client:
+            packed = await client.embeddings.create(model="m", input=["abc", "z"])
+            plain = await client.embeddings.create(model="m", input="abc", encoding_format="float")
+    assert [row.embedding for row in packed.data] == [[3.0, -0.5], [1.0, -0.5]]
+    assert plain.data[0].embedding == [3.0, -0.5]
+    assert packed.usage.total_tokens == 7
 
 
 async def test_what_never_came_to_the_pipeline_is_one_line_without_its_content():
