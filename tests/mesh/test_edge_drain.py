@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -34,6 +36,30 @@ async def test_running_answers_finish_while_the_router_drains(state: Path) -> No
             with pytest.raises(httpx.ConnectError):
                 await client.get("/healthz")
         assert await mesh.book_differences() == []
+
+
+async def test_sigterm_under_load_breaks_no_answer(state: Path) -> None:
+    """Callers with connections that they keep: the only thing that they may meet is a closed door."""
+    async with started(state, OMNISPHERE_ROUTER_DRAIN="300ms") as running, connected(running) as mesh:
+        statuses: Counter[int] = Counter()
+
+        async def ask_on(caller: int) -> str:
+            async with http(mesh) as client:
+                for number in itertools.count():
+                    try:
+                        answer = await client.post(CHAT, json=chat(f"Question {caller} {number % 20}"))
+                    except httpx.TransportError as failure:
+                        return type(failure).__name__
+                    statuses[answer.status_code] += 1
+            raise AssertionError  # it asks until the door is closed
+
+        callers = [asyncio.create_task(ask_on(caller)) for caller in range(8)]
+        await asyncio.sleep(0.5)
+        await running.stop_one("router")
+        endings = Counter(await asyncio.gather(*callers))
+    assert endings == {"ConnectError": 8}
+    assert set(statuses) == {200}
+    assert statuses[200] > 50
 
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])

@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_HEAD_BYTES = 64 << 10
 _HEAD_SECONDS = 30.0
+_LAST_CHANCE_SECONDS = 0.25
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -18,6 +19,7 @@ class BoundedHead(HttpToolsProtocol):
     def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - they are uvicorn's
         super().__init__(*args, **more)
         self._in_head = True
+        self._was_used = False
         self._head_bytes = 0
         self._first_head: asyncio.TimerHandle | None = None
 
@@ -43,6 +45,7 @@ class BoundedHead(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._in_head = False
+        self._was_used = True
         self._head_bytes = 0
         self._arrived()
         super().on_headers_complete()
@@ -51,6 +54,17 @@ class BoundedHead(HttpToolsProtocol):
         """What comes next is a head again."""
         self._in_head = True
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """The server stops: who has just connected, and not asked yet, still may for a moment."""
+        if self._was_used:
+            super().shutdown()
+        else:
+            self.loop.call_later(_LAST_CHANCE_SECONDS, self._close_unused)
+
+    def _close_unused(self) -> None:
+        if not self._was_used and not self.transport.is_closing():
+            self.transport.close()
 
     def _arrived(self) -> None:
         if self._first_head is not None:

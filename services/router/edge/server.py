@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import socket
 from contextlib import suppress
 
@@ -17,6 +18,8 @@ from services.router.edge.head import BoundedHead
 _IDLE_SECONDS = 75
 # For the last words to calls whose time is over.
 _LAST_WORDS_SECONDS = 1.0
+# Of the event loop, each of which takes some connections; not endless under a flood of them.
+_MOST_TURNS = 1_000
 
 
 class HttpDoor:
@@ -27,6 +30,7 @@ class HttpDoor:
         self._host = host
         self.port = port
         self._server: uvicorn.Server | None = None
+        self._listener: socket.socket | None = None
         self._ticks: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -49,7 +53,7 @@ class HttpDoor:
         # The steps of Server.serve() without its signal handlers, which are the chassis's own affair.
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[listener])
-        self._server = server
+        self._server, self._listener = server, listener
         self._ticks = asyncio.create_task(server.main_loop(), name="http edge")
 
     def ready(self) -> None:
@@ -67,6 +71,7 @@ class HttpDoor:
         if server is None:
             return
         server.should_exit = True
+        await self._take_those_who_wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await server.shutdown()
@@ -81,6 +86,17 @@ class HttpDoor:
         if self._ticks is not None:
             self._ticks.cancel()
             await asyncio.gather(self._ticks, return_exceptions=True)
+
+    async def _take_those_who_wait(self) -> None:
+        """Closing a listener resets connections that were made and not taken yet, so first there must be none."""
+        assert self._listener is not None  # noqa: S101 - it is open
+        self._listener.listen(0)
+        waiting = select.poll()
+        waiting.register(self._listener, select.POLLIN)
+        for _ in range(_MOST_TURNS):
+            if not waiting.poll(0):
+                return
+            await asyncio.sleep(0)
 
     def _bound(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
