@@ -23,7 +23,8 @@ STREAM = "/omnisphere.router.v1.RouterService/StreamComplete"
 _MESSAGES, _WORDS = 20, 32
 # What a ledger and logs cost is told by leaving them out.
 BARE = {"OMNISPHERE_ROUTER_LEDGER": "off", "OMNISPHERE_PROVIDERS_LEDGER": "off"} | {
-    f"OMNISPHERE_{name}_LOG_LEVEL": "warning" for name in ("ROUTER", "CACHE", "CONTEXT", "PROVIDERS")}
+    f"OMNISPHERE_{name}_LOG_LEVEL": "warning" for name in ("ROUTER", "CACHE", "CONTEXT", "PROVIDERS")
+}
 
 
 @dataclass(frozen=True, slots=True)

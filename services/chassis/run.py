@@ -13,7 +13,7 @@ from typing import TypeVar
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from services.chassis.logs import Log, quieten_libraries
+from services.chassis.logs import Field, Log, quieten_libraries
 from services.chassis.server import Server, Service, catch_signals
 from services.chassis.server_settings import ServerSettings
 from services.chassis.settings import StartError, environment
@@ -72,7 +72,10 @@ async def _run(name: str, load: Callable[[Mapping[str, str]], S], build: Build[S
     if not await _started(server, asked_to_stop):
         log.announce("stopped")
         return
-    log.announce("ready", host=settings.host, port=server.port, metrics_port=server.metrics_port)
+    ports: dict[str, Field] = {"port": server.port, "metrics_port": server.metrics_port}
+    if server.http_port:
+        ports["http_port"] = server.http_port
+    log.announce("ready", host=settings.host, **ports)
     await asked_to_stop.wait()
     log.announce("draining", drain_seconds=settings.drain.total_seconds(), grace_seconds=settings.grace.total_seconds())
     await server.drain_and_stop()

@@ -14,7 +14,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -44,6 +44,31 @@ class Servicer:
     add: Callable[[Any, grpc.aio.Server], None]
 
 
+class Door(Protocol):
+    """A way in beside gRPC, in the same event loop, opened and drained with it. `port` is the real one once it is open.
+
+    The order is open, ready, leave, close; close may come at any time, also first, and more than once.
+    """
+
+    port: int
+
+    async def open(self) -> None:
+        """Listen. Raises StartError when the port cannot be had."""
+        ...
+
+    def ready(self) -> None:
+        """The service has started."""
+        ...
+
+    def leave(self) -> None:
+        """Callers should go elsewhere; those who come are still served."""
+        ...
+
+    async def close(self, grace: float) -> None:
+        """Nobody comes in; running calls may end within `grace` seconds, then they are cut."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What a wiring file hands to the server. `start` tries peers once and may not need them; `stop` flushes."""
@@ -53,6 +78,7 @@ class Service:
     start: Callable[[], Awaitable[None]]
     stop: Callable[[], Awaitable[None]]
     conversation_methods: frozenset[str] = frozenset()
+    door: Door | None = None
 
 
 class Server:
@@ -75,6 +101,11 @@ class Server:
         self.port = 0
         self.metrics_port = 0
 
+    @property
+    def http_port(self) -> int:
+        """Where the door listens; 0: there is none."""
+        return self._service.door.port if self._service.door is not None else 0
+
     async def start(self) -> None:
         """Listen, and be healthy once the service has started. Raises StartError when a port cannot be had."""
         names = [servicer.full_name for servicer in self._service.servicers]
@@ -93,24 +124,36 @@ class Server:
         await self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
         try:
             self._listen()
+            if self._service.door is not None:
+                await self._service.door.open()
             await self._server.start()
             await self._service.start()
         except BaseException:
             await self._server.stop(None)
+            await self._close_door(0)
             await self._service.stop()
             self._close_metrics()
             raise
         for name in ("", READINESS, *names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        if self._service.door is not None:
+            self._service.door.ready()
 
     async def drain_and_stop(self) -> None:
         """Callers leave, calls finish, the service flushes."""
         await self._health.enter_graceful_shutdown()
+        if self._service.door is not None:
+            self._service.door.leave()
         await asyncio.sleep(self._settings.drain.total_seconds())
         self._health.end_watches()
-        await self._server.stop(self._settings.grace.total_seconds())
+        grace = self._settings.grace.total_seconds()
+        await asyncio.gather(self._server.stop(grace), self._close_door(grace))
         await self._service.stop()
         self._close_metrics()
+
+    async def _close_door(self, grace: float) -> None:
+        if self._service.door is not None:
+            await self._service.door.close(grace)
 
     def _close_metrics(self) -> None:
         if self._metrics is not None:

@@ -43,7 +43,8 @@ async def reached(address: str, environ: Mapping[str, str]) -> AsyncIterator[tup
         async with connected(address) as stub:
             yield stub, False
         return
-    free = {"OMNISPHERE_ROUTER_PORT": "0", "OMNISPHERE_ROUTER_METRICS_PORT": "-1", "OMNISPHERE_ROUTER_DRAIN": "0s"}
+    own = {"PORT": "0", "METRICS_PORT": "-1", "HTTP_PORT": "-1", "DRAIN": "0s"}
+    free = {f"OMNISPHERE_ROUTER_{name}": value for name, value in own.items()}
     mesh = one_process.OneProcess(
         one_process.load({**environ, **free}), Log("omnisphere", level="error", stream=sys.stderr)
     )

@@ -42,6 +42,8 @@ async def up_one(console: Console, remote: Collection[str]) -> None:
         mesh = one_process.OneProcess(settings, log, remote=remote)
         await mesh.start()
         where = {"router (gRPC)": f"{settings.router.host}:{mesh.port}"}
+        if mesh.http_port:
+            where["router (HTTP)"] = f"http://{settings.router.host}:{mesh.http_port}/v1"
         if mesh.metrics_port:
             where["metrics"] = f"http://{settings.router.host}:{mesh.metrics_port}/metrics"
         if mesh.simulator is not None:
@@ -65,6 +67,8 @@ async def up_four(console: Console) -> None:
         where = {}
         for name, running in sorted(mesh.services.items()):
             where[f"{name} ({'HTTP' if name == 'simulator' else 'gRPC'})"] = f"127.0.0.1:{running.port}"
+            if running.http_port:
+                where[f"{name} (HTTP)"] = f"http://127.0.0.1:{running.http_port}/v1"
         asked_to_stop = catch_signals()
         _listening(console, "four processes", where, logs)
         await asked_to_stop.wait()
@@ -117,7 +121,7 @@ def _read_operator_file(path: Path | None) -> None:
 
 
 def _usual_ports() -> dict[str, str]:
-    ports = {"OMNISPHERE_SIMULATOR_PORT": "9180"}
+    ports = {"OMNISPHERE_SIMULATOR_PORT": "9180", "OMNISPHERE_ROUTER_HTTP_PORT": "8088"}
     for name, (port, metrics_port) in _USUAL_PORTS.items():
         ports[f"OMNISPHERE_{name}_PORT"] = port
         ports[f"OMNISPHERE_{name}_METRICS_PORT"] = metrics_port

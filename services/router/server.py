@@ -31,6 +31,11 @@ from services.router.after import AfterAnswer
 from services.router.books import Books
 from services.router.cache_step import CacheStep
 from services.router.catalog import CatalogueKeeper
+from services.router.edge.app import Edge
+from services.router.edge.chat import Chat
+from services.router.edge.embeddings import Embeddings
+from services.router.edge.metrics import EdgeMetrics
+from services.router.edge.server import HttpDoor
 from services.router.execute import Executor
 from services.router.guard import Guard
 from services.router.ledger import REQUESTS
@@ -155,12 +160,25 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         for channel in peers.channels:
             await channel.close()
 
+    service = RouterService(pipeline, catalogue, usage)
+    edge = Edge(
+        chat=Chat(pipeline),
+        embeddings=Embeddings(lambda request: service.Embed(request, None)),
+        catalogue=catalogue,
+        policies=tuple(policies),
+        metrics=EdgeMetrics(registry),
+        log=log,
+        believes_tenant=settings.believes_tenant(),
+        most_calls=settings.most_calls,
+        deadline=deadline,
+    )
     return Service(
         name="router",
-        servicers=_servicers(RouterService(pipeline, catalogue, usage), peers),
+        servicers=_servicers(service, peers),
         start=start,
         stop=stop,
         conversation_methods=frozenset({"Complete", "StreamComplete", "Explain"}),
+        door=None if settings.http_port < 0 else HttpDoor(edge, host=settings.host, port=settings.http_port),
     )
 
 

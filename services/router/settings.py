@@ -21,6 +21,7 @@ class RouterSettings(ServerSettings):
 
     port: int = setting(50051, "The gRPC port; 0 takes a free one.")
     metrics_port: int = setting(9461, "The port of /metrics; 0 takes a free one, -1 has none.")
+    http_port: int = setting(8088, "The port of the HTTP edge (docs/http.md); 0 takes a free one, -1 has none.")
     cache: str = setting("127.0.0.1:50052", "host:port of the cache service.")
     context: str = setting("127.0.0.1:50053", "host:port of the context service.")
     providers: str = setting("127.0.0.1:50054", "host:port of the providers service.")

@@ -21,7 +21,7 @@ _LOOK_SECONDS = 0.02
 
 @dataclass(slots=True)
 class Running:
-    """One started service. `port` and `metrics_port` are where it listens."""
+    """One started service. `port`, `metrics_port` and `http_port` are where it listens; 0: nowhere."""
 
     name: str
     process: asyncio.subprocess.Process
@@ -29,6 +29,7 @@ class Running:
     environ: Mapping[str, str]
     port: int = 0
     metrics_port: int = 0
+    http_port: int = 0
 
 
 class FourProcesses:
@@ -85,7 +86,7 @@ class FourProcesses:
     async def start_again(self, name: str) -> Running:
         """Start what was stopped, on the same ports."""
         old = self._stopped.pop(name)
-        return await self._start(name, {**old.environ, **_ports(name, old.port, old.metrics_port)})
+        return await self._start(name, {**old.environ, **_ports(name, old.port, old.metrics_port, old.http_port or -1)})
 
     async def kill(self, name: str) -> None:
         """SIGKILL: no drain, no flush."""
@@ -94,7 +95,7 @@ class FourProcesses:
         await _ended(running.process)
 
     async def _start(self, name: str, more: Mapping[str, str]) -> Running:
-        environ = {**_ports(name, 0, 0), **self._environ, **more, PARENT_VARIABLE: str(os.getpid())}
+        environ = {**_ports(name), **self._environ, **more, PARENT_VARIABLE: str(os.getpid())}
         path = self._logs / f"{name}.log"
         seen = path.stat().st_size if path.exists() else 0
         with path.open("ab") as out:
@@ -129,16 +130,21 @@ class FourProcesses:
                 if '"event":"ready"' in line:
                     said = json.loads(line)
                     running.port, running.metrics_port = said["port"], said.get("metrics_port", 0)
+                    running.http_port = said.get("http_port", 0)
                     return
             if running.process.returncode is not None:
                 raise StartError(lines[-1] if lines else f"{running.name} ended without a word")
             await asyncio.sleep(_LOOK_SECONDS)
 
 
-def _ports(name: str, port: int, metrics_port: int) -> dict[str, str]:
+def _ports(name: str, port: int = 0, metrics_port: int = 0, http_port: int = 0) -> dict[str, str]:
     prefix = f"OMNISPHERE_{name.upper()}"
     ports = {f"{prefix}_PORT": str(port)}
-    return ports if name == "simulator" else {**ports, f"{prefix}_METRICS_PORT": str(metrics_port)}
+    if name != "simulator":
+        ports[f"{prefix}_METRICS_PORT"] = str(metrics_port)
+    if name == "router":
+        ports[f"{prefix}_HTTP_PORT"] = str(http_port)
+    return ports
 
 
 def _terminate(process: asyncio.subprocess.Process) -> None:

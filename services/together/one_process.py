@@ -77,6 +77,11 @@ class OneProcess:
         return self.server.port if self.server is not None else 0
 
     @property
+    def http_port(self) -> int:
+        """Where the router's HTTP edge is; 0: nowhere."""
+        return self.server.http_port if self.server is not None else 0
+
+    @property
     def metrics_port(self) -> int:
         """Where /metrics is; 0: nowhere."""
         return self.server.metrics_port if self.server is not None else 0

@@ -48,6 +48,7 @@ def environment(state: Path, **more: str) -> dict[str, str]:
         "OMNISPHERE_STATE": str(state),
         "OMNISPHERE_SIMULATOR": "on",
         "OMNISPHERE_SIMULATOR_LATENCY_SCALE": "0",
+        "OMNISPHERE_ROUTER_HTTP_PORT": "0",
         "OMNISPHERE_ROUTER_DRAIN": "200ms",
         "OMNISPHERE_CACHE_DRAIN": "200ms",
         "OMNISPHERE_CONTEXT_DRAIN": "200ms",
@@ -57,15 +58,27 @@ def environment(state: Path, **more: str) -> dict[str, str]:
 
 
 class Mesh:
-    """Stubs and books. Every response that comes through `call` and `stream` is noted for the walk over all fields."""
+    """Stubs, the base URL of the HTTP edge, and books.
+
+    Every response that comes through `call` and `stream` is noted for the walk over all fields.
+    """
 
     def __init__(
-        self, channels: Mapping[str, grpc.aio.Channel], *, simulator: int, metrics: int, port: int = 0
+        self,
+        channels: Mapping[str, grpc.aio.Channel],
+        *,
+        simulator: int,
+        metrics: int,
+        http: int = 0,
+        router_metrics: int = 0,
+        port: int = 0,
     ) -> None:
         self._channels = channels
         self.port = port
+        self.base_url = f"http://127.0.0.1:{http}"
         self._simulator = simulator
         self._metrics = metrics
+        self._router_metrics = router_metrics
         self.router = RouterServiceStub(channels["router"])
         self.admin = AdminServiceStub(channels["router"])
         self.memory = MemoryServiceStub(channels["router"])
@@ -142,6 +155,16 @@ class Mesh:
             await asyncio.sleep(0.05)
         return found
 
+    async def router_metrics(self) -> str:
+        """The figures of the router's process."""
+        url = f"http://127.0.0.1:{self._router_metrics}/metrics"
+
+        def fetch() -> str:
+            with urllib.request.urlopen(url, timeout=5) as response:
+                return str(response.read().decode())
+
+        return await asyncio.to_thread(fetch)
+
     async def _simulated(self, path: str, method: str = "GET", body: Any = None) -> Any:
         url = f"http://127.0.0.1:{self._simulator}{path}"
         data = None if body is None else json.dumps(body).encode()
@@ -167,7 +190,12 @@ async def in_one_process(state: Path, **more: str) -> AsyncIterator[Mesh]:
         channel = open_channel(f"127.0.0.1:{running.port}", health_name=_HEALTH["router"])
         try:
             yield Mesh(
-                {"router": channel}, simulator=running.simulator.port, metrics=running.metrics_port, port=running.port
+                {"router": channel},
+                simulator=running.simulator.port,
+                metrics=running.metrics_port,
+                http=running.http_port,
+                router_metrics=running.metrics_port,
+                port=running.port,
             )
         finally:
             await channel.close()
@@ -200,6 +228,8 @@ async def connected(running: FourProcesses, *, retries: bool = True) -> AsyncIte
             simulator=ports["simulator"].port,
             metrics=ports["providers"].metrics_port,
             port=ports["router"].port if "router" in ports else 0,
+            http=ports["router"].http_port if "router" in ports else 0,
+            router_metrics=ports["router"].metrics_port if "router" in ports else 0,
         )
     finally:
         for channel in channels.values():

@@ -1,0 +1,149 @@
+"""Headers of the edge: what a caller says beside the body, and what we say beside the answer."""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+
+from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.router.v1 import decision_pb2
+from omnisphere.router.v1 import router_service_pb2 as pb
+from services.chassis import identity
+from services.chassis.call_context import CallContext, parse_trace
+from services.router.edge.errors import wrong
+
+Headers = list[tuple[bytes, bytes]]
+TASK, REQUEST_ID, TIMEOUT = "x-omnisphere-task", "x-omnisphere-request-id", "x-omnisphere-timeout"
+CACHE_TTL, DECISION = "x-omnisphere-cache-ttl", "x-omnisphere-decision"
+_CACHE_CONTROL, _TRACE = "cache-control", "traceparent"
+_OURS = (TASK, REQUEST_ID, TIMEOUT, CACHE_TTL, DECISION, _CACHE_CONTROL, _TRACE, identity.TENANT_KEY)
+_BY_BYTES = {name.encode(): name for name in _OURS}
+_SAFE = re.compile(r"[^\x21-\x7e]+")
+_LONGEST_SECONDS, _LONGEST_VALUE, _LONGEST_ID = 7 * 86_400.0, 1_024, 128
+
+
+def said(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The headers that mean something here, by name; repeated ones joined, as HTTP has it."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        ours = _BY_BYTES.get(name)
+        if ours is not None:
+            text = value.decode("latin-1")
+            found[ours] = f"{found[ours]}, {text}" if ours in found else text
+    return found
+
+
+def call_of(said: dict[str, str], *, believed: bool, now: float) -> CallContext:
+    """Who calls, until when, and under which trace. Raises Unauthenticated and Refused."""
+    caller = identity.identify(said.get(identity.TENANT_KEY, ""), believed=believed)
+    trace_id, flags = parse_trace(said.get(_TRACE, ""))
+    deadline = now + _seconds(said[TIMEOUT], TIMEOUT) if TIMEOUT in said else None
+    request_id = said.get(REQUEST_ID) or f"req-{secrets.token_hex(12)}"
+    if len(request_id) > _LONGEST_ID:
+        raise wrong(REQUEST_ID, f"is longer than {_LONGEST_ID} bytes")
+    return CallContext(caller, request_id, trace_id, flags, deadline)
+
+
+def apply(said: dict[str, str], options: pb.RequestOptions) -> None:
+    """What the headers ask of this request. Raises Refused."""
+    if TASK in said:
+        options.task_hint = said[TASK]
+    if REQUEST_ID in said:
+        options.request_id = said[REQUEST_ID]
+    if CACHE_TTL in said:
+        options.cache.ttl.FromNanoseconds(round(_seconds(said[CACHE_TTL], CACHE_TTL) * 1e9))
+    if _CACHE_CONTROL in said:
+        _cache_control(said[_CACHE_CONTROL], options.cache)
+
+
+def wants_decision(said: dict[str, str]) -> bool:
+    """Whether the whole Decision is to come with the answer."""
+    value = said.get(DECISION)
+    if value not in (None, "full"):
+        raise wrong(DECISION, "must be full")
+    return value is not None
+
+
+def of_decision(decision: decision_pb2.Decision) -> Headers:
+    """The Decision in short."""
+    headers = [
+        (b"x-omnisphere-task", _value(decision.task_type)),
+        (b"x-omnisphere-attempts", b"%d" % len(decision.attempts)),
+        (b"x-omnisphere-fallbacks", b"%d" % decision.fallbacks),
+        (b"x-omnisphere-cache", _outcome(decision.cache.outcome)),
+        (b"x-omnisphere-simulated", b"true" if decision.simulated else b"false"),
+        (b"x-omnisphere-cost-nanousd", b"%d" % decision.cost.nanousd if decision.cost.priced else b"unpriced"),
+    ]
+    if decision.model:
+        headers.append((b"x-omnisphere-model", _value(decision.model)))
+    if decision.strategy:  # the cache answers before anything is planned
+        headers.append((b"x-omnisphere-strategy", _value(decision.strategy)))
+    if decision.policy:
+        headers.append((b"x-omnisphere-policy", _value(decision.policy)))
+    if decision.shared_with_request_id:
+        headers.append((b"x-omnisphere-shared-with", _value(decision.shared_with_request_id)))
+    if decision.replayed:
+        headers.append((b"x-omnisphere-replayed", b"true"))
+    if decision.degradations:
+        lost = (
+            f"{chat_pb2.Degradation.Kind.Name(one.kind).removeprefix('KIND_').lower()}:{one.subject}"
+            for one in decision.degradations
+        )
+        headers.append((b"x-omnisphere-degradations", _value(",".join(lost))))
+    return headers
+
+
+def of_plan(plan: Sequence[decision_pb2.Candidate]) -> Headers:
+    """What is known when a stream begins: the models in the order in which they are asked. No promise."""
+    models = [candidate.model for candidate in plan if not candidate.dropped]
+    return [(b"x-omnisphere-plan", _value(",".join(models)))] if models else []
+
+
+def of_request(request_id: str, dialect_header: bytes) -> Headers:
+    """The request's id, under our name and under the one that the dialect's clients look for."""
+    value = _value(request_id)
+    return [(b"x-omnisphere-request-id", value), (dialect_header, value)]
+
+
+def _seconds(value: str, name: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        raise wrong(name, "is not a number of seconds") from None
+    if not (math.isfinite(seconds) and 0 < seconds <= _LONGEST_SECONDS):
+        raise wrong(name, "is not above 0 and at most 7 days of seconds")
+    return seconds
+
+
+def _cache_control(value: str, control: cache_pb.CacheControl) -> None:
+    """https://www.rfc-editor.org/rfc/rfc9111#section-5.2.1; directives that mean nothing here are ignored."""
+    for directive in value.lower().split(","):
+        name, _, argument = directive.strip().partition("=")
+        if name == "no-cache":
+            control.no_cache = True
+        elif name == "no-store":
+            control.no_store = True
+        elif name == "only-if-cached":
+            control.only_if_cached = True
+        elif name == "max-age":
+            digits = argument.strip('"')
+            if not (digits.isascii() and digits.isdigit() and len(digits) <= 10):
+                raise wrong(_CACHE_CONTROL, "max-age is not a number of seconds")
+            control.max_age.FromSeconds(int(digits))
+
+
+def _outcome(outcome: cache_pb.CacheOutcome.ValueType) -> bytes:
+    return _OUTCOMES[outcome]
+
+
+def _value(text: str) -> bytes:
+    """Text that may stand in a header: names of operators may hold anything."""
+    return _SAFE.sub("_", text)[:_LONGEST_VALUE].encode("ascii")
+
+
+_OUTCOMES = {
+    number: name.removeprefix("CACHE_OUTCOME_").lower().encode() for name, number in cache_pb.CacheOutcome.items()
+}

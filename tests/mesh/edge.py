@@ -1,0 +1,50 @@
+"""Clients of the HTTP edge as tests use them, and small requests to send with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from tests.mesh.harness import Mesh
+
+CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
+NO_CACHE = {"cache-control": "no-cache, no-store"}
+# The model that the automatic policy asks for simple questions.
+SIMPLE = "deepseek-v3.2"
+
+
+@asynccontextmanager
+async def http(mesh: Mesh) -> AsyncIterator[httpx.AsyncClient]:
+    """A plain HTTP client."""
+    async with httpx.AsyncClient(base_url=mesh.base_url, timeout=10) as client:
+        yield client
+
+
+def chat(text: str, **more: Any) -> dict[str, Any]:
+    """A chat completion request with one question."""
+    return {"model": "auto", "messages": [{"role": "user", "content": text}], **more}
+
+
+def message(text: str, **more: Any) -> dict[str, Any]:
+    """A Messages request with one question."""
+    return {"model": "auto", "max_tokens": 500, "messages": [{"role": "user", "content": text}], **more}
+
+
+def chunks(body: str) -> list[Any]:
+    """The JSON documents of an event stream; [DONE] as it is."""
+    found: list[Any] = []
+    for line in body.splitlines():
+        if line.startswith("data: "):
+            data = line.removeprefix("data: ")
+            found.append(data if data == "[DONE]" else json.loads(data))
+    return found
+
+
+def text_of_chunks(found: list[Any]) -> str:
+    """What the chunks of a chat completion say."""
+    deltas = [chunk["choices"][0]["delta"] for chunk in found if chunk != "[DONE]" and chunk.get("choices")]
+    return "".join(delta.get("content") or "" for delta in deltas)
