@@ -14,8 +14,11 @@ _MOST_NANOS = 999_999_999
 
 
 def check_look_up(request: pb.LookUpRequest) -> None:
-    """LookUp: a query, and a control that makes sense."""
-    _check_query(request)
+    """LookUp: a query or a known entry in its place, and a control that makes sense."""
+    if not request.known_entry_id:
+        _check_query(request)
+    elif request.HasField("query"):
+        raise InvalidRequest(field="known_entry_id", problem="goes in the place of query")
     if request.HasField("control"):
         _check_control(request.control)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from services.cache.entry import Entry, Moment
-from services.cache.fingerprint import Asked, Fingerprint
+from services.cache.fingerprint import Asked, Fingerprint, is_behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class ExactTable:
         self._on_removed = on_removed
         # Least recently used first.
         self._entries: OrderedDict[Fingerprint, Entry] = OrderedDict()
+        self._by_id: dict[str, Fingerprint] = {}
         self._holdings: dict[str, _Holding] = {}
         self._bytes = 0
 
@@ -78,6 +79,19 @@ class ExactTable:
         entry = self._entries.get(asked.fingerprint)
         if entry is None or entry.canonical != asked.canonical:
             return _MISS
+        return self._fresh(entry, now=now, max_age=max_age, touch=touch)
+
+    def still(self, entry_id: str, wall: bytes, *, now: Moment, max_age: float | None, touch: bool = True) -> Found:
+        """The entry of that name, as long as it is behind the caller's own wall and serves; as look_up() else."""
+        fingerprint = self._by_id.get(entry_id)
+        if fingerprint is None:
+            return _MISS
+        entry = self._entries[fingerprint]
+        if not is_behind(wall, entry.canonical):
+            return _MISS
+        return self._fresh(entry, now=now, max_age=max_age, touch=touch)
+
+    def _fresh(self, entry: Entry, *, now: Moment, max_age: float | None, touch: bool) -> Found:
         if entry.is_over(now):
             if touch:
                 self._remove(entry)
@@ -85,7 +99,7 @@ class ExactTable:
         if max_age is not None and entry.age(now) > max_age:
             return _STALE
         if touch:
-            self._entries.move_to_end(asked.fingerprint)
+            self._entries.move_to_end(entry.fingerprint)
         return Found("hit", entry)
 
     def put(self, entry: Entry) -> bool:
@@ -96,6 +110,7 @@ class ExactTable:
         if before is not None:
             self._take_out(before)
         self._entries[entry.fingerprint] = entry
+        self._by_id[entry.entry_id] = entry.fingerprint
         held = self._holdings.setdefault(entry.tenant, _Holding())
         held.fingerprints[entry.fingerprint] = None
         held.bytes += entry.size()
@@ -126,6 +141,7 @@ class ExactTable:
 
     def _take_out(self, entry: Entry) -> None:
         del self._entries[entry.fingerprint]
+        del self._by_id[entry.entry_id]
         held = self._holdings[entry.tenant]
         del held.fingerprints[entry.fingerprint]
         held.bytes -= entry.size()

@@ -49,9 +49,22 @@ def fingerprint_of(query: Query, *, tenant: str, epoch: int) -> Asked:
     if _has_marks(bare.conversation.messages):
         _clear_marks(bare.conversation.messages)
     text = _take_last_text(bare).encode()
-    pieces = (str(FORMAT).encode(), tenant.encode(), str(epoch).encode(), bare.SerializeToString(deterministic=True))
-    scope = b"".join([part for piece in pieces for part in (_LENGTH.pack(len(piece)), piece)])
+    scope = wall(tenant, epoch) + _with_length(bare.SerializeToString(deterministic=True))
     return digest(_LENGTH.pack(len(scope)) + scope + text)
+
+
+def wall(tenant: str, epoch: int) -> bytes:
+    """How the scope part of every request of the tenant begins, in this layout and epoch."""
+    return b"".join(_with_length(piece) for piece in (str(FORMAT).encode(), tenant.encode(), str(epoch).encode()))
+
+
+def is_behind(wall: bytes, canonical: bytes) -> bool:
+    """Whether canonical bytes are those of a request behind that wall."""
+    return canonical.startswith(wall, _LENGTH.size)
+
+
+def _with_length(piece: bytes) -> bytes:
+    return _LENGTH.pack(len(piece)) + piece
 
 
 def digest(canonical: bytes) -> Asked:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import lru_cache
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -20,7 +21,7 @@ from services.cache.check_request import check_invalidate, check_look_up, check_
 from services.cache.eligibility import MOST_ENTRY_BYTES, Eligibility, eligibility
 from services.cache.entry import Entry, Moment, entry_id, lifetime
 from services.cache.exact import ExactTable, Selection
-from services.cache.fingerprint import fingerprint_of
+from services.cache.fingerprint import fingerprint_of, wall
 from services.cache.metrics import CacheMetrics
 from services.cache.settings import LONGEST_TTL, CacheSettings
 from services.cache.tally import Tally
@@ -31,6 +32,12 @@ from services.chassis.clock import Clock
 _COMPLETE = (chat_pb2.FINISH_REASON_STOP, chat_pb2.FINISH_REASON_TOOL_CALLS)
 # Entries that are restored in one go, so that health is answered meanwhile.
 _RESTORED_AT_ONCE = 1_000
+_MOST_WALLS = 1_024
+_OUTCOMES = {
+    "hit": pb.CACHE_OUTCOME_EXACT_HIT,
+    "stale": pb.CACHE_OUTCOME_STALE,
+    "miss": pb.CACHE_OUTCOME_MISS,
+}
 
 
 class Cache:
@@ -46,6 +53,7 @@ class Cache:
             most_entries=settings.most_entries, most_bytes=settings.most_bytes, on_removed=writes.remove
         )
         metrics.watch(self._table)
+        self._wall = lru_cache(maxsize=_MOST_WALLS)(wall)
         self._loading = asyncio.Lock()
 
     async def start(self) -> None:
@@ -67,7 +75,7 @@ class Cache:
         """The answer that was kept for the request, or why there is none."""
         check_look_up(request)
         tenant = call_context.current().caller.tenant
-        response = self._found(request, tenant)
+        response = self._still(request, tenant) if request.known_entry_id else self._found(request, tenant)
         if not request.peek:
             self._tally.add(tenant, response.outcome)
             self._metrics.looked_up(response.outcome)
@@ -118,8 +126,7 @@ class Cache:
         max_age = _seconds(control.max_age) if control.HasField("max_age") else None
         found = self._table.look_up(asked, now=self._now(), max_age=max_age, touch=not request.peek)
         if found.entry is None:
-            outcome = pb.CACHE_OUTCOME_STALE if found.state == "stale" else pb.CACHE_OUTCOME_MISS
-            return pb.LookUpResponse(outcome=outcome, reason=eligible.reason)
+            return pb.LookUpResponse(outcome=_OUTCOMES[found.state], reason=eligible.reason)
         response = pb.LookUpResponse(
             outcome=pb.CACHE_OUTCOME_EXACT_HIT,
             entry_id=found.entry.entry_id,
@@ -127,6 +134,18 @@ class Cache:
         )
         response.reply.MergeFromString(found.entry.reply)
         return response
+
+    def _still(self, request: pb.LookUpRequest, tenant: str) -> pb.LookUpResponse:
+        """Whether the answer that the caller has is still the answer. Its eligibility was seen when it was found."""
+        max_age = None
+        if request.HasField("control"):
+            if request.control.no_cache:
+                return pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_BYPASSED, reason=pb.CACHE_REASON_CALLER)
+            max_age = _seconds(request.control.max_age) if request.control.HasField("max_age") else None
+        wall = self._wall(tenant, self._settings.epoch)
+        touch = not request.peek
+        found = self._table.still(request.known_entry_id, wall, now=self._now(), max_age=max_age, touch=touch)
+        return pb.LookUpResponse(outcome=_OUTCOMES[found.state])
 
     def _stored(self, request: pb.StoreRequest, tenant: str) -> pb.StoreResponse:
         query, control = request.query, request.control

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
 from omnisphere.cache.v1 import cache_service_pb2 as pb
 from services.cache.exact import ExactTable
+from services.chassis.counting import Counter
 
 
 class CacheMetrics:

@@ -89,8 +89,11 @@ class WriteBehind:
     async def flush(self) -> None:
         """Write all that waits now; returns also when that fails."""
         async with self._one_flush:
-            while self._waiting or self._wipe:
+            # No more than waits now: under load there would always be one more entry, and a batch for each.
+            left = len(self._waiting)
+            while left > 0 or self._wipe:
                 batch = dict(islice(self._waiting.items(), _BATCH))
+                left -= len(batch)
                 for fingerprint in batch:
                     del self._waiting[fingerprint]
                 wipe, self._wipe = self._wipe, False

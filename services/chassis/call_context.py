@@ -6,12 +6,12 @@ directly sees the same as one called over the wire.
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.chassis.identity import DEFAULT_TENANT, TENANT_KEY, Caller
 
@@ -21,9 +21,11 @@ TRACE_KEY = "traceparent"
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 
 
-@dataclass(frozen=True, slots=True)
-class CallContext:
-    """What a call carries. `deadline` is in seconds of the monotonic clock; None: none was set."""
+class CallContext(NamedTuple):
+    """What a call carries; a tuple, because it is made several times per call.
+
+    `deadline` is in seconds of the monotonic clock; None: none was set.
+    """
 
     caller: Caller
     request_id: str
@@ -36,13 +38,23 @@ class CallContext:
         return None if self.deadline is None else max(0.0, self.deadline - now)
 
 
+def new_trace_id() -> str:
+    """A name that nobody else has; not a secret, and so not worth a system call."""
+    return f"{random.getrandbits(128):032x}"
+
+
+def new_request_id() -> str:
+    """The same, for a request."""
+    return f"req-{random.getrandbits(96):024x}"
+
+
 _CURRENT: ContextVar[CallContext] = ContextVar("omnisphere_call")
 
 
 def current() -> CallContext:
     """The call that this task works for; outside of any call a fresh one of the default tenant."""
     found = _CURRENT.get(None)
-    return found or CallContext(Caller(DEFAULT_TENANT), "", secrets.token_hex(16))
+    return found or CallContext(Caller(DEFAULT_TENANT), "", new_trace_id())
 
 
 def enter(call: CallContext) -> None:
@@ -62,7 +74,7 @@ def entered(call: CallContext) -> Iterator[None]:
 
 def traceparent(call: CallContext) -> str:
     """The trace header for the next hop, with a span id of its own."""
-    return f"00-{call.trace_id}-{secrets.token_hex(8)}-{call.trace_flags}"
+    return f"00-{call.trace_id}-{random.getrandbits(64):016x}-{call.trace_flags}"
 
 
 def outgoing(call: CallContext) -> list[tuple[str, str]]:
@@ -76,7 +88,7 @@ def outgoing(call: CallContext) -> list[tuple[str, str]]:
 def parse_trace(value: str) -> tuple[str, str]:
     """(trace id, flags) of a traceparent header; a new sampled-out trace where it is none."""
     match = _TRACEPARENT.fullmatch(value)
-    return (match.group(1), match.group(2)) if match else (secrets.token_hex(16), "00")
+    return (match.group(1), match.group(2)) if match else (new_trace_id(), "00")
 
 
 def lookup(metadata: Iterable[tuple[str, str | bytes]] | None, keys: Sequence[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from services.chassis.errors import Unauthenticated
 
@@ -19,6 +20,7 @@ class Caller:
     tenant: str
 
 
+@lru_cache(maxsize=4_096)
 def identify(claimed: str, *, believed: bool) -> Caller:
     """The caller behind the tenant that the metadata claims; empty: the default tenant.
 

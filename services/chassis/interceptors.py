@@ -10,11 +10,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import grpc
-from google.protobuf import empty_pb2
 from google.protobuf.message import DecodeError, Message
 
 from services.chassis import call_context, identity
@@ -45,18 +45,44 @@ _NO_RETRY = ("grpc-retry-pushback-ms", "-1")
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
-# Stands for bytes that no message of the method can be read from; gRPC itself would answer without a reason.
-_UNREADABLE = empty_pb2.Empty()
+class Unread:
+    """A request as it came in, for a method that may know what to do with it without reading it."""
 
+    __slots__ = ("_deserialize", "data")
 
-def _reading(deserialize: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
-    def read(data: bytes) -> Message:
+    def __init__(self, data: bytes, deserialize: Callable[[bytes], Message]) -> None:
+        self.data = data
+        self._deserialize = deserialize
+
+    def read(self) -> Any:
+        """The message. Raises InvalidRequest for bytes that it cannot be read from."""
         try:
-            return deserialize(data)
+            return self._deserialize(self.data)
         except DecodeError:
-            return _UNREADABLE
+            raise InvalidRequest(field="request", problem="is no message of this method") from None
 
-    return read
+    def ByteSize(self) -> int:  # noqa: N802 - as a message says it
+        """How large it is."""
+        return len(self.data)
+
+
+def _unread(deserialize: Callable[[bytes], Message]) -> Callable[[bytes], Unread]:
+    """Where bytes are no message, gRPC itself would answer without a reason: so reading is up to us."""
+    return lambda data: Unread(data, deserialize)
+
+
+def _written(serialize: Callable[[Message], bytes]) -> Callable[[Message | bytes], bytes]:
+    """A response that was written before goes out as it is."""
+    return lambda response: response if isinstance(response, bytes) else serialize(response)
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What the interceptor knows of one method. `read`: its handler wants the message, not the bytes."""
+
+    method: str
+    limit: int
+    read: bool
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -70,13 +96,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         believe_tenant: bool,
         most_calls: int,
         conversation_methods: frozenset[str],
+        unread_methods: frozenset[str] = frozenset(),
     ) -> None:
         self._log = log
         self._metrics = metrics
         self._believe_tenant = believe_tenant
         self._most_calls = most_calls
         self._conversation_methods = conversation_methods
+        self._unread_methods = unread_methods
         self._in_flight = 0
+        metrics.watch(lambda: self._in_flight)
         # Wrapped once per registered method: gRPC asks for every call.
         self._wrapped: dict[str, Any] = {}
 
@@ -95,26 +124,30 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return self._wrapped[method]
 
     def _around(self, handler: Any, method: str) -> Any:
-        limit = CONVERSATION_BYTES if method.rsplit("/", 1)[-1] in self._conversation_methods else MESSAGE_BYTES
+        name = method.rsplit("/", 1)[-1]
+        limit = CONVERSATION_BYTES if name in self._conversation_methods else MESSAGE_BYTES
+        around = _Around(method, limit, read=name not in self._unread_methods)
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._streaming(handler.unary_stream, method, limit),
-                request_deserializer=_reading(handler.request_deserializer),
+                self._streaming(handler.unary_stream, around),
+                request_deserializer=_unread(handler.request_deserializer),
                 response_serializer=handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(handler.unary_unary, method, limit),
-            request_deserializer=_reading(handler.request_deserializer),
-            response_serializer=handler.response_serializer,
+            self._unary(handler.unary_unary, around),
+            request_deserializer=_unread(handler.request_deserializer),
+            response_serializer=_written(handler.response_serializer),
         )
 
-    def _unary(self, inner: Any, method: str, limit: int) -> Any:
-        async def call(request: Message, context: Any) -> Any:
+    def _unary(self, inner: Any, around: _Around) -> Any:
+        method = around.method
+
+        async def call(request: Unread, context: Any) -> Any:
             started = self._arrived(method)
             code = grpc.StatusCode.OK
             try:
-                self._admit(request, context, limit)
-                return await inner(request, context)
+                self._admit(request, context, around.limit)
+                return await inner(request.read() if around.read else request, context)
             except BaseException as failure:
                 error = self._as_service_error(failure, method)
                 code = error.code
@@ -126,13 +159,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _streaming(self, inner: Any, method: str, limit: int) -> Any:
-        async def call(request: Message, context: Any) -> AsyncIterator[Any]:
+    def _streaming(self, inner: Any, around: _Around) -> Any:
+        method = around.method
+
+        async def call(request: Unread, context: Any) -> AsyncIterator[Any]:
             started = self._arrived(method)
             code = grpc.StatusCode.OK
             try:
-                self._admit(request, context, limit)
-                async with aclosing(inner(request, context)) as responses:
+                self._admit(request, context, around.limit)
+                message = request.read() if around.read else request
+                async with aclosing(inner(message, context)) as responses:
                     async for response in responses:
                         yield response
             except BaseException as failure:
@@ -148,22 +184,21 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _arrived(self, method: str) -> float:
         self._in_flight += 1
-        self._metrics.started.labels(method).inc()
-        self._metrics.in_flight.set(self._in_flight)
+        self._metrics.started(method).inc()
         return time.monotonic()
 
     def _left(self, method: str, code: grpc.StatusCode, started: float) -> None:
         self._in_flight -= 1
-        self._metrics.in_flight.set(self._in_flight)
         seconds = time.monotonic() - started
-        self._metrics.duration.labels(method, code.name).observe(seconds)
-        self._log.info("call", method=method, code=code.name, seconds=round(seconds, 6))
+        self._metrics.duration(method, code.name).observe(seconds)
+        if code is grpc.StatusCode.OK:
+            self._log.debug("call", method=method, code="OK", seconds=round(seconds, 6))
+        else:
+            self._log.info("call", method=method, code=code.name, seconds=round(seconds, 6))
 
-    def _admit(self, request: Message, context: Any, limit: int) -> None:
+    def _admit(self, request: Unread, context: Any, limit: int) -> None:
         if self._in_flight > self._most_calls:
             raise Overloaded(queue="calls", retry_after=timedelta(seconds=1))
-        if request is _UNREADABLE:
-            raise InvalidRequest(field="request", problem="is no message of this method")
         if request.ByteSize() > limit:
             raise MessageTooLarge(limit_bytes=str(limit))
         said = call_context.lookup(context.invocation_metadata(), _KEYS)

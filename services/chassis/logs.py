@@ -36,10 +36,10 @@ class Log:
         self._gathered: list[bytes] = []
         self._lock = threading.Lock()
 
-    def records(self, event: str, records: Iterable[Mapping[str, Field]]) -> None:
-        """Records of a ledger, a line each, whatever the level; from any thread. Their own `at` is their time."""
-        head = {"service": self._service, "event": event}
-        self._out([_encoded(head | dict(record)) for record in records])
+    def records(self, event: str, lines: Iterable[bytes]) -> None:
+        """Records of a ledger, JSON objects, whatever the level; from any thread. Their own `at` is their time."""
+        head = orjson.dumps({"service": self._service, "event": event})[:-1] + b","
+        self._out([head + line[1:] for line in lines])
 
     def flush(self) -> None:
         """Write what was gathered."""
@@ -49,6 +49,10 @@ class Log:
     def announce(self, event: str, **fields: Field) -> None:
         """The process starts to serve, or stops; written at every level: others wait for it."""
         self._write("info", event, fields, always=True)
+
+    def debug(self, event: str, **fields: Field) -> None:
+        """Something that is of interest to few."""
+        self._write("debug", event, fields)
 
     def info(self, event: str, **fields: Field) -> None:
         """Something happened as it should."""

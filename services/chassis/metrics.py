@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from collections.abc import Callable
 
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
+
+from services.chassis.counting import Counter, Histogram
 from services.chassis.settings import StartError
 
 # Seconds. Wide enough for a cache hit and for a long answer.
@@ -33,20 +36,26 @@ class CallMetrics:
     """What every gRPC server counts. Labels are bounded: methods that are registered, codes of gRPC."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.started = Counter(
+        started = Counter(
             "omnisphere_grpc_server_call_started",
             "Calls that arrived.",
             ["method"],
             registry=registry,
         )
-        self.duration = Histogram(
+        duration = Histogram(
             "omnisphere_grpc_server_call_duration_seconds",
             "From arrival to the last byte.",
             ["method", "code"],
             buckets=LATENCY_BUCKETS,
             registry=registry,
         )
-        self.in_flight = Gauge("omnisphere_grpc_server_calls_in_flight", "Calls being served now.", registry=registry)
+        self._in_flight = Gauge("omnisphere_grpc_server_calls_in_flight", "Calls being served now.", registry=registry)
+        self.started = started.labels
+        self.duration = duration.labels
+
+    def watch(self, in_flight: Callable[[], int]) -> None:
+        """Read how many calls are being served whenever somebody asks."""
+        self._in_flight.set_function(in_flight)
 
 
 class MetricsEndpoint:

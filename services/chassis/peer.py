@@ -7,9 +7,10 @@ timeout. A servicer must not change its request: in one process it is the caller
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import types
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -119,11 +120,27 @@ class LocalInvoker:
 
     async def unary(self, method: Any, request: Message, timeout: float) -> Any:
         allowed = _allowed(timeout, self._clock, self._peer)
+        before = call_context.current()
+        call_context.enter(before._replace(deadline=self._clock.monotonic() + allowed))
+        call: Coroutine[Any, Any, Any] = method(request, None)
+        try:
+            # Most calls in one process never wait: they need no timer, which would cost more than they do.
+            waits_for = call.send(None)
+        except StopIteration as done:
+            return done.value
+        except Exception as failure:
+            raise self._translated(failure, None) from failure
+        finally:
+            call_context.enter(before)
+        return await self._waited(call, waits_for, allowed)
+
+    async def _waited(self, call: Coroutine[Any, Any, Any], waits_for: Any, allowed: float) -> Any:
+        """The rest of a call that waits for something."""
         limit = asyncio.timeout(allowed)
         try:
             async with limit:
                 with call_context.entered(self._inner(allowed)):
-                    return await method(request, None)
+                    return await _resumed(call, waits_for)
         except Exception as failure:
             raise self._translated(failure, limit) from failure
 
@@ -148,15 +165,31 @@ class LocalInvoker:
 
     def _inner(self, allowed: float) -> CallContext:
         """What the peer sees of the call."""
-        return replace(call_context.current(), deadline=self._clock.monotonic() + allowed)
+        return call_context.current()._replace(deadline=self._clock.monotonic() + allowed)
 
-    def _translated(self, failure: Exception, limit: asyncio.Timeout) -> ServiceError:
+    def _translated(self, failure: Exception, limit: asyncio.Timeout | None) -> ServiceError:
         if isinstance(failure, ServiceError):
             return failure
-        if isinstance(failure, TimeoutError) and limit.expired():
+        if isinstance(failure, TimeoutError) and limit is not None and limit.expired():
             return DeadlineExceeded(step=self._peer)
         if isinstance(failure, NotImplementedError):
             return Unimplemented(method=self._peer)
         error = Internal.with_id()
         self._log.error("peer_failed", failure, peer=self._peer, **error.metadata)
         return error
+
+
+@types.coroutine
+def _resumed(call: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
+    """Go on with a coroutine whose first step was taken, in the task that took it, and has led to `waits_for`."""
+    while True:
+        try:
+            came = yield waits_for
+        except BaseException as failure:
+            step = partial(call.throw, failure)
+        else:
+            step = partial(call.send, came)
+        try:
+            waits_for = step()
+        except StopIteration as done:
+            return done.value

@@ -78,6 +78,8 @@ class Service:
     start: Callable[[], Awaitable[None]]
     stop: Callable[[], Awaitable[None]]
     conversation_methods: frozenset[str] = frozenset()
+    # Methods whose handlers get an Unread instead of a message, and may answer with bytes.
+    unread_methods: frozenset[str] = frozenset()
     door: Door | None = None
 
 
@@ -95,6 +97,7 @@ class Server:
             believe_tenant=settings.believes_tenant(),
             most_calls=settings.most_calls,
             conversation_methods=service.conversation_methods,
+            unread_methods=service.unread_methods,
         )
         self._server = grpc.aio.server(interceptors=[interceptor], options=_options(settings))
         self._metrics: MetricsEndpoint | None = None

@@ -6,6 +6,8 @@ other call.
 
 from __future__ import annotations
 
+import time
+
 from omnisphere.chat.v1 import chat_pb2 as chat
 from services.chassis.executor import Executor
 from services.context.metrics import ContextMetrics
@@ -25,8 +27,12 @@ class Counting:
 
     async def count(self, conversation: chat.Conversation, model: str) -> Counted:
         """The count for a concrete model. Raises Overloaded when too many wait."""
-        if conversation.ByteSize() <= self._inline_bytes and self._counter.is_ready(model):
-            with self._metrics.counting_seconds.labels("inline").time():
+        inline = conversation.ByteSize() <= self._inline_bytes and self._counter.is_ready(model)
+        started = time.monotonic()
+        try:
+            if inline:
                 return self._counter.count(conversation, model)
-        with self._metrics.counting_seconds.labels("executor").time():
             return await self._executor.run(self._counter.count, conversation, model)
+        finally:
+            place = "inline" if inline else "executor"
+            self._metrics.counting_seconds.labels(place).observe(time.monotonic() - started)

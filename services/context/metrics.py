@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
+from services.chassis.counting import Counter, Histogram
 from services.chassis.metrics import LATENCY_BUCKETS
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from services.ledger.table import Row, Table, Value
 
+_BUSY_SECONDS = 5.0
+
+
 # Rows per statement: 32,766 parameters are SQLite's limit.
 _SIZES = (256, 16, 1)
-_BUSY_SECONDS = 5.0
 
 
 class LedgerFailed(Exception):

@@ -102,14 +102,17 @@ class Ledger:
     async def flush(self) -> bool:
         """Write all that waits now; false: the file did not take it."""
         async with self._one_flush:
-            while self._waiting or self._refused:
-                fresh = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
-                refused, self._refused = self._refused, []
+            # No more than waits now: under load there would always be one more row, and a batch for each.
+            left = len(self._waiting)
+            while left > 0 or self._refused:
+                fresh = [self._waiting.popleft() for _ in range(min(left, _BATCH))]
+                left -= len(fresh)
+                waiting, self._refused = self._refused + fresh, []
                 try:
-                    await self._executor.run(self._write, fresh, refused)
+                    await self._executor.run(self._write, fresh, waiting)
                 except LedgerFailed as failure:
-                    self._refused = (refused + fresh)[-self._most_waiting :]
-                    if lost := len(refused) + len(fresh) - len(self._refused):
+                    self._refused = waiting[-self._most_waiting :]
+                    if lost := len(waiting) - len(self._refused):
                         self._on_lost(lost, "storage")
                     self._warn(failure)
                     return False
@@ -120,11 +123,10 @@ class Ledger:
         await self.flush()
         return await self._executor.run(self._file.read, query, values)
 
-    def _write(self, fresh: list[Row], refused: list[Row]) -> None:
+    def _write(self, fresh: list[Row], waiting: list[Row]) -> None:
         """In the thread: the lines first."""
-        names = self._table.names
-        self._log.records(self._table.name, [dict(zip(names, row, strict=True)) for row in fresh])
-        self._file.append(refused + fresh)
+        self._log.records(self._table.name, self._table.lines(fresh))
+        self._file.append(waiting)
 
     async def _run(self) -> None:
         while True:
@@ -132,7 +134,7 @@ class Ledger:
             await self._clock.sleep(_PAUSE_AFTER_FAILURE_SECONDS if self._refused else _PAUSE_SECONDS)
             self._added.clear()
             try:
-                if not await self.flush():
+                if not await self.flush() or self._waiting:
                     self._added.set()
                 await self._clean()
             except Exception as failure:  # the loop must outlive our mistakes

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import orjson
 
 Value = str | int | float | None
 Row = tuple[Value, ...]
@@ -44,6 +46,11 @@ class Table:
         )
 
     def insertion(self, rows: int) -> str:
-        """One statement for that many rows: SQLite then lets go of the interpreter once, and not once a row."""
+        """One statement for so many rows: per statement SQLite takes the interpreter's lock, which the loop needs."""
         row = f"({', '.join('?' * len(self.columns))})"
         return f"INSERT INTO {self.name} VALUES {', '.join([row] * rows)}"  # noqa: S608 - names are ours
+
+    def lines(self, rows: Iterable[Row]) -> list[bytes]:
+        """The rows as objects of JSON, a line each."""
+        names = self.names
+        return [orjson.dumps(dict(zip(names, row, strict=True))) for row in rows]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from google.protobuf.duration_pb2 import Duration
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
 from omnisphere.providers.v1 import attempt_pb2
+from services.chassis.counting import Counter, Histogram
 
 PURPOSE_WORDS = {value: name.removeprefix("PURPOSE_").lower() for name, value in attempt_pb2.Purpose.items()}
 OUTCOME_WORDS = {
@@ -80,31 +79,24 @@ class ProvidersMetrics:
             ["why"],
             registry=registry,
         )
-        # Finding a child costs more than counting, and there are few.
-        self._attempt = cache(self._attempts.labels)
-        self._token = cache(self._tokens.labels)
-        self._money = cache(self._cost.labels)
-        self._took = cache(self._duration.labels)
-        self._first = cache(self._first_chunk.labels)
-        self._used = cache(self._usage.labels)
 
     def book(self, attempt: attempt_pb2.Attempt) -> None:
         """Count one attempt, whatever became of it."""
         model, endpoint, usage = attempt.model, attempt.endpoint, attempt.usage
-        self._attempt(model, endpoint, PURPOSE_WORDS[attempt.purpose], OUTCOME_WORDS[attempt.outcome]).inc()
+        self._attempts.labels(model, endpoint, PURPOSE_WORDS[attempt.purpose], OUTCOME_WORDS[attempt.outcome]).inc()
         source = "estimated" if usage.estimated else "reported"
         counts = {name: tokens for name, field in _CLASSES.items() if (tokens := getattr(usage, field))}
         for name, tokens in counts.items():
-            self._token(model, name, source).inc(tokens)
-        self._money(model, source).inc(attempt.cost.nanousd)
+            self._tokens.labels(model, name, source).inc(tokens)
+        self._cost.labels(model, source).inc(attempt.cost.nanousd)
         if not attempt.cost.priced:
             self._unpriced.labels(model).inc()
-        self._took("chat", endpoint, model, attempt.error_reason).observe(_seconds(attempt.latency))
+        self._duration.labels("chat", endpoint, model, attempt.error_reason).observe(_seconds(attempt.latency))
         if attempt.HasField("time_to_first_token"):
-            self._first("chat", endpoint, model).observe(_seconds(attempt.time_to_first_token))
+            self._first_chunk.labels("chat", endpoint, model).observe(_seconds(attempt.time_to_first_token))
         output = counts.pop("output", 0) + counts.pop("reasoning", 0)
-        self._used("chat", endpoint, model, "input").observe(sum(counts.values()))
-        self._used("chat", endpoint, model, "output").observe(output)
+        self._usage.labels("chat", endpoint, model, "input").observe(sum(counts.values()))
+        self._usage.labels("chat", endpoint, model, "output").observe(output)
 
 
 def _seconds(duration: Duration) -> float:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from dataclasses import dataclass
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
+from services.chassis import call_context
 from services.chassis.call_context import CallContext
 from services.chassis.errors import DeadlineExceeded, InvalidRequest, UnknownPolicy
 from services.router import conversation_rules
@@ -76,7 +76,7 @@ def admit(
     policy = policies[name]
     return Ask(
         tenant=call.caller.tenant,
-        request_id=options.request_id or call.request_id or f"req-{secrets.token_hex(12)}",
+        request_id=options.request_id or call.request_id or call_context.new_request_id(),
         repeatable=bool(options.request_id),
         conversation=request.conversation,
         model=model,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 from omnisphere.router.v1 import decision_pb2
+from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.ledger.ledger import Book
+from services.ledger.table import Row
 from services.router.admit import Ask
 from services.router.after import AfterAnswer
-from services.router.ledger import Ended, request_row
+from services.router.ledger import Ended, prompt_hash, request_row, row_of
 from services.router.metrics import RouterMetrics
 from services.router.peers import ProvidersPeer
 from services.router.record import Record
@@ -21,6 +24,14 @@ from services.router.record import Record
 # A call that was given up is booked by the providers a moment later.
 _ASK_AFTER_SECONDS = (0.05, 0.25, 1.0)
 _TIMEOUT = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A request that comes again and again: its row but for the id and times, and how it is counted."""
+
+    row: Row
+    count: Callable[[float], None]
 
 
 class Books:
@@ -54,12 +65,26 @@ class Books:
         """A request is over that shared the answer of another one: it took no tokens and cost nothing."""
         self._ledger.add(request_row(decision, ended, ask, call_context.current().trace_id, self._hash_key))
 
+    def kept(self, tenant: str, conversation: chat_pb2.Conversation, response: pb.CompleteResponse) -> Kept:
+        """What hit_again() needs of a request whose answer comes from the cache again and again."""
+        decision = response.decision
+        ended = Ended(0.0, 0.0, response.finish_reason)
+        row = row_of(decision, ended, tenant, "", prompt_hash(conversation, self._hash_key))
+        return Kept(row, self._metrics.hit_again(decision))
+
+    def hit_again(self, kept: Kept, request_id: str, trace_id: str, seconds: float) -> None:
+        """The cache answered such a request once more; it took `seconds`."""
+        kept.count(seconds)
+        milliseconds = round(seconds * 1000, 3)
+        at = int((self._clock.wall() - seconds) * 1000)
+        self._ledger.add((at, request_id, trace_id, *kept.row[3:-2], milliseconds, milliseconds))
+
     def _keep(self, ask: Ask, decision: decision_pb2.Decision, ended: Ended) -> None:
         self._metrics.count(decision, ended.error, ended.first_token)
         self._ledger.add(request_row(decision, ended, ask, call_context.current().trace_id, self._hash_key))
 
     async def _settle(self, ask: Ask, record: Record, ended: Ended) -> None:
-        call_context.enter(replace(call_context.current(), deadline=None))  # the request's own may be over
+        call_context.enter(call_context.current()._replace(deadline=None))  # the request's own may be over
         try:
             for call_id in record.unsettled:
                 record.attempted(await self._booked(call_id))

@@ -42,6 +42,18 @@ class CacheStep:
         record.looked_up(response)
         return response.reply if response.outcome in _HITS else None
 
+    async def still(self, request: cache_pb.LookUpRequest) -> bool:
+        """Whether the entry that the request knows is still the answer; false also where the cache does not say."""
+        if not self._guard.allows(self._clock.monotonic()):
+            return False
+        try:
+            response = await self._peer.look_up(request, self._timeout)
+        except ServiceError:
+            self._guard.failed(self._clock.monotonic())
+            return False
+        self._guard.succeeded()
+        return response.outcome == cache_pb.CACHE_OUTCOME_EXACT_HIT
+
     async def store(self, ask: Ask, reply: cache_pb.CachedReply, *, simulated: bool) -> None:
         """Keep a complete answer, where its kind is kept. Raises ServiceError."""
         if ask.control.no_store or not self._guard.allows(self._clock.monotonic()):

@@ -6,7 +6,6 @@ that breaks off is replaced only where every follower can take a new one, and a 
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere.context.v1 import context_service_pb2 as context_pb
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
+from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.chassis.errors import (
     ContextTooLong,
@@ -124,7 +124,7 @@ class Executor:
             conversation=fitted,
             request_id=flight.request_id,
             purpose=attempt_pb2.PURPOSE_ANSWER,
-            call_id=f"{random.getrandbits(96):024x}",
+            call_id=call_context.new_request_id(),
         )
         try:
             with record.step("generate"):

@@ -70,8 +70,15 @@ class Ended:
 
 
 def request_row(decision: decision_pb2.Decision, ended: Ended, ask: Ask, trace_id: str, hash_key: bytes) -> Row:
-    """The row of a Decision. Tokens, cost and savings are those that this request took: none where it shares the answer
-    of another one, or gives an answer again."""
+    """The row of a request's Decision."""
+    return row_of(decision, ended, ask.tenant, trace_id, prompt_hash(ask.conversation, hash_key))
+
+
+def row_of(decision: decision_pb2.Decision, ended: Ended, tenant: str, trace_id: str, hashed: str) -> Row:
+    """Tokens, cost and savings are those that this request took: none where it shares or repeats an answer.
+
+    The first three values and the last two are the only ones that differ where the cache answers a request once more.
+    """
     usage, savings = decision.usage, decision.savings
     mine = not (decision.shared_with_request_id or decision.replayed)
     money = (
@@ -91,8 +98,8 @@ def request_row(decision: decision_pb2.Decision, ended: Ended, ask: Ask, trace_i
         int(ended.at * 1000),
         decision.request_id,
         trace_id,
-        ask.tenant,
-        prompt_hash(ask.conversation, hash_key),
+        tenant,
+        hashed,
         decision.strategy,
         decision.policy,
         decision.task_type,

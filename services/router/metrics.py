@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import decision_pb2
+from services.chassis.counting import Counter, Histogram
 from services.chassis.metrics import LATENCY_BUCKETS
 from services.router.ledger import CACHE_WORDS
 
@@ -71,17 +72,14 @@ class RouterMetrics:
             ["why"],
             registry=registry,
         )
-        # Finding a child costs more than counting, so the few that there are stay at hand.
-        self._request = cache(self._requests.labels)
-        self._step = cache(self._latency.labels)
 
     def count(self, decision: decision_pb2.Decision, reason: str, first_token: float | None) -> None:
         """Count one finished request; `first_token` in seconds, None where nothing came."""
         outcome = CACHE_WORDS.get(decision.cache.outcome, "")
-        self._request(decision.strategy, decision.task_type, outcome, reason).inc()
+        self._requests.labels(decision.strategy, decision.task_type, outcome, reason).inc()
         for step in decision.steps:
             latency = step.latency
-            self._step(step.step).observe(latency.seconds + latency.nanos / 1e9)
+            self._latency.labels(step.step).observe(latency.seconds + latency.nanos / 1e9)
         if first_token is not None:
             self._first_token.observe(first_token)
         if decision.fallbacks:
@@ -95,3 +93,19 @@ class RouterMetrics:
             self._cache_savings.inc(savings.cache_nanousd)
         if savings.routing_nanousd > 0:
             self._routing_savings.inc(savings.routing_nanousd)
+
+    def hit_again(self, decision: decision_pb2.Decision) -> Callable[[float], None]:
+        """How to count, each time, a request that the cache answers again and again."""
+        requests = self._requests.labels(
+            decision.strategy, decision.task_type, CACHE_WORDS.get(decision.cache.outcome, ""), ""
+        )
+        step, saved = self._latency.labels("look_up"), decision.savings.cache_nanousd
+
+        def count(seconds: float) -> None:
+            requests.inc()
+            step.observe(seconds)
+            self._first_token.observe(seconds)
+            if saved:
+                self._cache_savings.inc(saved)
+
+        return count

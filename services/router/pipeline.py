@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.chat.v1 import chat_pb2
@@ -96,7 +96,7 @@ class Pipeline:
         now = self._clock.monotonic()
         call = call_context.current()
         ask = admit(request, call, self._policies, now=now)
-        call_context.enter(replace(call, request_id=ask.request_id))
+        call_context.enter(call._replace(request_id=ask.request_id))
         flight = self._flights.find(ask, now)
         leads = flight is None
         if flight is None:
@@ -129,7 +129,7 @@ class Pipeline:
     async def _fly(self, flight: Flight, ask: Ask, delivery: Delivery) -> None:
         """The journey, once for all who follow. Whatever happens, the flight ends and the request is booked."""
         call = call_context.current()
-        call_context.enter(replace(call, deadline=self._clock.monotonic() + self._deadline))
+        call_context.enter(call._replace(deadline=self._clock.monotonic() + self._deadline))
         record = Record(ask, self._clock)
         flight.decision = record.decision
         reason, finish_reason = "CANCELLED", chat_pb2.FINISH_REASON_ERROR

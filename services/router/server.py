@@ -38,6 +38,7 @@ from services.router.edge.metrics import EdgeMetrics
 from services.router.edge.server import HttpDoor
 from services.router.execute import Executor
 from services.router.guard import Guard
+from services.router.hot import HotAnswers
 from services.router.ledger import REQUESTS
 from services.router.memory import MemoryService
 from services.router.metrics import RouterMetrics
@@ -116,6 +117,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
     )
     deadline = settings.deadline.total_seconds()
     ledger = _ledger(settings, log, metrics) if settings.ledger else None
+    cache = CacheStep(peers.cache, Guard(), clock, timeout=settings.cache_timeout.total_seconds())
     books = Books(
         ledger or NoBook(),
         metrics=metrics,
@@ -127,7 +129,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
     pipeline = Pipeline(
         policies=policies,
         catalogue=catalogue,
-        cache=CacheStep(peers.cache, Guard(), clock, timeout=settings.cache_timeout.total_seconds()),
+        cache=cache,
         executor=Executor(
             context=peers.context,
             providers=peers.providers,
@@ -160,7 +162,8 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         for channel in peers.channels:
             await channel.close()
 
-    service = RouterService(pipeline, catalogue, usage)
+    hot = HotAnswers(cache, books, clock, lambda: catalogue.current.version, most_bytes=settings.hot_bytes)
+    service = RouterService(pipeline, catalogue, usage, hot)
     edge = Edge(
         chat=Chat(pipeline),
         embeddings=Embeddings(lambda request: service.Embed(request, None)),
@@ -178,6 +181,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         start=start,
         stop=stop,
         conversation_methods=frozenset({"Complete", "StreamComplete", "Explain"}),
+        unread_methods=frozenset({"Complete"}),
         door=None if settings.http_port < 0 else HttpDoor(edge, host=settings.host, port=settings.http_port),
     )
 

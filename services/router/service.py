@@ -9,8 +9,10 @@ from typing import Any
 from omnisphere.router.v1 import router_service_pb2 as pb
 from omnisphere.router.v1 import router_service_pb2_grpc as rpc
 from services.chassis.errors import Unimplemented
+from services.chassis.interceptors import Unread
 from services.router.admit import check_delivery
 from services.router.catalog import CatalogueKeeper
+from services.router.hot import HotAnswers
 from services.router.pipeline import Delivery, Pipeline
 from services.router.usage import Usage
 
@@ -18,13 +20,22 @@ from services.router.usage import Usage
 class RouterService(rpc.RouterServiceServicer):
     """RecordFeedback and Embed are not served yet."""
 
-    def __init__(self, pipeline: Pipeline, catalogue: CatalogueKeeper, usage: Usage) -> None:
+    def __init__(self, pipeline: Pipeline, catalogue: CatalogueKeeper, usage: Usage, hot: HotAnswers) -> None:
         self._pipeline = pipeline
+        self._hot = hot
         self._catalogue = catalogue
         self._usage = usage
 
-    async def Complete(self, request: pb.CompleteRequest, context: Any) -> pb.CompleteResponse:
-        return await self._pipeline.complete(request)
+    async def Complete(self, request: pb.CompleteRequest | Unread, context: Any) -> pb.CompleteResponse | bytes:  # type: ignore[override] # the chassis takes bytes, too
+        if not isinstance(request, Unread):
+            return await self._pipeline.complete(request)
+        again = await self._hot.answer(request.data)
+        if again is not None:
+            return again
+        asked: pb.CompleteRequest = request.read()
+        response = await self._pipeline.complete(asked)
+        self._hot.offer(request.data, asked, response)
+        return response
 
     async def StreamComplete(
         self, request: pb.StreamCompleteRequest, context: Any

@@ -36,6 +36,9 @@ class RouterSettings(ServerSettings):
     catalogue_every: timedelta = setting(timedelta(seconds=5), "How often the catalogue of models is refreshed.")
     remember_for: timedelta = setting(timedelta(minutes=10), "How long a request id replays its answer.")
     remember_bytes: int = setting(64 * 1024 * 1024, "Memory for answers that can be replayed.")
+    hot_bytes: int = setting(
+        64 * 1024 * 1024, "Memory for requests that the cache answers again and again; 0: each is read anew."
+    )
     waiting_stores: int = setting(1024, "Answers that may wait to be stored; more are not stored, and counted.")
     ledger: bool = setting(True, "Whether requests are kept: a JSON line and a row of a file under OMNISPHERE_STATE.")
     ledger_keep: timedelta = setting(timedelta(days=35), "How long the file keeps them; the lines go on.")

@@ -88,6 +88,7 @@ class Edge:
         self._most_calls = most_calls
         self._deadline = deadline
         self._in_flight = 0
+        metrics.in_flight.set_function(lambda: self._in_flight)
         self._loop = asyncio.get_running_loop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,13 +102,11 @@ class Edge:
         exchange.closing = self.state is State.DRAINING
         started = time.monotonic()
         self._in_flight += 1
-        self._metrics.in_flight.set(self._in_flight)
         try:
             await self._answer(exchange, route)
         finally:
             exchange.end()
             self._in_flight -= 1
-            self._metrics.in_flight.set(self._in_flight)
             name = "other" if route is None else route.name
             self._metrics.count(name, exchange.status, time.monotonic() - started)
 

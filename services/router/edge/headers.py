@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-import secrets
 from collections.abc import Iterable, Sequence
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import decision_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
-from services.chassis import identity
+from services.chassis import call_context, identity
 from services.chassis.call_context import CallContext, parse_trace
 from services.router.edge.errors import wrong
 
@@ -41,7 +40,7 @@ def call_of(said: dict[str, str], *, believed: bool, now: float) -> CallContext:
     caller = identity.identify(said.get(identity.TENANT_KEY, ""), believed=believed)
     trace_id, flags = parse_trace(said.get(_TRACE, ""))
     deadline = now + _seconds(said[TIMEOUT], TIMEOUT) if TIMEOUT in said else None
-    request_id = said.get(REQUEST_ID) or f"req-{secrets.token_hex(12)}"
+    request_id = said.get(REQUEST_ID) or call_context.new_request_id()
     if len(request_id) > _LONGEST_ID:
         raise wrong(REQUEST_ID, f"is longer than {_LONGEST_ID} bytes")
     return CallContext(caller, request_id, trace_id, flags, deadline)

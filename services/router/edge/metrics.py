@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 
+from services.chassis.counting import Counter, Histogram
 from services.chassis.metrics import LATENCY_BUCKETS
 
 # What is counted where the caller hung up before an answer; the word is nginx's.

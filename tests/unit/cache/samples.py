@@ -67,6 +67,10 @@ class Bench:
         request = pb.LookUpRequest(query=asked, control=pb.CacheControl(**control))
         return as_tenant(tenant, self.cache.look_up, request)
 
+    def still(self, entry_id: str, tenant: str = "a", **control: Any) -> pb.LookUpResponse:
+        request = pb.LookUpRequest(known_entry_id=entry_id, control=pb.CacheControl(**control))
+        return as_tenant(tenant, self.cache.look_up, request)
+
     def store(
         self, asked: pb.Query, answer: pb.CachedReply | None = None, tenant: str = "a", **control: Any
     ) -> pb.StoreResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -295,3 +296,43 @@ def test_ten_thousand_look_ups_of_strangers_find_nothing_foreign():
         if chance.random() < 0.01:
             bench.clock.wall_now += chance.uniform(-3_600, 3_600)
     assert hits > 1_000
+
+
+def test_a_known_entry_is_confirmed_without_its_query_and_without_its_answer():
+    bench = Bench()
+    stored = bench.store(query())
+    again = bench.still(stored.entry_id)
+    assert (again.outcome, again.HasField("reply")) == (pb.CACHE_OUTCOME_EXACT_HIT, False)
+    assert bench.stats().exact_hits == 1
+
+
+def test_a_known_entry_of_somebody_else_or_of_another_epoch_is_not_there():
+    bench = Bench()
+    stored = bench.store(query())
+    assert bench.still(stored.entry_id, tenant="b").outcome == pb.CACHE_OUTCOME_MISS
+    assert bench.still("0" * 32).outcome == pb.CACHE_OUTCOME_MISS
+    bench.cache._settings = replace(bench.cache._settings, epoch=1)
+    assert bench.still(stored.entry_id).outcome == pb.CACHE_OUTCOME_MISS
+
+
+async def test_a_known_entry_that_is_over_replaced_or_forgotten_is_not_confirmed():
+    bench = Bench()
+    first = bench.store(query(), ttl=Duration(seconds=100))
+    bench.clock.pass_time(50)
+    assert bench.still(first.entry_id, max_age=Duration(seconds=10)).outcome == pb.CACHE_OUTCOME_STALE
+    second = bench.store(query(), ttl=Duration(seconds=100))
+    assert bench.still(first.entry_id).outcome == pb.CACHE_OUTCOME_MISS
+    assert bench.still(second.entry_id).outcome == pb.CACHE_OUTCOME_EXACT_HIT
+    assert bench.still(second.entry_id, no_cache=True).outcome == pb.CACHE_OUTCOME_BYPASSED
+    bench.clock.pass_time(200)
+    assert bench.still(second.entry_id).outcome == pb.CACHE_OUTCOME_MISS
+    third = bench.store(query())
+    await bench.invalidate(all=True)
+    assert bench.still(third.entry_id).outcome == pb.CACHE_OUTCOME_MISS
+
+
+def test_a_known_entry_and_a_query_are_refused():
+    bench = Bench()
+    with pytest.raises(InvalidRequest) as caught:
+        as_tenant("a", bench.cache.look_up, pb.LookUpRequest(query=query(), known_entry_id="x"))
+    assert caught.value.metadata["field"] == "known_entry_id"

@@ -27,10 +27,13 @@ from services.router.collect import Collector
 from services.router.execute import Executor
 from services.router.flight import Event
 from services.router.guard import Guard
+from services.router.hot import HotAnswers
 from services.router.metrics import RouterMetrics
 from services.router.pipeline import Delivery, Pipeline
 from services.router.policy import load_policies
+from services.router.service import RouterService
 from services.router.single_flight import Flights
+from services.router.usage import Usage
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import ListedBook
 from tests.fakes.log import ReadableLog
@@ -186,10 +189,19 @@ class Rig:
         self.dropped: list[str] = []
         self.after = AfterAnswer(waiting=100, log=self.log, dropped=self.dropped.append)
         self.catalogue = CatalogueKeeper(self.providers, every=timedelta(hours=1), log=self.log)
+        step = CacheStep(self.cache, Guard(), self.clock, timeout=0.25)
+        books = Books(
+            self.ledger,
+            metrics=self.metrics,
+            providers=self.providers,
+            after=self.after,
+            clock=self.clock,
+            hash_key=b"key",
+        )
         self.pipeline = Pipeline(
             policies=POLICIES,
             catalogue=self.catalogue,
-            cache=CacheStep(self.cache, Guard(), self.clock, timeout=0.25),
+            cache=step,
             executor=Executor(
                 context=self.context,
                 providers=self.providers,
@@ -204,15 +216,10 @@ class Rig:
             log=self.log,
             clock=self.clock,
             deadline=deadline,
-            books=Books(
-                self.ledger,
-                metrics=self.metrics,
-                providers=self.providers,
-                after=self.after,
-                clock=self.clock,
-                hash_key=b"key",
-            ),
+            books=books,
         )
+        self.hot = HotAnswers(step, books, self.clock, lambda: self.catalogue.current.version, most_bytes=1 << 20)
+        self.service = RouterService(self.pipeline, self.catalogue, Usage(None, all_tenants=True), self.hot)
 
     async def settle_books(self) -> None:
         """Let the providers be asked for what calls cost that were given up."""

@@ -22,8 +22,6 @@ from services.chassis.errors import (
     UnknownModel,
     UnknownPolicy,
 )
-from services.router.service import RouterService
-from services.router.usage import Usage
 from tests.fakes.peers import answer, attempt
 from tests.unit.router.samples import (
     FALLBACK,
@@ -319,9 +317,9 @@ async def test_requests_that_share_an_answer_have_rows_of_their_own_and_cost_not
 async def test_complete_is_the_stream_collected():
     async with rig() as it:
         it.providers.play(PRIMARY, answer("two ", "pieces", model=PRIMARY))
-        service = RouterService(it.pipeline, it.catalogue, Usage(None, all_tenants=True))
         request = pb.CompleteRequest(conversation=talk("hello"))
-        response = await asyncio.create_task(service.Complete(request, None))
+        response = await asyncio.create_task(it.service.Complete(request, None))
+    assert isinstance(response, pb.CompleteResponse)
     assert response.message == assistant("two pieces")
     assert response.finish_reason == chat_pb2.FINISH_REASON_STOP
     assert response.cost == response.decision.cost
@@ -330,12 +328,11 @@ async def test_complete_is_the_stream_collected():
 
 async def test_delivery_that_is_not_known_is_refused():
     async with rig() as it:
-        service = RouterService(it.pipeline, it.catalogue, Usage(None, all_tenants=True))
         for field in ("on_interruption", "stream_mode"):
             request = pb.StreamCompleteRequest(conversation=talk("hello"))
             setattr(request, field, 99)
             with pytest.raises(InvalidRequest) as caught:
-                await anext(aiter(service.StreamComplete(request, None)))
+                await anext(aiter(it.service.StreamComplete(request, None)))
             assert caught.value.metadata["field"] == field
 
 
@@ -343,9 +340,8 @@ async def test_models_without_an_endpoint_are_listed_on_demand_only():
     async with rig() as it:
         it.providers.models = [*fleet(), model("idle", states=())]
         await it.catalogue._refresh(1.0)
-        service = RouterService(it.pipeline, it.catalogue, Usage(None, all_tenants=True))
-        usual = await service.ListModels(pb.ListModelsRequest(), None)
-        every = await service.ListModels(pb.ListModelsRequest(include_uncallable=True), None)
+        usual = await it.service.ListModels(pb.ListModelsRequest(), None)
+        every = await it.service.ListModels(pb.ListModelsRequest(include_uncallable=True), None)
     assert len(every.models) == len(usual.models) + 1
 
 
