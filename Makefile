@@ -91,7 +91,7 @@ release: $(STAMP) ## dist/: the contracts as an archive, and the wheels of the s
 	@$(BIN)/python -m tools.release
 
 .PHONY: docs
-docs: $(STAMP) ## rewrite the generated pages: docs/map.md, docs/configuration.md, docs/errors.md
+docs: $(STAMP) ## rewrite the generated pages: docs/map.md, docs/configuration.md, docs/errors.md, docs/metrics.md
 	$(BIN)/python -m tools.docs
 
 .PHONY: bench

