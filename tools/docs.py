@@ -117,8 +117,9 @@ def _metrics() -> str:
         "",
         "Each service shows its own on a port of its own (9461 to 9464: router, cache, context, providers); a mesh in",
         "one process shows all of them on the router's. A histogram's samples end with `_bucket`, `_sum` and `_count`.",
-        "Counters begin with the process; one with labels is there from its first event on. No label holds what a caller",
-        "can make up. Dashboard and alerts: [deploy/observability](../deploy/observability/README.md).",
+        "Counters begin with the process; where a label has few values all of them are there from the start, else each",
+        "comes with its first event. No label holds what a caller can make up.",
+        "Dashboard and alerts: [deploy/observability](../deploy/observability/README.md).",
     ]
     for who, metrics in tables().items():
         lines += ["", f"## {who}", "", "| metric | type | labels | unit | meaning |", "|---|---|---|---|---|"]

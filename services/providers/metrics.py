@@ -80,6 +80,9 @@ class ProvidersMetrics:
             ["why"],
             registry=registry,
         )
+        # There from the start: Prometheus does not see a series rise that begins with 1.
+        for why in ("queue_full", "storage"):
+            self.ledger_lost.labels(why)
         # Finding a child costs more than counting, and there are few.
         self._attempt = cache(self._attempts.labels)
         self._token = cache(self._tokens.labels)

@@ -71,6 +71,15 @@ class RouterMetrics:
             ["why"],
             registry=registry,
         )
+        # There from the start, where the values are few: Prometheus does not see a series rise that begins with 1.
+        for why in ("queue_full", "storage"):
+            self.ledger_lost.labels(why)
+        for why in ("queue_full", "deadline_exceeded", "peer_unavailable"):
+            self.stores_dropped.labels(why)
+        for by in ("content", "request_id"):
+            self.joined.labels(by)
+        for kind in chat_pb2.Degradation.Kind.keys()[1:]:
+            self._degradations.labels(kind)
         # Finding a child costs more than counting, so the few that there are stay at hand.
         self._request = cache(self._requests.labels)
         self._step = cache(self._latency.labels)
