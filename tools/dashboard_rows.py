@@ -279,11 +279,18 @@ ROWS: tuple[Row, ...] = (
     Row(
         "HTTP edge",
         (
-            Panel("Requests", "reqps", ((_rate(_HTTP, "route, status"), "{{route}} {{status}}"),)),
+            Panel("Requests", "reqps", ((_rate(_HTTP, "route, status"), "{{route}} {{status}}"),), width=8),
             Panel(
                 "Duration, 95th percentile",
                 "s",
                 ((_quantile("0.95", "omnisphere_http_server_request_duration_seconds", "route"), "{{route}}"),),
+                width=8,
+            ),
+            Panel(
+                "Requests in flight",
+                "short",
+                (("sum by (service) (omnisphere_http_server_requests_in_flight)", "{{service}}"),),
+                width=8,
             ),
         ),
         optional=True,
