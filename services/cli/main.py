@@ -203,7 +203,8 @@ async def _recorded(request: pb.GetUsageRequest, router: str) -> list[pb.UsageRo
             return []
         errors.print(f"[dim]no router at {router}; this is what is recorded in {file}[/dim]", highlight=False)
         # It is started for its books alone: no model is looked for.
-        environ = {**environ, "OMNISPHERE_SIMULATOR": "on", "OMNISPHERE_DISCOVER": "off"}
+        books = {"OMNISPHERE_SIMULATOR": "on", "OMNISPHERE_DISCOVER": "off", "OMNISPHERE_ROUTER_LEDGER": "on"}
+        environ = {**environ, **books}
     async with reached(router, environ) as (stub, _):
         return list((await stub.GetUsage(request)).rows)
 
