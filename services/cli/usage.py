@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
@@ -31,6 +32,8 @@ _TOKENS = {
     "output_tokens": "\nout",
     "reasoning_tokens": "\nreasoning",
 }
+# What is left of a key on a narrow terminal.
+_KEY_WIDTH = 8
 _SAVINGS = (
     "Savings are estimates: what cached answers once cost, and what the policy's reference model would have cost for"
     " the same tokens, less the cost. They say nothing about quality: the ledger does not know how good an answer was."
@@ -92,21 +95,32 @@ def print_table(console: Console, rows: Sequence[pb.UsageRow], by: Sequence[str]
     total = total_of(rows)
     always = ("input_uncached_tokens", "output_tokens")
     used = [name for name in _TOKENS if name in always or getattr(total.usage, name)]
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", padding=(0, 1, 0, 0))
-    for name in by or ("",):
-        table.add_column(f"\n{name}", no_wrap=True)
-    for name in (
+    # A request that failed before a model answered has none.
+    keys = [[key or "-" for key in row.keys] for row in rows] if by else []
+    figures = [_cells(row, used) for row in (*(rows if by else ()), total)]
+    headings = (
         "\nrequests",
         *(_TOKENS[name] for name in used),
         "\ncost",
         "est. saved\nby cache",
         "est. saved\nby routing",
-    ):
-        table.add_column(name, no_wrap=True, justify="right", min_width=max(map(len, name.split("\n"))))
-    for row in rows if by else ():
-        table.add_row(*(_key(key) for key in row.keys), *_cells(row, used))
+    )
+    widths = _widths(headings, figures)
+    key_widths = _widths(by or ("total",), [*keys, ["total", *by[1:]]])
+    # On a narrow terminal words are cut, and then lines are broken; a figure is neither cut nor left out.
+    left = console.width - sum(widths) - len(widths) - len(key_widths)
+    if sum(key_widths) > left:
+        key_widths = [min(width, max(left // len(key_widths), _KEY_WIDTH)) for width in key_widths]
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", padding=(0, 1, 0, 0))
+    table.width = sum(key_widths) + len(key_widths) + sum(widths) + len(widths)
+    for name, width in zip(by or ("",), key_widths, strict=True):
+        table.add_column(f"\n{name}", no_wrap=True, width=width)
+    for name, width in zip(headings, widths, strict=True):
+        table.add_column(name, no_wrap=True, justify="right", width=width)
+    for names, cells in zip(keys, figures, strict=False):
+        table.add_row(*map(Text, names), *cells)
     table.add_section()
-    table.add_row("total", *[""] * (len(by) - 1), *_cells(total, used), style="bold")
+    table.add_row("total", *[""] * (len(by) - 1), *figures[-1], style="bold")
     console.print(table)
     for said in (_SAVINGS, *([] if total.cost.priced else [_UNPRICED]), *([_COUNTED] if total.usage.estimated else [])):
         console.print(f"[dim]{said}[/dim]", highlight=False)
@@ -125,6 +139,13 @@ def total_of(rows: Iterable[pb.UsageRow]) -> pb.UsageRow:
         total.cache_savings_nanousd += row.cache_savings_nanousd
         total.routing_savings_nanousd += row.routing_savings_nanousd
     return total
+
+
+def _widths(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:
+    """How wide each column must be for its heading and for all that stands under it."""
+    return [
+        max(len(text) for said in column for text in said.split("\n")) for column in zip(headings, *lines, strict=True)
+    ]
 
 
 def _fields(row: pb.UsageRow, by: Sequence[str]) -> dict[str, str | int]:
@@ -154,11 +175,6 @@ def _cells(row: pb.UsageRow, used: Sequence[str]) -> list[str]:
         show.money(row.cache_savings_nanousd),
         show.money(row.routing_savings_nanousd),
     ]
-
-
-def _key(key: str) -> str:
-    """A request that failed before a model answered has none."""
-    return key.replace("_", " ") or "-"
 
 
 def _said(moment: datetime) -> str:
