@@ -91,8 +91,9 @@ release: $(STAMP) ## dist/: the contracts as an archive, and the wheels of the s
 	@$(BIN)/python -m tools.release
 
 .PHONY: docs
-docs: $(STAMP) ## rewrite the generated pages: docs/map.md, docs/configuration.md, docs/errors.md
+docs: $(STAMP) ## rewrite the generated pages: docs/map.md, docs/configuration.md, docs/errors.md, docs/metrics.md, the dashboard
 	$(BIN)/python -m tools.docs
+	$(BIN)/python -m tools.dashboard
 
 .PHONY: bench
 bench: $(STAMP) ## the figures of the README: start-up, memory, restarts under load

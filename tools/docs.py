@@ -3,6 +3,7 @@
 docs/map.md            every file of services/ and of the Python client with the first sentence of its docstring
 docs/configuration.md  every environment variable with type, default and meaning
 docs/errors.md         every ErrorReason with its code and metadata
+docs/metrics.md        every metric with its type, labels, unit and meaning
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from services.context import settings as context
 from services.providers import settings as providers
 from services.router import settings as router
 from services.simulator import settings as simulator
+from tools.metric_tables import LABELS, tables
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -38,7 +40,7 @@ _SETTINGS: dict[str, tuple[type, str]] = {
 
 def pages() -> dict[str, str]:
     """The pages by file name."""
-    return {"map.md": _map(), "configuration.md": _configuration(), "errors.md": _errors()}
+    return {"map.md": _map(), "configuration.md": _configuration(), "errors.md": _errors(), "metrics.md": _metrics()}
 
 
 def _map() -> str:
@@ -106,6 +108,27 @@ def _errors() -> str:
     for reason, kind in sorted(BY_REASON.items()):
         keys = ", ".join(f"`{key}`" for key in sorted(kind.keys))
         lines.append(f"| {reason}{' †' if reason in waiting else ''} | {kind.code.name} | {keys} | {kind.text} |")
+    return _NOTE + "\n".join(lines) + "\n"
+
+
+def _metrics() -> str:
+    lines = [
+        "# Metrics",
+        "",
+        "Each service shows its own on a port of its own (9461 to 9464: router, cache, context, providers); a mesh in",
+        "one process shows all of them on the router's. A histogram's samples end with `_bucket`, `_sum` and `_count`.",
+        "Counters begin with the process; where a label has few values all of them are there from the start, else each",
+        "comes with its first event. No label holds what a caller can make up.",
+        "Dashboard and alerts: [deploy/observability](../deploy/observability/README.md).",
+    ]
+    for who, metrics in tables().items():
+        lines += ["", f"## {who}", "", "| metric | type | labels | unit | meaning |", "|---|---|---|---|---|"]
+        for metric in metrics:
+            labels = ", ".join(f"`{label}`" for label in metric.labels)
+            lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.unit} | {metric.text} |")
+    used = {label for metrics in tables().values() for metric in metrics for label in metric.labels}
+    lines += ["", "## Labels", "", "| label | values |", "|---|---|"]
+    lines += [f"| `{label}` | {LABELS[label]} |" for label in sorted(used)]
     return _NOTE + "\n".join(lines) + "\n"
 
 

@@ -46,11 +46,11 @@ class Distribution:
         self.sum += value
 
 
-class _Family(Collector, Generic[C]):
+class Family(Collector, Generic[C]):
     """Children by the values of their labels."""
 
     def __init__(self, name: str, text: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
-        self._name, self._text, self._labels = name, text, tuple(labels)
+        self._name, self._text, self.label_names = name, text, tuple(labels)
         self._children: dict[tuple[str, ...], C] = {}
         registry.register(self)
         if not labels:
@@ -60,8 +60,8 @@ class _Family(Collector, Generic[C]):
         """The child of these values, in the order of the labels."""
         child = self._children.get(values)
         if child is None:
-            if len(values) != len(self._labels):
-                raise ValueError(f"{self._name} has the labels {', '.join(self._labels)}")
+            if len(values) != len(self.label_names):
+                raise ValueError(f"{self._name} has the labels {', '.join(self.label_names)}")
             child = self._children[values] = self._new()
         return child
 
@@ -76,7 +76,7 @@ class _Family(Collector, Generic[C]):
         raise NotImplementedError
 
 
-class Counter(_Family[Count]):
+class Counter(Family[Count]):
     """A family of counts. The name's `_total` may be left out."""
 
     def __init__(self, name: str, text: str, labels: Sequence[str] = (), *, registry: CollectorRegistry) -> None:
@@ -97,10 +97,10 @@ class Counter(_Family[Count]):
         return Count()
 
     def _family(self) -> CounterMetricFamily:
-        return CounterMetricFamily(self._name, self._text, labels=self._labels)
+        return CounterMetricFamily(self._name, self._text, labels=self.label_names)
 
 
-class Histogram(_Family[Distribution]):
+class Histogram(Family[Distribution]):
     """A family of distributions over the same buckets."""
 
     def __init__(
@@ -112,8 +112,8 @@ class Histogram(_Family[Distribution]):
         buckets: Sequence[float],
         registry: CollectorRegistry,
     ) -> None:
-        self._bounds = tuple(buckets)
-        self._words = [*map(floatToGoString, self._bounds), "+Inf"]
+        self.bounds = tuple(buckets)
+        self._words = [*map(floatToGoString, self.bounds), "+Inf"]
         super().__init__(name, text, labels, registry)
 
     def observe(self, value: float) -> None:
@@ -132,7 +132,7 @@ class Histogram(_Family[Distribution]):
         return [family]
 
     def _new(self) -> Distribution:
-        return Distribution(self._bounds)
+        return Distribution(self.bounds)
 
     def _family(self) -> HistogramMetricFamily:
-        return HistogramMetricFamily(self._name, self._text, labels=self._labels)
+        return HistogramMetricFamily(self._name, self._text, labels=self.label_names)

@@ -34,7 +34,7 @@ from services.chassis.errors import (
     to_status,
 )
 from services.chassis.logs import Log
-from services.chassis.metrics import CallMetrics
+from services.chassis.metrics import OTHER_METHOD, CallMetrics
 
 _INFRASTRUCTURE = ("/grpc.health.", "/grpc.reflection.")
 _KEYS = (identity.TENANT_KEY, call_context.REQUEST_ID_KEY, call_context.TRACE_KEY)
@@ -118,7 +118,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if method in self._wrapped:
             return self._wrapped[method]
         handler = await continuation(handler_call_details)
-        if handler is None or method.startswith(_INFRASTRUCTURE):
+        if handler is None:  # gRPC answers that itself
+            self._metrics.started(OTHER_METHOD).inc()
+            self._metrics.duration(OTHER_METHOD, grpc.StatusCode.UNIMPLEMENTED.name).observe(0)
+            return None
+        if method.startswith(_INFRASTRUCTURE):
             return handler
         self._wrapped[method] = self._around(handler, method)
         return self._wrapped[method]

@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from services.chassis.counting import Counter, Histogram
 from services.chassis.settings import StartError
 
+# What the label `method` says of a call to a method that nobody registered: the caller chose the name.
+OTHER_METHOD = "other"
 # Seconds. Wide enough for a cache hit and for a long answer.
 LATENCY_BUCKETS = (
     0.0005,
@@ -33,7 +35,7 @@ LATENCY_BUCKETS = (
 
 
 class CallMetrics:
-    """What every gRPC server counts. Labels are bounded: methods that are registered, codes of gRPC."""
+    """What every gRPC server counts. Labels are bounded: methods that are registered or `other`, codes of gRPC."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         started = Counter(

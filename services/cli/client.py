@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceStub
 from services.chassis.client import open_channel
 from services.chassis.errors import from_rpc_error
 from services.chassis.logs import Log
+from services.chassis.settings import state_directory
 from services.together import one_process
 
 if TYPE_CHECKING:  # only the type stubs know this name
@@ -39,21 +39,24 @@ async def connected(address: str) -> AsyncIterator[RouterServiceAsyncStub]:
 @asynccontextmanager
 async def reached(address: str, environ: Mapping[str, str]) -> AsyncIterator[tuple[RouterServiceAsyncStub, bool]]:
     """(a stub, whether a mesh was started for it): the router at `address`, else one in this process."""
-    if await _listens(address):
+    if await listens(address):
         async with connected(address) as stub:
             yield stub, False
         return
     own = {"PORT": "0", "METRICS_PORT": "-1", "HTTP_PORT": "-1", "DRAIN": "0s"}
     free = {f"OMNISPHERE_ROUTER_{name}": value for name, value in own.items()}
-    mesh = one_process.OneProcess(
-        one_process.load({**environ, **free}), Log("omnisphere", level="error", stream=sys.stderr)
-    )
-    await mesh.start()
-    try:
-        async with connected(f"127.0.0.1:{mesh.port}") as stub:
-            yield stub, True
-    finally:
-        await mesh.stop()
+    settings = one_process.load({**environ, **free})
+    # The lines of its ledgers are written whatever the level; between the lines of an answer they are of no use.
+    path = state_directory(environ) / "logs" / "omnisphere.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as out:
+        mesh = one_process.OneProcess(settings, Log("omnisphere", level="error", stream=out))
+        await mesh.start()
+        try:
+            async with connected(f"127.0.0.1:{mesh.port}") as stub:
+                yield stub, True
+        finally:
+            await mesh.stop()
 
 
 def conversation(text: str, system: str = "") -> chat_pb2.Conversation:
@@ -65,7 +68,8 @@ def conversation(text: str, system: str = "") -> chat_pb2.Conversation:
     return said
 
 
-async def _listens(address: str) -> bool:
+async def listens(address: str) -> bool:
+    """Whether anybody takes connections at host:port."""
     host, _, port = address.rpartition(":")
     try:
         async with asyncio.timeout(_DIAL_SECONDS):

@@ -6,17 +6,20 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
+from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.errors import InvalidRequest
 from services.cli import report
 from services.cli.books import differences, providers_books, simulator_books
 from services.cli.client import connected
 from services.cli.send import Outcome, Sender
+from services.cli.usage import total_of
 from services.cli.workload import Step, load_workload
 from services.together.four_processes import FourProcesses
 
@@ -26,6 +29,16 @@ _AT_ONCE = 8
 _UNTIL_STORED = 0.05
 # A twentieth of the models' real pace, so that nobody waits.
 _LATENCY_SCALE = "0.05"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of the workload. `usage` is the ledger's word on what was routed, `served_nanousd` the simulator's."""
+
+    routed: list[Outcome]
+    reference: list[Outcome]
+    usage: list[pb.UsageRow]
+    served_nanousd: int
 
 
 async def run_demo(console: Console, environ: Mapping[str, str]) -> int:
@@ -38,13 +51,14 @@ async def run_demo(console: Console, environ: Mapping[str, str]) -> int:
         await mesh.start()
         try:
             report.started(console, mesh.services, time.monotonic() - started)
-            routed, reference = await _send_all(console, mesh.services["router"].port)
+            sent = await _send_all(console, mesh)
             wrong_books = await _compare(mesh)
         finally:
             await mesh.stop()
-    report.requests(console, routed)
-    report.totals(console, routed, reference)
-    checks = _checks(routed, wrong_books)
+    report.requests(console, sent.routed)
+    report.totals(console, sent.routed, sent.reference)
+    report.usage(console, sent.usage)
+    checks = _checks(sent, wrong_books)
     report.checks(console, checks)
     return 0 if all(not problem for _, problem in checks) else 1
 
@@ -60,11 +74,11 @@ def _environment(environ: Mapping[str, str], folder: str) -> dict[str, str]:
     }
 
 
-async def _send_all(console: Console, port: int) -> tuple[list[Outcome], list[Outcome]]:
+async def _send_all(console: Console, mesh: FourProcesses) -> Sent:
     """The workload twice: routed, one after the other as a person would; then all of it to the reference model."""
     steps = load_workload()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    async with connected(f"127.0.0.1:{port}") as stub:
+    async with connected(f"127.0.0.1:{mesh.services['router'].port}") as stub:
         with Progress(*columns, console=console, transient=True) as progress:
             bar = progress.add_task("routed", total=len(steps))
             sender, routed = Sender(stub), []
@@ -73,6 +87,8 @@ async def _send_all(console: Console, port: int) -> tuple[list[Outcome], list[Ou
                     await asyncio.sleep(_UNTIL_STORED)
                 routed.append(await sender.send(step))
                 progress.advance(bar)
+            usage = await stub.GetUsage(pb.GetUsageRequest(group_by=[pb.USAGE_GROUPING_MODEL]))
+            served = await simulator_books(mesh.services["simulator"].port)
             bar = progress.add_task(f"all to {REFERENCE}", total=len(steps) - 1)
             sender = Sender(stub, model=REFERENCE, use_cache=False)
             gate = asyncio.Semaphore(_AT_ONCE)
@@ -86,7 +102,12 @@ async def _send_all(console: Console, port: int) -> tuple[list[Outcome], list[Ou
                     return outcomes
 
             reference = await asyncio.gather(*(send(group) for group in _groups(steps)))
-    return routed, [outcome for group in reference for outcome in group]
+    return Sent(
+        routed=routed,
+        reference=[outcome for group in reference for outcome in group],
+        usage=list(usage.rows),
+        served_nanousd=sum(book.cost_nanousd for book in served.values()),
+    )
 
 
 def _groups(steps: list[Step]) -> list[list[Step]]:
@@ -104,8 +125,9 @@ async def _compare(mesh: FourProcesses) -> list[str]:
     return differences(ours, await simulator_books(mesh.services["simulator"].port))
 
 
-def _checks(routed: list[Outcome], wrong_books: list[str]) -> list[tuple[str, str]]:
+def _checks(sent: Sent, wrong_books: list[str]) -> list[tuple[str, str]]:
     """(what must hold, what is wrong with it; empty: nothing)."""
+    routed, used = sent.routed, total_of(sent.usage).cost.nanousd
     hits = {
         kind: [o for o in routed if o.step.kind == kind and _is_hit(o)] for kind in ("repeat", "rephrase", "near_miss")
     }
@@ -123,6 +145,10 @@ def _checks(routed: list[Outcome], wrong_books: list[str]) -> list[tuple[str, st
         ),
         ("no near-miss was answered from the cache", f"{len(hits['near_miss'])} were" if hits["near_miss"] else ""),
         ("what providers booked is what the simulator served, to the nano-dollar", "; ".join(wrong_books)),
+        (
+            "the total of the usage is what the simulator charged for the routed requests, to the nano-dollar",
+            "" if used == sent.served_nanousd else f"{used} and {sent.served_nanousd}",
+        ),
     ]
 
 

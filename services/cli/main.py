@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,9 @@ from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.errors import ServiceError
 from services.chassis.settings import StartError, environment
 from services.cli import show
-from services.cli.client import conversation, reached
+from services.cli import usage as figures
+from services.cli.client import conversation, listens, reached
+from services.router import settings as router_settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -83,6 +86,23 @@ def models(
 ) -> None:
     """List the models that can be asked, with their prices."""
     _run(_models(every, router))
+
+
+@app.command()
+def usage(
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help="model, task, day or tenant; several: repeated, or with commas")
+    ] = None,
+    since: Annotated[str, typer.Option("--since", help="from then on: a date, an ISO moment, or 7d (ago); UTC")] = "",
+    until: Annotated[str, typer.Option("--until", help="before then")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="one object a line; money in nano-dollars")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="the same fields under a line of their names")] = False,
+    router: Router = _LOCAL,
+) -> None:
+    """Show what was used, what it cost, and what cache and routing saved, as far as that can be estimated."""
+    if as_json and as_csv:
+        _fail(StartError("--json: not together with --csv"))
+    _run(_usage(by or [], (since, until), "json" if as_json else "csv" if as_csv else "table", router))
 
 
 @app.command()
@@ -158,6 +178,35 @@ async def _models(every: bool, router: str) -> None:
         _say_own(own)
         response = await stub.ListModels(pb.ListModelsRequest(include_uncallable=every))
         show.models_table(console, list(response.models))
+
+
+async def _usage(by: list[str], bounds: tuple[str, str], form: str, router: str) -> None:
+    groups = figures.read_groupings(by)
+    request = figures.question(groups, since=bounds[0], until=bounds[1], now=datetime.now(UTC))
+    rows = await _recorded(request, router)
+    match form:
+        case "json":
+            sys.stdout.write(figures.as_json(rows, groups))
+        case "csv":
+            sys.stdout.write(figures.as_csv(rows, groups))
+        case _:
+            figures.print_table(console, rows, groups, title=figures.title_of(request))
+
+
+async def _recorded(request: pb.GetUsageRequest, router: str) -> list[pb.UsageRow]:
+    """The rows of the router at that address; where there is none, those of the file that one left on this machine."""
+    environ = environment()
+    if not await listens(router):
+        file = router_settings.load(environ).ledger_file()
+        if not file.exists():
+            errors.print(f"[dim]no router at {router}, and nothing is recorded in {file}[/dim]", highlight=False)
+            return []
+        errors.print(f"[dim]no router at {router}; this is what is recorded in {file}[/dim]", highlight=False)
+        # It is started for its books alone: no model is looked for.
+        books = {"OMNISPHERE_SIMULATOR": "on", "OMNISPHERE_DISCOVER": "off", "OMNISPHERE_ROUTER_LEDGER": "on"}
+        environ = {**environ, **books}
+    async with reached(router, environ) as (stub, _):
+        return list((await stub.GetUsage(request)).rows)
 
 
 def _say_own(own: bool) -> None:

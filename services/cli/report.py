@@ -8,7 +8,9 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from omnisphere.router.v1 import router_service_pb2 as pb
 from services.cli import show
+from services.cli import usage as figures
 from services.cli.send import Outcome
 from services.together.four_processes import Running
 
@@ -61,6 +63,12 @@ def totals(console: Console, routed: Sequence[Outcome], reference: Sequence[Outc
         "The task table alone decided: nothing is learned yet.",
         highlight=False,
     )
+
+
+def usage(console: Console, rows: Sequence[pb.UsageRow]) -> None:
+    """What the router's ledger says of the same requests."""
+    console.print()
+    figures.print_table(console, rows, ["model"], title="omnisphere usage --by model: the routed requests (simulated)")
 
 
 def checks(console: Console, results: Sequence[tuple[str, str]]) -> None:

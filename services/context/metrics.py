@@ -18,6 +18,8 @@ class ContextMetrics:
             ["outcome"],
             registry=registry,
         )
+        for outcome in ("whole", "cut", "too_long"):  # there from the start
+            self.fits.labels(outcome)
         self.cut_tokens = Counter(
             "omnisphere_context_cut_tokens",
             "Tokens that Fit left out, by their upper bound.",

@@ -79,6 +79,9 @@ class ProvidersMetrics:
             ["why"],
             registry=registry,
         )
+        # There from the start: Prometheus does not see a series rise that begins with 1.
+        for why in ("queue_full", "storage"):
+            self.ledger_lost.labels(why)
 
     def book(self, attempt: attempt_pb2.Attempt) -> None:
         """Count one attempt, whatever became of it."""

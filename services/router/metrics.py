@@ -72,6 +72,15 @@ class RouterMetrics:
             ["why"],
             registry=registry,
         )
+        # There from the start, where the values are few: Prometheus does not see a series rise that begins with 1.
+        for why in ("queue_full", "storage"):
+            self.ledger_lost.labels(why)
+        for why in ("queue_full", "deadline_exceeded", "peer_unavailable"):
+            self.stores_dropped.labels(why)
+        for by in ("content", "request_id"):
+            self.joined.labels(by)
+        for kind in chat_pb2.Degradation.Kind.keys()[1:]:
+            self._degradations.labels(kind)
 
     def count(self, decision: decision_pb2.Decision, reason: str, first_token: float | None) -> None:
         """Count one finished request; `first_token` in seconds, None where nothing came."""

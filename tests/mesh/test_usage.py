@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -100,6 +102,21 @@ async def test_usage_is_bounded_by_time(mesh: Mesh):
         request = pb.GetUsageRequest(**bounds)  # type: ignore[arg-type]
         response = await mesh.call(mesh.router.GetUsage, request, tenant="timed")
         assert len(response.rows) == rows
+
+
+async def test_the_command_shows_what_the_router_says(mesh: Mesh):
+    await mesh.complete("Translate 'command' into Greek.")
+    rows = await usage(mesh, pb.USAGE_GROUPING_TASK)
+    arguments = ("usage", "--router", f"127.0.0.1:{mesh.port}", "--by", "task", "--json")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.cli.main", *arguments, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    shown = [json.loads(line) for line in out.splitlines()]
+    assert process.returncode == 0
+    assert [(row["task"], row["requests"], row["cost_nanousd"]) for row in shown] == [
+        (row.keys[0], row.requests, row.cost.nanousd) for row in rows
+    ]
 
 
 @pytest.mark.parametrize(

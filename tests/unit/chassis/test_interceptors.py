@@ -264,11 +264,14 @@ async def test_a_caller_that_hangs_up_is_noticed_by_the_method(stream):
         assert it.log.events("call")[0]["code"] == "CANCELLED"
 
 
-async def test_calls_are_counted_by_method_and_code_and_unknown_methods_are_not():
+async def test_calls_are_counted_by_method_and_code_and_unknown_ones_as_other():
     async with serving(raising(NotFound(name="x"))) as it:
         await both(it)
         unknown: Any = it.channel.unary_unary("/omnisphere.providers.v1.ProvidersService/Nonsense")
         assert (await refused(unknown(b""))).code() is grpc.StatusCode.UNIMPLEMENTED
     labels = {"method": "/omnisphere.providers.v1.ProvidersService/Generate", "code": "NOT_FOUND"}
     assert it.registry.get_sample_value("omnisphere_grpc_server_call_duration_seconds_count", labels) == 1
+    unknown_labels = {"method": "other", "code": "UNIMPLEMENTED"}
+    assert it.registry.get_sample_value("omnisphere_grpc_server_call_duration_seconds_count", unknown_labels) == 1
+    assert it.registry.get_sample_value("omnisphere_grpc_server_call_started_total", {"method": "other"}) == 1
     assert "Nonsense" not in str(list(it.registry.collect()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -54,3 +55,34 @@ async def test_check_names_every_wrong_variable_and_shows_no_key(tmp_path: Path)
     ]
     code, out, err = await _omnisphere(tmp_path, "check", OPENAI_API_KEY="sk-secret")
     assert (code, out) == (0, "all settings are valid; keys found: OPENAI_API_KEY\n")
+
+
+async def test_usage_without_a_router_shows_what_an_earlier_one_recorded(tmp_path: Path):
+    code, _, err = await _omnisphere(tmp_path, "chat", "--router", "127.0.0.1:1", "Translate 'cheese' into French")
+    assert (code, len(err.splitlines())) == (0, 1)
+    code, out, err = await _omnisphere(tmp_path, "usage", "--router", "127.0.0.1:1", "--by", "task,tenant", "--json")
+    assert code == 0
+    assert "no router at 127.0.0.1:1; this is what is recorded in " in err
+    (row,) = (json.loads(line) for line in out.splitlines())
+    assert (row["task"], row["tenant"], row["requests"], row["priced"]) == ("translation", "default", 1, True)
+    assert row["cost_nanousd"] > 0
+    code, out, _ = await _omnisphere(tmp_path, "usage", "--router", "127.0.0.1:1", "--by", "model", "--since", "1d")
+    assert code == 0
+    assert "say nothing about quality" in out
+    _, out, _ = await _omnisphere(tmp_path, "usage", "--router", "127.0.0.1:1", "--until", "1d", "--csv")
+    assert len(out.splitlines()) == 1
+
+
+async def test_usage_starts_nothing_where_nothing_was_recorded(tmp_path: Path):
+    code, out, err = await _omnisphere(tmp_path, "usage", "--router", "127.0.0.1:1", "--json")
+    assert (code, out) == (0, "")
+    assert f"nothing is recorded in {tmp_path}" in err
+    assert not (tmp_path / "logs").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("arguments", [("--by", "hour"), ("--since", "soon"), ("--json", "--csv")])
+async def test_usage_refuses_what_makes_no_sense_in_one_line(tmp_path: Path, arguments: tuple[str, ...]):
+    code, out, err = await _omnisphere(tmp_path, "usage", "--router", "127.0.0.1:1", *arguments)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert arguments[0] in err

@@ -1,0 +1,313 @@
+"""What the dashboard shows: rows of panels, and what each of them asks Prometheus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_ESTIMATES = (
+    "Estimates against the policy's reference model, at list prices; they say nothing about how good the answers were."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel; `asks` are (expression, legend)."""
+
+    title: str
+    unit: str
+    asks: tuple[tuple[str, str], ...]
+    text: str = ""
+    stat: bool = False
+    width: int = 12
+    height: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Panels under a heading. `optional`: left out while one of its metrics does not exist."""
+
+    title: str
+    panels: tuple[Panel, ...]
+    optional: bool = False
+
+
+def _rate(name: str, by: str = "", only: str = "") -> str:
+    """Per second, added up."""
+    chosen = f"{{{only}}}" if only else ""
+    grouped = f" by ({by})" if by else ""
+    return f"sum{grouped} (rate({name}{chosen}[$__rate_interval]))"
+
+
+def _over_range(name: str) -> str:
+    """In the time that is shown, added up."""
+    return f"sum(increase({name}[$__range]))"
+
+
+def _quantile(quantile: str, name: str, by: str = "") -> str:
+    return f"histogram_quantile({quantile}, {_rate(f'{name}_bucket', f'le, {by}' if by else 'le')})"
+
+
+def _small(title: str, unit: str, expression: str, text: str = "") -> Panel:
+    return Panel(title, unit, ((expression, ""),), text, stat=True, width=4, height=4)
+
+
+_REQUESTS = "omnisphere_router_requests_total"
+_COST = "omnisphere_router_cost_nanousd_total"
+_CACHE_SAVED = "omnisphere_router_cache_savings_nanousd_total"
+_ROUTING_SAVED = "omnisphere_router_routing_savings_nanousd_total"
+_FIRST_TOKEN = "omnisphere_router_time_to_first_token_seconds"  # noqa: S105 - a metric
+_FALLBACKS = "omnisphere_router_fallbacks_total"
+_DEGRADATIONS = "omnisphere_router_degradations_total"
+_LOOKUPS = "omnisphere_cache_lookups_total"
+_TOKENS = "omnisphere_providers_tokens_total"
+_ATTEMPTS = "omnisphere_providers_attempts_total"
+_MODEL_SECONDS = "gen_ai_client_operation_duration_seconds"
+_CALL = "omnisphere_grpc_server_call_duration_seconds"
+_HTTP = "omnisphere_http_server_requests_total"
+_HITS = 'outcome=~"exact_hit|semantic_hit"'
+_HIT_REQUESTS = _rate(_REQUESTS, "task", 'cache=~"exact_hit|semantic_hit"')
+_FAILED = _rate(_REQUESTS, only='reason!=""')
+_HIT_RATIO = f"{_rate(_LOOKUPS, only=_HITS)} / {_rate(_LOOKUPS)}"
+_FIRST_CHUNK = "gen_ai_client_operation_time_to_first_chunk_seconds"
+_REQUESTS_LOST = "omnisphere_router_ledger_lost_rows_total"
+_ATTEMPTS_LOST = "omnisphere_providers_ledger_lost_rows_total"
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        "Requests and errors",
+        (
+            _small("Requests", "reqps", _rate(_REQUESTS)),
+            _small("Errors", "percentunit", f"({_FAILED} or vector(0)) / {_rate(_REQUESTS)}"),
+            _small("Cache hits", "percentunit", _HIT_RATIO),
+            _small("Cost in this time", "currencyUSD", f"{_over_range(_COST)} / 1e9"),
+            _small("Saved by the cache", "currencyUSD", f"{_over_range(_CACHE_SAVED)} / 1e9", _ESTIMATES),
+            _small("Saved by routing", "currencyUSD", f"{_over_range(_ROUTING_SAVED)} / 1e9", _ESTIMATES),
+            Panel("Requests by task", "reqps", ((_rate(_REQUESTS, "task"), "{{task}}"),), width=8),
+            Panel("Errors by reason", "reqps", ((_rate(_REQUESTS, "reason", 'reason!=""'), "{{reason}}"),), width=8),
+            Panel(
+                "Strategies, and requests that shared an answer",
+                "reqps",
+                (
+                    (_rate(_REQUESTS, "strategy"), "{{strategy}}"),
+                    (_rate("omnisphere_router_joined_requests_total", "by"), "joined by {{by}}"),
+                ),
+                width=8,
+            ),
+        ),
+    ),
+    Row(
+        "Latency",
+        (
+            Panel(
+                "Steps of a request, 95th percentile",
+                "s",
+                ((_quantile("0.95", "omnisphere_router_step_duration_seconds", "step"), "{{step}}"),),
+            ),
+            Panel(
+                "Time to first token",
+                "s",
+                tuple(
+                    (_quantile(quantile, _FIRST_TOKEN), f"p{quantile[2:]:0<2}") for quantile in ("0.5", "0.95", "0.99")
+                ),
+            ),
+            Panel(
+                "Hops between services, 95th percentile",
+                "s",
+                ((_quantile("0.95", _CALL, "service, method"), "{{service}} {{method}}"),),
+            ),
+            Panel(
+                "Counting tokens, 95th percentile",
+                "s",
+                ((_quantile("0.95", "omnisphere_context_counting_seconds", "place"), "{{place}}"),),
+            ),
+        ),
+    ),
+    Row(
+        "Cost and savings",
+        (
+            Panel("Cost per hour, by model", "currencyUSD", ((f"{_rate(_COST, 'model')} * 3600 / 1e9", "{{model}}"),)),
+            Panel(
+                "Savings per hour (estimated)",
+                "currencyUSD",
+                (
+                    (f"{_rate(_CACHE_SAVED)} * 3600 / 1e9", "cache"),
+                    (f"{_rate(_ROUTING_SAVED)} * 3600 / 1e9", "routing"),
+                ),
+                _ESTIMATES,
+            ),
+            Panel(
+                "What attempts cost per hour, by who counted the tokens",
+                "currencyUSD",
+                ((f"{_rate('omnisphere_providers_cost_nanousd_total', 'source')} * 3600 / 1e9", "{{source}}"),),
+            ),
+            Panel(
+                "Attempts without a known price",
+                "reqps",
+                ((_rate("omnisphere_providers_unpriced_attempts_total", "model"), "{{model}}"),),
+                "They are in no cost, and they are not free.",
+            ),
+        ),
+    ),
+    Row(
+        "Tokens",
+        (
+            Panel("Tokens by class", "cps", ((_rate(_TOKENS, "class"), "{{class}}"),), width=8),
+            Panel("Tokens by model", "cps", ((_rate(_TOKENS, "model"), "{{model}}"),), width=8),
+            Panel("Tokens by who counted them", "cps", ((_rate(_TOKENS, "source"), "{{source}}"),), width=8),
+        ),
+    ),
+    Row(
+        "Cache",
+        (
+            Panel("Look-ups by outcome", "reqps", ((_rate(_LOOKUPS, "outcome"), "{{outcome}}"),), width=8),
+            Panel(
+                "Hit ratio",
+                "percentunit",
+                (
+                    (_HIT_RATIO, "of look-ups"),
+                    (
+                        f"{_HIT_REQUESTS} / {_rate(_REQUESTS, 'task')}",
+                        "of requests: {{task}}",
+                    ),
+                ),
+                width=8,
+            ),
+            Panel(
+                "Entries",
+                "short",
+                (("sum by (service) (omnisphere_cache_entries)", "{{service}}"),),
+                width=4,
+            ),
+            Panel("Memory", "bytes", (("sum by (service) (omnisphere_cache_bytes)", "{{service}}"),), width=4),
+            Panel(
+                "Answers offered to keep", "reqps", ((_rate("omnisphere_cache_stores_total", "result"), "{{result}}"),)
+            ),
+            Panel(
+                "Answers that were not kept, or not on disk",
+                "reqps",
+                (
+                    (_rate("omnisphere_router_stores_dropped_total", "why"), "not stored: {{why}}"),
+                    (_rate("omnisphere_cache_dropped_writes_total"), "not on disk"),
+                ),
+            ),
+        ),
+    ),
+    Row(
+        "Fallbacks and degradations",
+        (
+            Panel(
+                "Fallbacks", "reqps", ((_rate("omnisphere_router_fallbacks_total", "model"), "to {{model}}"),), width=8
+            ),
+            Panel(
+                "Degradations", "reqps", ((_rate("omnisphere_router_degradations_total", "kind"), "{{kind}}"),), width=8
+            ),
+            Panel(
+                "Conversations fitted, and tokens cut",
+                "reqps",
+                (
+                    (_rate("omnisphere_context_fits_total", "outcome"), "{{outcome}}"),
+                    (_rate("omnisphere_context_cut_tokens_total"), "tokens cut"),
+                ),
+                width=8,
+            ),
+        ),
+    ),
+    Row(
+        "Models",
+        (
+            Panel("Attempts", "reqps", ((_rate(_ATTEMPTS, "model, outcome"), "{{model}} {{outcome}}"),)),
+            Panel(
+                "Errors of endpoints",
+                "reqps",
+                (
+                    (
+                        _rate(f"{_MODEL_SECONDS}_count", "gen_ai_provider_name, error_type", 'error_type!=""'),
+                        "{{gen_ai_provider_name}} {{error_type}}",
+                    ),
+                ),
+            ),
+            Panel(
+                "Duration, 95th percentile",
+                "s",
+                ((_quantile("0.95", _MODEL_SECONDS, "gen_ai_request_model"), "{{gen_ai_request_model}}"),),
+                width=8,
+            ),
+            Panel(
+                "Time to first chunk, 95th percentile",
+                "s",
+                (
+                    (
+                        _quantile(
+                            "0.95", "gen_ai_client_operation_time_to_first_chunk_seconds", "gen_ai_request_model"
+                        ),
+                        "{{gen_ai_request_model}}",
+                    ),
+                ),
+                width=8,
+            ),
+            Panel(
+                "Tokens of one call, median",
+                "short",
+                ((_quantile("0.5", "gen_ai_client_token_usage", "gen_ai_token_type"), "{{gen_ai_token_type}}"),),
+                width=8,
+            ),
+        ),
+    ),
+    Row(
+        "gRPC",
+        (
+            Panel(
+                "Calls",
+                "reqps",
+                ((_rate("omnisphere_grpc_server_call_started_total", "service, method"), "{{service}} {{method}}"),),
+                width=8,
+            ),
+            Panel(
+                "Calls that failed",
+                "reqps",
+                ((_rate(f"{_CALL}_count", "service, method, code", 'code!="OK"'), "{{service}} {{method}} {{code}}"),),
+                width=8,
+            ),
+            Panel(
+                "Calls in flight",
+                "short",
+                (("sum by (service) (omnisphere_grpc_server_calls_in_flight)", "{{service}}"),),
+                width=8,
+            ),
+        ),
+    ),
+    Row(
+        "HTTP edge",
+        (
+            Panel("Requests", "reqps", ((_rate(_HTTP, "route, status"), "{{route}} {{status}}"),), width=8),
+            Panel(
+                "Duration, 95th percentile",
+                "s",
+                ((_quantile("0.95", "omnisphere_http_server_request_duration_seconds", "route"), "{{route}}"),),
+                width=8,
+            ),
+            Panel(
+                "Requests in flight",
+                "short",
+                (("sum by (service) (omnisphere_http_server_requests_in_flight)", "{{service}}"),),
+                width=8,
+            ),
+        ),
+        optional=True,
+    ),
+    Row(
+        "Books",
+        (
+            Panel(
+                "Rows that did not reach a ledger's file",
+                "cps",
+                (
+                    (_rate(_REQUESTS_LOST, "why"), "requests: {{why}}"),
+                    (_rate(_ATTEMPTS_LOST, "why"), "attempts: {{why}}"),
+                ),
+                "Their JSON lines are out, unless the queue was full.",
+                width=24,
+            ),
+        ),
+    ),
+)
