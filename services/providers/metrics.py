@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Literal
 
 from google.protobuf.duration_pb2 import Duration
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from omnisphere.providers.v1 import attempt_pb2
 
+# The names of OpenTelemetry's conventions.
+Operation = Literal["chat", "embeddings"]
 PURPOSE_WORDS = {value: name.removeprefix("PURPOSE_").lower() for name, value in attempt_pb2.Purpose.items()}
 OUTCOME_WORDS = {
     value: name.removeprefix("ATTEMPT_OUTCOME_").lower() for name, value in attempt_pb2.AttemptOutcome.items()
@@ -88,7 +91,7 @@ class ProvidersMetrics:
         self._first = cache(self._first_chunk.labels)
         self._used = cache(self._usage.labels)
 
-    def book(self, attempt: attempt_pb2.Attempt) -> None:
+    def book(self, attempt: attempt_pb2.Attempt, operation: Operation) -> None:
         """Count one attempt, whatever became of it."""
         model, endpoint, usage = attempt.model, attempt.endpoint, attempt.usage
         self._attempt(model, endpoint, PURPOSE_WORDS[attempt.purpose], OUTCOME_WORDS[attempt.outcome]).inc()
@@ -99,12 +102,13 @@ class ProvidersMetrics:
         self._money(model, source).inc(attempt.cost.nanousd)
         if not attempt.cost.priced:
             self._unpriced.labels(model).inc()
-        self._took("chat", endpoint, model, attempt.error_reason).observe(_seconds(attempt.latency))
+        self._took(operation, endpoint, model, attempt.error_reason).observe(_seconds(attempt.latency))
         if attempt.HasField("time_to_first_token"):
-            self._first("chat", endpoint, model).observe(_seconds(attempt.time_to_first_token))
+            self._first(operation, endpoint, model).observe(_seconds(attempt.time_to_first_token))
         output = counts.pop("output", 0) + counts.pop("reasoning", 0)
-        self._used("chat", endpoint, model, "input").observe(sum(counts.values()))
-        self._used("chat", endpoint, model, "output").observe(output)
+        self._used(operation, endpoint, model, "input").observe(sum(counts.values()))
+        if operation == "chat":
+            self._used(operation, endpoint, model, "output").observe(output)
 
 
 def _seconds(duration: Duration) -> float:
