@@ -11,12 +11,11 @@ from omnisphere.router.v1 import decision_pb2
 from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.ledger.ledger import Book
-from services.router.admit import Ask
 from services.router.after import AfterAnswer
-from services.router.ledger import Ended, request_row
+from services.router.ledger import Asked, Ended, request_row
 from services.router.metrics import RouterMetrics
 from services.router.peers import ProvidersPeer
-from services.router.record import Record
+from services.router.record import Tally
 
 # A call that was given up is booked by the providers a moment later.
 _ASK_AFTER_SECONDS = (0.05, 0.25, 1.0)
@@ -43,22 +42,22 @@ class Books:
         self._clock = clock
         self._hash_key = hash_key
 
-    def landed(self, ask: Ask, record: Record, ended: Ended) -> None:
+    def landed(self, ask: Asked, record: Tally, ended: Ended) -> None:
         """A journey is over. Where a call to a model was given up, what it cost is asked of the providers first."""
         if record.unsettled:
             self._after.add(lambda: self._settle(ask, record, ended))
         else:
             self._keep(ask, record.decision, ended)
 
-    def joined(self, ask: Ask, decision: decision_pb2.Decision, ended: Ended) -> None:
+    def joined(self, ask: Asked, decision: decision_pb2.Decision, ended: Ended) -> None:
         """A request is over that shared the answer of another one: it took no tokens and cost nothing."""
         self._ledger.add(request_row(decision, ended, ask, call_context.current().trace_id, self._hash_key))
 
-    def _keep(self, ask: Ask, decision: decision_pb2.Decision, ended: Ended) -> None:
+    def _keep(self, ask: Asked, decision: decision_pb2.Decision, ended: Ended) -> None:
         self._metrics.count(decision, ended.error, ended.first_token)
         self._ledger.add(request_row(decision, ended, ask, call_context.current().trace_id, self._hash_key))
 
-    async def _settle(self, ask: Ask, record: Record, ended: Ended) -> None:
+    async def _settle(self, ask: Asked, record: Tally, ended: Ended) -> None:
         call_context.enter(replace(call_context.current(), deadline=None))  # the request's own may be over
         try:
             for call_id in record.unsettled:

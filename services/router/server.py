@@ -31,6 +31,7 @@ from services.router.after import AfterAnswer
 from services.router.books import Books
 from services.router.cache_step import CacheStep
 from services.router.catalog import CatalogueKeeper
+from services.router.embed import Embedder
 from services.router.execute import Executor
 from services.router.guard import Guard
 from services.router.ledger import REQUESTS
@@ -139,6 +140,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         deadline=deadline,
         books=books,
     )
+    embedder = Embedder(providers=peers.providers, catalogue=catalogue, books=books, clock=clock, deadline=deadline)
     usage = Usage(ledger, all_tenants=settings.believes_tenant())
 
     async def start() -> None:
@@ -157,7 +159,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
 
     return Service(
         name="router",
-        servicers=_servicers(RouterService(pipeline, catalogue, usage), peers),
+        servicers=_servicers(RouterService(pipeline, catalogue, usage, embedder), peers),
         start=start,
         stop=stop,
         conversation_methods=frozenset({"Complete", "StreamComplete", "Explain"}),

@@ -11,17 +11,19 @@ from omnisphere.router.v1 import router_service_pb2_grpc as rpc
 from services.chassis.errors import Unimplemented
 from services.router.admit import check_delivery
 from services.router.catalog import CatalogueKeeper
+from services.router.embed import Embedder
 from services.router.pipeline import Delivery, Pipeline
 from services.router.usage import Usage
 
 
 class RouterService(rpc.RouterServiceServicer):
-    """RecordFeedback and Embed are not served yet."""
+    """RecordFeedback is not served yet."""
 
-    def __init__(self, pipeline: Pipeline, catalogue: CatalogueKeeper, usage: Usage) -> None:
+    def __init__(self, pipeline: Pipeline, catalogue: CatalogueKeeper, usage: Usage, embedder: Embedder) -> None:
         self._pipeline = pipeline
         self._catalogue = catalogue
         self._usage = usage
+        self._embedder = embedder
 
     async def Complete(self, request: pb.CompleteRequest, context: Any) -> pb.CompleteResponse:
         return await self._pipeline.complete(request)
@@ -50,4 +52,4 @@ class RouterService(rpc.RouterServiceServicer):
         return await self._usage.get(request)
 
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
-        raise Unimplemented(method="Embed")
+        return await self._embedder.embed(request)

@@ -24,13 +24,16 @@ from services.router.books import Books
 from services.router.cache_step import CacheStep
 from services.router.catalog import CatalogueKeeper
 from services.router.collect import Collector
+from services.router.embed import Embedder
 from services.router.execute import Executor
 from services.router.flight import Event
 from services.router.guard import Guard
 from services.router.metrics import RouterMetrics
 from services.router.pipeline import Delivery, Pipeline
 from services.router.policy import load_policies
+from services.router.service import RouterService
 from services.router.single_flight import Flights
+from services.router.usage import Usage
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import ListedBook
 from tests.fakes.log import ReadableLog
@@ -186,6 +189,14 @@ class Rig:
         self.dropped: list[str] = []
         self.after = AfterAnswer(waiting=100, log=self.log, dropped=self.dropped.append)
         self.catalogue = CatalogueKeeper(self.providers, every=timedelta(hours=1), log=self.log)
+        books = Books(
+            self.ledger,
+            metrics=self.metrics,
+            providers=self.providers,
+            after=self.after,
+            clock=self.clock,
+            hash_key=b"key",
+        )
         self.pipeline = Pipeline(
             policies=POLICIES,
             catalogue=self.catalogue,
@@ -204,15 +215,12 @@ class Rig:
             log=self.log,
             clock=self.clock,
             deadline=deadline,
-            books=Books(
-                self.ledger,
-                metrics=self.metrics,
-                providers=self.providers,
-                after=self.after,
-                clock=self.clock,
-                hash_key=b"key",
-            ),
+            books=books,
         )
+        self.embedder = Embedder(
+            providers=self.providers, catalogue=self.catalogue, books=books, clock=self.clock, deadline=deadline
+        )
+        self.service = RouterService(self.pipeline, self.catalogue, Usage(None, all_tenants=True), self.embedder)
 
     async def settle_books(self) -> None:
         """Let the providers be asked for what calls cost that were given up."""

@@ -22,8 +22,6 @@ from services.chassis.errors import (
     UnknownModel,
     UnknownPolicy,
 )
-from services.router.service import RouterService
-from services.router.usage import Usage
 from tests.fakes.peers import answer, attempt
 from tests.unit.router.samples import (
     FALLBACK,
@@ -319,7 +317,7 @@ async def test_requests_that_share_an_answer_have_rows_of_their_own_and_cost_not
 async def test_complete_is_the_stream_collected():
     async with rig() as it:
         it.providers.play(PRIMARY, answer("two ", "pieces", model=PRIMARY))
-        service = RouterService(it.pipeline, it.catalogue, Usage(None, all_tenants=True))
+        service = it.service
         request = pb.CompleteRequest(conversation=talk("hello"))
         response = await asyncio.create_task(service.Complete(request, None))
     assert response.message == assistant("two pieces")
@@ -330,7 +328,7 @@ async def test_complete_is_the_stream_collected():
 
 async def test_delivery_that_is_not_known_is_refused():
     async with rig() as it:
-        service = RouterService(it.pipeline, it.catalogue, Usage(None, all_tenants=True))
+        service = it.service
         for field in ("on_interruption", "stream_mode"):
             request = pb.StreamCompleteRequest(conversation=talk("hello"))
             setattr(request, field, 99)
@@ -343,7 +341,7 @@ async def test_models_without_an_endpoint_are_listed_on_demand_only():
     async with rig() as it:
         it.providers.models = [*fleet(), model("idle", states=())]
         await it.catalogue._refresh(1.0)
-        service = RouterService(it.pipeline, it.catalogue, Usage(None, all_tenants=True))
+        service = it.service
         usual = await service.ListModels(pb.ListModelsRequest(), None)
         every = await service.ListModels(pb.ListModelsRequest(include_uncallable=True), None)
     assert len(every.models) == len(usual.models) + 1
