@@ -45,7 +45,12 @@ def new_trace_id() -> str:
 
 def new_request_id() -> str:
     """The same, for a request."""
-    return f"req-{random.getrandbits(96):024x}"
+    return f"req-{new_call_id()}"
+
+
+def new_call_id() -> str:
+    """The same, for one call to another service."""
+    return f"{random.getrandbits(96):024x}"
 
 
 _CURRENT: ContextVar[CallContext] = ContextVar("omnisphere_call")

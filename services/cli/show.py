@@ -92,18 +92,25 @@ def models_table(console: Console, models: list[model_pb2.Model]) -> None:
     table.add_column("served by")
     for model in models:
         where = ", ".join(endpoint.name for endpoint in model.endpoints) or "[dim]nobody here[/dim]"
-        priced = model.HasField("prices")
+        priced, embeds = model.HasField("prices"), model_pb2.CAPABILITY_EMBEDDINGS in model.capabilities
         table.add_row(
             model.id,
             ", ".join(model.aliases),
             model.vendor,
-            word(model_pb2.Tier.Name(model.tier), "TIER_"),
+            word(model_pb2.Tier.Name(model.tier), "TIER_") + (", vectors" if embeds else ""),
             f"{model.window_tokens:,}",
             model.prices.input_usd_per_mtok if priced else "unpriced",
-            model.prices.output_usd_per_mtok if priced else "unpriced",
+            _output_price(model, embeds=embeds),
             where + (" [yellow](simulated)[/yellow]" if model.simulated else ""),
         )
     console.print(table)
+
+
+def _output_price(model: model_pb2.Model, *, embeds: bool) -> str:
+    """A model that makes vectors has no output to pay for."""
+    if embeds:
+        return "-"
+    return model.prices.output_usd_per_mtok if model.HasField("prices") else "unpriced"
 
 
 def failure(console: Console, error: ServiceError) -> None:

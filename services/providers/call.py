@@ -6,43 +6,31 @@ or cancelled because nobody waits any more.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as pb
-from services.chassis import call_context
 from services.chassis.clock import Clock
-from services.chassis.errors import ProviderUnavailable, ServiceError, StreamInterrupted
-from services.providers import failures, meter
-from services.providers.adapters import Adapter, Encoded, Ending, ErrorInAnswer, MalformedAnswer, Reading
-from services.providers.endpoints import Directory, Endpoint
+from services.chassis.errors import InvalidRequest, ProviderUnavailable, ServiceError, StreamInterrupted
+from services.providers import meter
+from services.providers.adapters import Adapter, Ending, MalformedAnswer, Reading
+from services.providers.endpoints import Directory
+from services.providers.exchange import Exchange, Sender, named
 from services.providers.ledger import Attempts
-from services.providers.prices import Price
-from services.providers.sse import EventStream, EventTooLarge
+from services.providers.sse import EventStream
 from services.providers.transport import Answering, Transport
 
 
-@dataclass(slots=True)
-class _Call:
-    """One attempt while it runs."""
+@dataclass(slots=True, kw_only=True)
+class _Call(Exchange):
+    """One attempt to get an answer, while it runs."""
 
-    model: str
-    stream: bool
-    endpoint: Endpoint
-    price: Price | None
-    encoded: Encoded
+    degradations: Sequence[chat_pb2.Degradation]
     reading: Reading
-    purpose: attempt_pb2.Purpose.ValueType
-    request_id: str
-    call_id: str
-    started_wall: datetime
-    started: float
-    status: int = 0
-    first_token: float | None = None
     committed: bool = False
     ending: Ending | None = None
     deltas: int = 0
@@ -62,15 +50,14 @@ class Caller:
     ) -> None:
         self._directory = directory
         self._adapter = adapter
-        self._transport = transport
-        self._attempts = attempts
+        self._sender = Sender(transport=transport, attempts=attempts, clock=clock)
         self._clock = clock
 
     async def generate(self, generation: pb.Generation) -> pb.GenerateResponse:
         """The whole answer. A failure carries AttemptsFailed."""
         call = self._prepare(generation, stream=False)
         try:
-            async with self._sent(call) as answering:
+            async with self._sender.sent(call) as answering:
                 body = await answering.body()
                 call.reading.whole(body)
             parts, call.ending = call.reading.finish()
@@ -89,7 +76,7 @@ class Caller:
         """The answer as it comes; what arrives together travels together. A failure carries AttemptsFailed."""
         call = self._prepare(generation, stream=True)
         try:
-            async with self._sent(call) as answering, aclosing(self._read(call, answering)) as pieces:
+            async with self._sender.sent(call) as answering, aclosing(self._read(call, answering)) as pieces:
                 async for parts in pieces:
                     yield pb.StreamGenerateResponse(delta=self._delta(call, parts))
             parts, call.ending = call.reading.finish()
@@ -107,44 +94,27 @@ class Caller:
     def _prepare(self, generation: pb.Generation, *, stream: bool) -> _Call:
         directory = self._directory()
         model = directory.resolve(generation.model)
+        if model.embeds:
+            raise InvalidRequest(field="generation.model", problem="names a model that answers no conversation")
         endpoint = directory.endpoint_for(model.id)
         encoded = self._adapter.encode(
             generation.conversation, model=endpoint.serves[model.id], stream=stream, quirks=endpoint.quirks
         )
         return _Call(
+            operation="chat",
             model=model.id,
-            stream=stream,
             endpoint=endpoint,
             price=directory.price(model.id, endpoint),
-            encoded=encoded,
+            path=encoded.path,
+            body=encoded.body,
+            stream=stream,
+            degradations=encoded.degradations,
             reading=self._adapter.reading(model=model.id),
             purpose=generation.purpose or attempt_pb2.PURPOSE_ANSWER,
             request_id=generation.request_id,
             call_id=generation.call_id,
             started_wall=datetime.fromtimestamp(self._clock.wall(), UTC),
             started=self._clock.monotonic(),
-        )
-
-    @asynccontextmanager
-    async def _sent(self, call: _Call) -> AsyncIterator[Answering]:
-        """The request is out and its answer is a 200; leaving the block hangs up."""
-        url = call.endpoint.base_url + call.encoded.path
-        async with self._transport.post(
-            url, _headers(call.endpoint), call.encoded.body, call.endpoint.name, stream=call.stream
-        ) as answering:
-            call.status = answering.status
-            if answering.status != 200:
-                raise await self._refusal(call, answering)
-            yield answering
-
-    async def _refusal(self, call: _Call, answering: Answering) -> ServiceError:
-        try:
-            body = await answering.body()
-        except ServiceError:
-            body = b""  # the status says enough
-        now = datetime.fromtimestamp(self._clock.wall(), UTC)
-        return failures.from_response(
-            answering.status, answering.headers, body, provider=call.endpoint.name, model=call.model, now=now
         )
 
     async def _read(self, call: _Call, answering: Answering) -> AsyncGenerator[Sequence[chat_pb2.PartDelta], None]:
@@ -174,7 +144,7 @@ class Caller:
         usage = call.ending.usage or self._estimate(call)
         attempt = self._book(call, attempt_pb2.ATTEMPT_OUTCOME_OK, usage, error=None)
         return pb.GenerationEnd(
-            finish_reason=call.ending.finish_reason, attempts=[attempt], degradations=call.encoded.degradations
+            finish_reason=call.ending.finish_reason, attempts=[attempt], degradations=call.degradations
         )
 
     def _failed(self, call: _Call, failure: Exception) -> Exception:
@@ -196,19 +166,10 @@ class Caller:
 
     def _translated(self, call: _Call, failure: Exception) -> ServiceError | None:
         """What a failure means; None: it is a mistake of ours."""
-        name = call.endpoint.name
-        match failure:
-            case MalformedAnswer():
-                cause, error = failure.kind, None
-            case EventTooLarge():
-                cause, error = "too_large", None
-            case ErrorInAnswer():
-                error = failures.from_error_object(failure.body, provider=name, model=call.model)
-                cause = error.metadata.get("provider_type", "error_in_answer")
-            case ServiceError():
-                cause, error = failure.metadata.get("cause", "status"), failure
-            case _:
-                return None
+        meaning = named(failure, call)
+        if meaning is None:
+            return None
+        name, (cause, error) = call.endpoint.name, meaning
         if call.committed:
             kind = error.metadata.get("provider_type", cause) if error else cause
             return StreamInterrupted(provider=name, cause=cause, provider_type=kind)
@@ -217,7 +178,7 @@ class Caller:
     def _estimate(self, call: _Call) -> chat_pb2.Usage:
         """What the provider reported before the end, else our count."""
         reported = call.ending.usage if call.ending else None
-        return reported or meter.estimated(len(call.encoded.body), call.reading.output_bytes)
+        return reported or meter.estimated(len(call.body), call.reading.output_bytes)
 
     def _book(
         self,
@@ -227,32 +188,6 @@ class Caller:
         *,
         error: ServiceError | None,
     ) -> attempt_pb2.Attempt:
-        now = self._clock.monotonic()
-        attempt = attempt_pb2.Attempt(
-            number=1,
-            model=call.model,
-            endpoint=call.endpoint.name,
-            purpose=call.purpose,
-            outcome=outcome,
-            error_reason=error.reason() if error else "",
-            http_status=call.status,
-            provider_finish_reason=call.ending.provider_finish_reason if call.ending else "",
-            upstream_id=call.ending.upstream_id if call.ending else "",
-            usage=usage,
-            cost=meter.cost(usage, call.price, call.started_wall),
-            simulated=call.endpoint.simulated,
-        )
-        attempt.started_at.FromDatetime(call.started_wall)
-        attempt.latency.FromTimedelta(timedelta(seconds=now - call.started))
-        if call.first_token is not None:
-            attempt.time_to_first_token.FromTimedelta(timedelta(seconds=call.first_token - call.started))
-        self._attempts.book(attempt, request_id=call.request_id, call_id=call.call_id)
-        return attempt
-
-
-def _headers(endpoint: Endpoint) -> Mapping[str, str]:
-    """The key goes into a header only, never into a URL."""
-    headers = {"traceparent": call_context.traceparent(call_context.current())}
-    if endpoint.key:
-        headers["authorization"] = f"Bearer {endpoint.key.reveal()}"
-    return headers
+        if call.ending:
+            call.finish_word, call.upstream_id = call.ending.provider_finish_reason, call.ending.upstream_id
+        return self._sender.book(call, outcome, usage, error=error)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -35,6 +36,8 @@ from services.providers.prices import ListPrice
 _LOCAL_ALIAS = "qwen-local"
 _LOCAL_WINDOW, _LOCAL_OUTPUT = 32_768, 8_192
 _PATIENCE = 1.0
+# A list of models does not say what they are for; the names of those that make vectors do.
+_EMBEDS = re.compile(r"embed|minilm|(?:^|[/:_-])(?:bge|e5|gte)[_-]", re.IGNORECASE)
 
 
 class Probe(Protocol):
@@ -118,26 +121,29 @@ def _with_local_models(
     known = {row.id for row in models}
     fresh = dict.fromkeys(name for endpoint in local for name in endpoint.serves if name not in known)
     free = PriceRow(input_usd_per_mtok="0", output_usd_per_mtok="0")
-    rows = [
-        ModelRow(
-            id=name,
-            vendor="local",
-            tier="small",
-            window_tokens=_LOCAL_WINDOW,
-            max_output_tokens=_LOCAL_OUTPUT,
-            capabilities=("tools",),
-            price=free,
-        )
-        for name in fresh
-    ]
+    rows = [_local_row(name, free) for name in fresh]
     holder = next((row for row in models if _LOCAL_ALIAS in row.aliases), None)
     served = {name for endpoint in (*local, *others) for name in endpoint.serves}
-    if holder is not None and holder.id not in served and rows:
-        chosen = next((row for row in rows if row.id.lower().startswith("qwen")), rows[0])
+    answering = [row for row in rows if not row.embeds]
+    if holder is not None and holder.id not in served and answering:
+        chosen = next((row for row in answering if row.id.lower().startswith("qwen")), answering[0])
         rows[rows.index(chosen)] = replace(chosen, aliases=(_LOCAL_ALIAS,))
         kept = replace(holder, aliases=tuple(alias for alias in holder.aliases if alias != _LOCAL_ALIAS))
         models = merged(models, (kept,))
     return merged(models, tuple(rows))
+
+
+def _local_row(name: str, price: PriceRow) -> ModelRow:
+    embeds = _EMBEDS.search(name) is not None
+    return ModelRow(
+        id=name,
+        vendor="local",
+        tier="small",
+        window_tokens=_LOCAL_WINDOW,
+        max_output_tokens=0 if embeds else _LOCAL_OUTPUT,
+        capabilities=("embeddings",) if embeds else ("tools",),
+        price=price,
+    )
 
 
 async def _simulated(models: tuple[ModelRow, ...], sources: Sources, probe: Probe) -> Directory:
@@ -160,14 +166,15 @@ async def _simulated(models: tuple[ModelRow, ...], sources: Sources, probe: Prob
 
 def _simulated_row(entry: Mapping[str, Any]) -> ModelRow:
     window = entry.get("context_length")
+    embeds = bool(entry.get("dimensions"))
     tokens = window if isinstance(window, int) and window > 0 else _LOCAL_WINDOW
     return ModelRow(
         id=entry["id"],
         vendor="simulator",
         tier="small",
         window_tokens=tokens,
-        max_output_tokens=min(tokens // 4, _LOCAL_OUTPUT),
-        capabilities=("tools",),
+        max_output_tokens=0 if embeds else min(tokens // 4, _LOCAL_OUTPUT),
+        capabilities=("embeddings",) if embeds else ("tools",),
     )
 
 

@@ -16,8 +16,8 @@ from services.providers.prices import GenaiPrice, ListPrice, Price, look_up
 
 T = TypeVar("T")
 TierName = Literal["small", "medium", "large", "frontier"]
-CapabilityName = Literal["tools", "images", "documents", "json_schema", "reasoning"]
-Quirk = Literal["max_completion_tokens", "developer_role", "system_role_only"]
+CapabilityName = Literal["tools", "images", "documents", "json_schema", "reasoning", "embeddings"]
+Quirk = Literal["max_completion_tokens", "developer_role", "system_role_only", "base64_vectors"]
 # Variables with this ending are keys.
 KEY_SUFFIX = "_API_KEY"
 
@@ -57,6 +57,11 @@ class ModelRow:
     aliases: tuple[str, ...] = ()
     capabilities: tuple[CapabilityName, ...] = ()
     price: PriceRow | None = None
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it turns texts into vectors, and answers no conversation."""
+        return "embeddings" in self.capabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,13 +225,13 @@ class Directory:
             return row.price.price()
         if stated := endpoint.prices.get(model):
             return stated
-        found: GenaiPrice | None = look_up(endpoint.price_provider, endpoint.serves[model])
+        found: GenaiPrice | None = look_up(endpoint.price_provider, endpoint.serves[model], input_only=row.embeds)
         return found
 
     def _list_price(self, row: ModelRow) -> Price | None:
         if row.price is not None:
             return row.price.price()
-        return look_up(self._price_providers.get(row.vendor, ""), row.id)
+        return look_up(self._price_providers.get(row.vendor, ""), row.id, input_only=row.embeds)
 
     def _message(self, row: ModelRow) -> model_pb2.Model:
         serving = self._serving[row.id]

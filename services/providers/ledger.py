@@ -10,7 +10,7 @@ from omnisphere.providers.v1 import attempt_pb2
 from services.chassis import call_context
 from services.ledger.ledger import Book
 from services.ledger.table import Row, Table
-from services.providers.metrics import OUTCOME_WORDS, PURPOSE_WORDS, ProvidersMetrics
+from services.providers.metrics import OUTCOME_WORDS, PURPOSE_WORDS, Operation, ProvidersMetrics
 
 ATTEMPTS = Table(
     name="attempt",
@@ -54,10 +54,10 @@ class Attempts:
         self._most_recent = most_recent
         self._recent: OrderedDict[tuple[str, str], list[attempt_pb2.Attempt]] = OrderedDict()
 
-    def book(self, attempt: attempt_pb2.Attempt, *, request_id: str, call_id: str) -> None:
+    def book(self, attempt: attempt_pb2.Attempt, *, request_id: str, call_id: str, operation: Operation) -> None:
         """An attempt is over."""
         call = call_context.current()
-        self._metrics.book(attempt)
+        self._metrics.book(attempt, operation)
         self._ledger.add(_row(attempt, request_id, call.trace_id, call.caller.tenant))
         if call_id:
             self._recent.setdefault((call.caller.tenant, call_id), []).append(attempt)

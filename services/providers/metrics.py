@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from google.protobuf.duration_pb2 import Duration
 from prometheus_client import CollectorRegistry
 
 from omnisphere.providers.v1 import attempt_pb2
 from services.chassis.counting import Counter, Histogram
 
+# The names of OpenTelemetry's conventions.
+Operation = Literal["chat", "embeddings"]
 PURPOSE_WORDS = {value: name.removeprefix("PURPOSE_").lower() for name, value in attempt_pb2.Purpose.items()}
 OUTCOME_WORDS = {
     value: name.removeprefix("ATTEMPT_OUTCOME_").lower() for name, value in attempt_pb2.AttemptOutcome.items()
@@ -83,7 +87,7 @@ class ProvidersMetrics:
         for why in ("queue_full", "storage"):
             self.ledger_lost.labels(why)
 
-    def book(self, attempt: attempt_pb2.Attempt) -> None:
+    def book(self, attempt: attempt_pb2.Attempt, operation: Operation) -> None:
         """Count one attempt, whatever became of it."""
         model, endpoint, usage = attempt.model, attempt.endpoint, attempt.usage
         self._attempts.labels(model, endpoint, PURPOSE_WORDS[attempt.purpose], OUTCOME_WORDS[attempt.outcome]).inc()
@@ -94,12 +98,13 @@ class ProvidersMetrics:
         self._cost.labels(model, source).inc(attempt.cost.nanousd)
         if not attempt.cost.priced:
             self._unpriced.labels(model).inc()
-        self._duration.labels("chat", endpoint, model, attempt.error_reason).observe(_seconds(attempt.latency))
+        self._duration.labels(operation, endpoint, model, attempt.error_reason).observe(_seconds(attempt.latency))
         if attempt.HasField("time_to_first_token"):
-            self._first_chunk.labels("chat", endpoint, model).observe(_seconds(attempt.time_to_first_token))
+            self._first_chunk.labels(operation, endpoint, model).observe(_seconds(attempt.time_to_first_token))
         output = counts.pop("output", 0) + counts.pop("reasoning", 0)
-        self._usage.labels("chat", endpoint, model, "input").observe(sum(counts.values()))
-        self._usage.labels("chat", endpoint, model, "output").observe(output)
+        self._usage.labels(operation, endpoint, model, "input").observe(sum(counts.values()))
+        if operation == "chat":
+            self._usage.labels(operation, endpoint, model, "output").observe(output)
 
 
 def _seconds(duration: Duration) -> float:

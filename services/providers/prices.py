@@ -90,9 +90,10 @@ class ListPrice:
 class GenaiPrice:
     """A price of genai-prices: may depend on the date, the time of day and the size of the request."""
 
-    def __init__(self, info: ModelInfo, source: str) -> None:
+    def __init__(self, info: ModelInfo, source: str, *, input_only: bool = False) -> None:
         self._info = info
         self._source = source
+        self._input_only = input_only
 
     def usd(self, usage: chat_pb2.Usage, at: datetime) -> Decimal:
         """The sum over the token classes at the price of that moment."""
@@ -139,6 +140,8 @@ class GenaiPrice:
             _figure(price, "cache_read_mtok", "input_mtok"),
             _figure(price, "cache_write_mtok", "input_mtok"),
         ]
+        if self._input_only:  # most have no price of output, which is not the same as an unknown one
+            figures[1] = Decimal(0)
         fresh, output, read, write = (figure if isinstance(figure, Decimal) else None for figure in figures)
         if fresh is None or output is None or read is None or write is None:
             return None
@@ -146,8 +149,8 @@ class GenaiPrice:
 
 
 @lru_cache(maxsize=4096)
-def look_up(provider: str, model: str) -> GenaiPrice | None:
-    """The price of a model at a provider, by genai-prices' ids; None: not known."""
+def look_up(provider: str, model: str, *, input_only: bool = False) -> GenaiPrice | None:
+    """The price of a model at a provider, by genai-prices' ids; None: not known. `input_only`: it has no output."""
     if not provider:
         return None
     snapshot = data_snapshot.get_snapshot()
@@ -156,9 +159,9 @@ def look_up(provider: str, model: str) -> GenaiPrice | None:
         price = info.get_prices(datetime.now(UTC))
     except LookupError:
         return None
-    if _base(price, "input_mtok") is None or _base(price, "output_mtok") is None:
+    if _base(price, "input_mtok") is None or (_base(price, "output_mtok") is None and not input_only):
         return None
-    return GenaiPrice(info, f"genai-prices {version('genai-prices')}")
+    return GenaiPrice(info, f"genai-prices {version('genai-prices')}", input_only=input_only)
 
 
 def _figure(price: ModelPrice, *names: str) -> Decimal | TieredPrices | None:

@@ -14,6 +14,7 @@ from services.ledger.ledger import Ledger, NoBook
 from services.providers.adapters.openai_chat import OpenAIChat
 from services.providers.call import Caller
 from services.providers.discover import Sources, discover
+from services.providers.embed import Embedder
 from services.providers.endpoints import Directory, OperatorFile, operator_file, shipped
 from services.providers.ledger import ATTEMPTS, Attempts
 from services.providers.metrics import ProvidersMetrics
@@ -105,7 +106,8 @@ def build(settings: ProvidersSettings, log: Log, registry: CollectorRegistry) ->
         attempts=attempts,
         clock=clock,
     )
-    servicer = ProvidersService(caller, lambda: surroundings.directory, attempts)
+    embedder = Embedder(directory=lambda: surroundings.directory, transport=transport, attempts=attempts, clock=clock)
+    servicer = ProvidersService(caller, embedder, lambda: surroundings.directory, attempts)
 
     async def start() -> None:
         if ledger is not None:

@@ -8,19 +8,24 @@ from typing import Any
 
 from omnisphere.providers.v1 import providers_service_pb2 as pb
 from omnisphere.providers.v1 import providers_service_pb2_grpc as rpc
-from services.chassis.errors import InvalidRequest, Unimplemented
+from services.chassis.errors import InvalidRequest
 from services.providers.call import Caller
+from services.providers.embed import Embedder
 from services.providers.endpoints import Directory
 from services.providers.ledger import Attempts
 
 _MOST_CALL_ID = 64
+_MOST_TEXTS = 2_048
 
 
 class ProvidersService(rpc.ProvidersServiceServicer):
-    """Embed is not served yet."""
+    """Conversations, vectors, and what is known of the models."""
 
-    def __init__(self, caller: Caller, directory: Callable[[], Directory], attempts: Attempts) -> None:
+    def __init__(
+        self, caller: Caller, embedder: Embedder, directory: Callable[[], Directory], attempts: Attempts
+    ) -> None:
         self._caller = caller
+        self._embedder = embedder
         self._attempts = attempts
         self._directory = directory
 
@@ -42,7 +47,8 @@ class ProvidersService(rpc.ProvidersServiceServicer):
         return pb.GetAttemptsResponse(attempts=self._attempts.of_call(request.call_id))
 
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
-        raise Unimplemented(method="Embed")
+        _check_texts(request)
+        return await self._embedder.embed(request)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         directory = self._directory()
@@ -60,3 +66,17 @@ def _check(generation: pb.Generation) -> None:
         raise InvalidRequest(field="generation.call_id", problem=f"is longer than {_MOST_CALL_ID} bytes")
     if not generation.conversation.messages:
         raise InvalidRequest(field="generation.conversation.messages", problem="is empty")
+
+
+def _check_texts(request: pb.EmbedRequest) -> None:
+    """The router has checked the texts; this is what a call cannot do without."""
+    if not request.model:
+        raise InvalidRequest(field="model", problem="is not set")
+    if not request.request_id:
+        raise InvalidRequest(field="request_id", problem="is not set")
+    if len(request.call_id) > _MOST_CALL_ID:
+        raise InvalidRequest(field="call_id", problem=f"is longer than {_MOST_CALL_ID} bytes")
+    if not 1 <= len(request.texts) <= _MOST_TEXTS or not all(request.texts):
+        raise InvalidRequest(field="texts", problem=f"is not 1 to {_MOST_TEXTS} texts, none of them empty")
+    if request.HasField("dimensions") and request.dimensions < 1:
+        raise InvalidRequest(field="dimensions", problem="is less than 1")

@@ -13,12 +13,14 @@ from services.chassis import call_context
 from services.chassis.call_context import CallContext
 from services.chassis.errors import DeadlineExceeded, InvalidRequest, UnknownPolicy
 from services.router import conversation_rules
+from services.router.classify import last_user_text
 from services.router.policy import Policy
 
 AUTO = "auto"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _WORD = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 _MOST_TAGS = 16
+_MOST_MODEL_BYTES = 128
 # https://protobuf.dev/reference/protobuf/google.protobuf/#duration
 _LONGEST_SECONDS = 315_576_000_000
 # With less time than this nothing can be done, and the refusal would not reach the caller.
@@ -46,6 +48,11 @@ class Ask:
         return "" if self.model else self.policy.content_hash
 
     @property
+    def prompt(self) -> str:
+        """What its hash in the ledger is made of."""
+        return last_user_text(self.conversation)
+
+    @property
     def control(self) -> cache_pb.CacheControl:
         """What the cache may do."""
         return self.options.cache
@@ -59,13 +66,10 @@ def admit(
     now: float,
 ) -> Ask:
     """The request, checked. Raises InvalidRequest, UnknownPolicy or DeadlineExceeded."""
-    left = call.remaining(now)
-    if left is not None and left < _LEAST_SECONDS:
-        raise DeadlineExceeded(step="admit")
+    check_time(call, now)
     options = request.options
     model = "" if request.model == AUTO else request.model
-    if len(model.encode()) > 128:
-        raise InvalidRequest(field="model", problem="is longer than 128 bytes")
+    check_model(model)
     if model and options.policy:
         raise InvalidRequest(field="options.policy", problem="goes together with the model auto only")
     name = options.policy or AUTO
@@ -86,6 +90,25 @@ def admit(
     )
 
 
+def check_time(call: CallContext, now: float) -> None:
+    """Raise DeadlineExceeded where too little time is left for anything."""
+    left = call.remaining(now)
+    if left is not None and left < _LEAST_SECONDS:
+        raise DeadlineExceeded(step="admit")
+
+
+def check_model(name: str) -> None:
+    """Raise InvalidRequest for what is no name of a model."""
+    if len(name.encode()) > _MOST_MODEL_BYTES:
+        raise InvalidRequest(field="model", problem=f"is longer than {_MOST_MODEL_BYTES} bytes")
+
+
+def check_request_id(request_id: str, field: str) -> None:
+    """Raise InvalidRequest for what is no id; empty is none, which is fine."""
+    if request_id and not _REQUEST_ID.fullmatch(request_id):
+        raise InvalidRequest(field=field, problem="is not 1 to 128 of [A-Za-z0-9_.:-]")
+
+
 def check_delivery(request: pb.StreamCompleteRequest) -> None:
     """Raise InvalidRequest for unknown ways of delivery."""
     if request.on_interruption not in pb.OnInterruption.values():
@@ -95,8 +118,7 @@ def check_delivery(request: pb.StreamCompleteRequest) -> None:
 
 
 def _check_options(options: pb.RequestOptions) -> None:
-    if options.request_id and not _REQUEST_ID.fullmatch(options.request_id):
-        raise InvalidRequest(field="options.request_id", problem="is not 1 to 128 of [A-Za-z0-9_.:-]")
+    check_request_id(options.request_id, "options.request_id")
     if options.task_hint and not _WORD.fullmatch(options.task_hint):
         raise InvalidRequest(field="options.task_hint", problem="is not 1 to 64 of [A-Za-z0-9_.:/-]")
     if len(options.region_tags) > _MOST_TAGS or any(not _WORD.fullmatch(tag) for tag in options.region_tags):

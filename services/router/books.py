@@ -14,12 +14,11 @@ from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.ledger.ledger import Book
 from services.ledger.table import Row
-from services.router.admit import Ask
 from services.router.after import AfterAnswer
-from services.router.ledger import Ended, prompt_hash, request_row, row_of
+from services.router.ledger import Asked, Ended, request_row
 from services.router.metrics import RouterMetrics
 from services.router.peers import ProvidersPeer
-from services.router.record import Record
+from services.router.record import Tally
 
 # A call that was given up is booked by the providers a moment later.
 _ASK_AFTER_SECONDS = (0.05, 0.25, 1.0)
@@ -54,22 +53,22 @@ class Books:
         self._clock = clock
         self._hash_key = hash_key
 
-    def landed(self, ask: Ask, record: Record, ended: Ended) -> None:
+    def landed(self, ask: Asked, record: Tally, ended: Ended) -> None:
         """A journey is over. Where a call to a model was given up, what it cost is asked of the providers first."""
         if record.unsettled:
             self._after.add(lambda: self._settle(ask, record, ended))
         else:
             self._keep(ask, record.decision, ended)
 
-    def joined(self, ask: Ask, decision: decision_pb2.Decision, ended: Ended) -> None:
+    def joined(self, ask: Asked, decision: decision_pb2.Decision, ended: Ended) -> None:
         """A request is over that shared the answer of another one: it took no tokens and cost nothing."""
         self._ledger.add(request_row(decision, ended, ask, call_context.current().trace_id, self._hash_key))
 
-    def kept(self, tenant: str, conversation: chat_pb2.Conversation, response: pb.CompleteResponse) -> Kept:
+    def kept(self, asked: Asked, response: pb.CompleteResponse) -> Kept:
         """What hit_again() needs of a request whose answer comes from the cache again and again."""
         decision = response.decision
         ended = Ended(0.0, 0.0, response.finish_reason)
-        row = row_of(decision, ended, tenant, "", prompt_hash(conversation, self._hash_key))
+        row = request_row(decision, ended, asked, "", self._hash_key)
         return Kept(row, self._metrics.hit_again(decision))
 
     def hit_again(self, kept: Kept, request_id: str, trace_id: str, seconds: float) -> None:
@@ -79,11 +78,11 @@ class Books:
         at = int((self._clock.wall() - seconds) * 1000)
         self._ledger.add((at, request_id, trace_id, *kept.row[3:-2], milliseconds, milliseconds))
 
-    def _keep(self, ask: Ask, decision: decision_pb2.Decision, ended: Ended) -> None:
+    def _keep(self, ask: Asked, decision: decision_pb2.Decision, ended: Ended) -> None:
         self._metrics.count(decision, ended.error, ended.first_token)
         self._ledger.add(request_row(decision, ended, ask, call_context.current().trace_id, self._hash_key))
 
-    async def _settle(self, ask: Ask, record: Record, ended: Ended) -> None:
+    async def _settle(self, ask: Asked, record: Tally, ended: Ended) -> None:
         call_context.enter(call_context.current()._replace(deadline=None))  # the request's own may be over
         try:
             for call_id in record.unsettled:

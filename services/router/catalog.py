@@ -12,7 +12,7 @@ from functools import cached_property
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
-from services.chassis.errors import PeerUnavailable, ServiceError, UnknownModel
+from services.chassis.errors import InvalidRequest, PeerUnavailable, ServiceError, UnknownModel
 from services.chassis.logs import Log
 from services.router.peers import ProvidersPeer
 
@@ -38,6 +38,20 @@ class Catalogue:
         """The model of this id or alias."""
         return named(self.models, name)
 
+    def answering(self, name: str) -> model_pb2.Model:
+        """The model of this name, if it answers conversations; raises UnknownModel, InvalidRequest."""
+        model = self.resolve(name)
+        if embeds(model):
+            raise InvalidRequest(field="model", problem="names a model that answers no conversation")
+        return model
+
+    def embedding(self, name: str) -> model_pb2.Model:
+        """The model of this name, if it makes vectors; raises UnknownModel, InvalidRequest."""
+        model = self.resolve(name)
+        if not embeds(model):
+            raise InvalidRequest(field="model", problem="names a model that makes no vectors")
+        return model
+
     def resolve(self, name: str) -> model_pb2.Model:
         """The model of this id or alias; raises UnknownModel."""
         found = self.find(name)
@@ -53,6 +67,11 @@ def named(models: Sequence[model_pb2.Model], name: str) -> model_pb2.Model | Non
         if model.id == name or name in model.aliases:
             return model
     return None
+
+
+def embeds(model: model_pb2.Model) -> bool:
+    """Whether it turns texts into vectors, and answers no conversation."""
+    return model_pb2.CAPABILITY_EMBEDDINGS in model.capabilities
 
 
 def list_price(model: model_pb2.Model, usage: chat_pb2.Usage) -> chat_pb2.Cost:

@@ -34,7 +34,7 @@ from services.router.flight import Flight
 from services.router.guard import Guard
 from services.router.peers import ContextPeer, ProvidersPeer
 from services.router.plan import Candidate, Plan, input_bound
-from services.router.record import Record
+from services.router.record import Record, Tally
 
 # After these another model may do better. Others (a rejected request, a content filter, a deadline) would only cost.
 _TRY_ANOTHER = (
@@ -100,7 +100,7 @@ class Executor:
                 return await self._ask(candidate, conversation, flight, record, collector, stream=stream)
             except ServiceError as failure:
                 failures.append((candidate, failure))
-                _book_failed(record, failure)
+                book_failed(record, failure)
                 committed = not collector.is_empty
                 if not _worth_another(failure, committed=committed) or (committed and not flight.may_restart()):
                     break
@@ -124,13 +124,13 @@ class Executor:
             conversation=fitted,
             request_id=flight.request_id,
             purpose=attempt_pb2.PURPOSE_ANSWER,
-            call_id=call_context.new_request_id(),
+            call_id=call_context.new_call_id(),
         )
         try:
             with record.step("generate"):
                 end = await (self._streamed if stream else self._whole)(generation, flight, collector)
         except BaseException as failure:
-            if not _says_what_it_cost(failure):
+            if not says_what_it_cost(failure):
                 record.unsettled.append(generation.call_id)
             raise
         record.attempted(end.attempts)
@@ -219,7 +219,7 @@ def _pointless(candidate: Candidate, failures: Sequence[tuple[Candidate, Service
     return candidate.model.window_tokens <= max(too_small, default=-1)
 
 
-def _says_what_it_cost(failure: BaseException) -> bool:
+def says_what_it_cost(failure: BaseException) -> bool:
     """Whether all that the providers booked for the call came back with its failure."""
     if not isinstance(failure, ServiceError):
         return False
@@ -227,7 +227,8 @@ def _says_what_it_cost(failure: BaseException) -> bool:
     return never_sent or any(isinstance(detail, attempt_pb2.AttemptsFailed) for detail in failure.details)
 
 
-def _book_failed(record: Record, failure: ServiceError) -> None:
+def book_failed(record: Tally, failure: ServiceError) -> None:
+    """Add what was tried to the record, as far as the failure says it."""
     for detail in failure.details:
         if isinstance(detail, attempt_pb2.AttemptsFailed):
             record.attempted(detail.attempts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.router.v1 import router_service_pb2 as pb
@@ -17,6 +18,7 @@ from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.router.books import Books, Kept
 from services.router.cache_step import CacheStep
+from services.router.classify import last_user_text
 
 # Larger ones are read in no time beside what they take to be kept.
 _MOST_REQUEST_BYTES = 64 * 1024
@@ -34,6 +36,13 @@ class _Hot:
     kept: Kept
     catalogue: str
     size: int
+
+
+class _Asked(NamedTuple):
+    """What the ledger says of the request."""
+
+    tenant: str
+    prompt: str
 
 
 class HotAnswers:
@@ -93,7 +102,7 @@ class HotAnswers:
         look_up = cache_pb.LookUpRequest(known_entry_id=decision.cache.entry_id)
         if request.options.cache.ByteSize():
             look_up.control.CopyFrom(request.options.cache)
-        kept = self._books.kept(tenant, request.conversation, same)
+        kept = self._books.kept(_Asked(tenant, last_user_text(request.conversation)), same)
         self._forget((tenant, data))
         self._known[(tenant, data)] = _Hot(look_up, same.SerializeToString(), kept, self._catalogue(), size)
         self._bytes += size

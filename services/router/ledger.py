@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
+from typing import Protocol
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.ledger.table import Row, Table
-from services.router.admit import Ask
-from services.router.classify import last_user_text
 
 TOKEN_COLUMNS = ("input_uncached", "input_cache_read", "input_cache_write", "output", "reasoning")
 REQUESTS = Table(
@@ -58,6 +57,18 @@ FINISH_WORDS = {
 }
 
 
+class Asked(Protocol):
+    """What a row says of the request itself; the prompt as a hash only."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose request it is."""
+
+    @property
+    def prompt(self) -> str:
+        """The text by which requests are told apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a request ended. `at` is Unix time of its arrival; all in seconds; `first_token` None: nothing came."""
@@ -69,15 +80,9 @@ class Ended:
     first_token: float | None = None
 
 
-def request_row(decision: decision_pb2.Decision, ended: Ended, ask: Ask, trace_id: str, hash_key: bytes) -> Row:
-    """The row of a request's Decision."""
-    return row_of(decision, ended, ask.tenant, trace_id, prompt_hash(ask.conversation, hash_key))
-
-
-def row_of(decision: decision_pb2.Decision, ended: Ended, tenant: str, trace_id: str, hashed: str) -> Row:
-    """Tokens, cost and savings are those that this request took: none where it shares or repeats an answer.
-
-    The first three values and the last two are the only ones that differ where the cache answers a request once more.
+def request_row(decision: decision_pb2.Decision, ended: Ended, ask: Asked, trace_id: str, hash_key: bytes) -> Row:
+    """The row of a Decision. Tokens, cost and savings are those that this request took: none where it shares or repeats
+    an answer. The first three values and the last two are the only ones that differ where the cache answers it again.
     """
     usage, savings = decision.usage, decision.savings
     mine = not (decision.shared_with_request_id or decision.replayed)
@@ -98,8 +103,8 @@ def row_of(decision: decision_pb2.Decision, ended: Ended, tenant: str, trace_id:
         int(ended.at * 1000),
         decision.request_id,
         trace_id,
-        tenant,
-        hashed,
+        ask.tenant,
+        prompt_hash(ask.prompt, hash_key),
         decision.strategy,
         decision.policy,
         decision.task_type,
@@ -123,6 +128,6 @@ def row_of(decision: decision_pb2.Decision, ended: Ended, tenant: str, trace_id:
 _NO_MONEY = (0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0)
 
 
-def prompt_hash(conversation: chat_pb2.Conversation, key: bytes) -> str:
+def prompt_hash(prompt: str, key: bytes) -> str:
     """Tells the same prompts apart from others, and nothing more to anybody without the key."""
-    return hmac.digest(key, last_user_text(conversation).encode(), "sha256")[:8].hex()
+    return hmac.digest(key, prompt.encode(), "sha256")[:8].hex()

@@ -55,7 +55,7 @@ class ContextPeer:
 
 
 class ProvidersPeer:
-    """The providers service. All methods raise ServiceError; a failed generation carries AttemptsFailed."""
+    """The providers service. All methods raise ServiceError; a failed call to a model carries AttemptsFailed."""
 
     def __init__(
         self,
@@ -75,6 +75,10 @@ class ProvidersPeer:
     ) -> AsyncGenerator[providers_pb.StreamGenerateResponse, None]:
         request = providers_pb.StreamGenerateRequest(generation=generation)
         return self._invoker.stream(self._target.StreamGenerate, request, timeout)
+
+    async def embed(self, request: providers_pb.EmbedRequest, timeout: float) -> providers_pb.EmbedResponse:
+        response: providers_pb.EmbedResponse = await self._invoker.unary(self._target.Embed, request, timeout)
+        return response
 
     async def get_attempts(self, request: providers_pb.GetAttemptsRequest, timeout: float) -> list[attempt_pb2.Attempt]:
         response: providers_pb.GetAttemptsResponse = await self._invoker.unary(

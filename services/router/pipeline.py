@@ -171,7 +171,7 @@ class Pipeline:
         with record.step("plan"):
             if self._catalogue.stale:
                 record.degraded(chat_pb2.Degradation.KIND_CATALOGUE_STALE, "providers")
-            named = catalogue.resolve(ask.model) if ask.model else None
+            named = catalogue.answering(ask.model) if ask.model else None
             strategy: Strategy = Fixed(named) if named is not None else Rule(ask.policy.row)
             facts = facts_of(ask.conversation, record.decision.task_type, catalogue.models)
             return strategy.plan(facts), facts

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
 from omnisphere.router.v1 import decision_pb2
-from services.router.catalog import list_price
+from services.router.catalog import embeds, list_price
 
 # What an answer is assumed to take before outcomes are known: tokens of output, bytes per token of input.
 TYPICAL_OUTPUT_TOKENS = 300
@@ -85,7 +85,7 @@ def unfit(model: model_pb2.Model, facts: Facts) -> decision_pb2.Candidate.Droppe
         return _Dropped.DROPPED_NO_ENDPOINT
     if all(endpoint.state == model_pb2.Endpoint.STATE_RESTING for endpoint in model.endpoints):
         return _Dropped.DROPPED_RESTING
-    if any(_NEEDS_TO_CAPABILITY[need] not in model.capabilities for need in facts.needs):
+    if embeds(model) or any(_NEEDS_TO_CAPABILITY[need] not in model.capabilities for need in facts.needs):
         return _Dropped.DROPPED_CAPABILITY
     return _Dropped.DROPPED_UNSPECIFIED
 

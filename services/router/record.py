@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import TracebackType
+from typing import Protocol
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.chat.v1 import chat_pb2
@@ -23,6 +24,16 @@ _TOKEN_CLASSES = (
     "output_tokens",
     "reasoning_tokens",
 )
+
+
+class Tally(Protocol):
+    """What the books need of any request: its decision, and calls that ended without a word of what they cost."""
+
+    decision: decision_pb2.Decision
+    unsettled: list[str]
+
+    def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:
+        """Calls that were made, good or bad; their tokens and money add up."""
 
 
 class Record:
@@ -86,14 +97,7 @@ class Record:
 
     def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:
         """Calls that were made, good or bad; their tokens and money add up."""
-        for attempt in attempts:
-            mine = self.decision.attempts.add()
-            mine.CopyFrom(attempt)
-            mine.number = len(self.decision.attempts)
-            add_usage(self.decision.usage, attempt.usage)
-            self.decision.cost.nanousd += attempt.cost.nanousd
-            self.decision.cost.priced &= attempt.cost.priced
-            self.decision.simulated |= attempt.simulated
+        add_attempts(self.decision, attempts)
 
     def answered_by(self, model: str) -> None:
         """The model whose answer is given."""
@@ -133,6 +137,18 @@ class Step:
         nanos = int((self._clock.monotonic() - self._started) * 1e9)
         latency = self._decision.steps.add(step=self._name).latency
         latency.seconds, latency.nanos = divmod(nanos, 1_000_000_000)
+
+
+def add_attempts(decision: decision_pb2.Decision, attempts: Iterable[attempt_pb2.Attempt]) -> None:
+    """Number the attempts and add them to a decision, with their tokens and money."""
+    for attempt in attempts:
+        mine = decision.attempts.add()
+        mine.CopyFrom(attempt)
+        mine.number = len(decision.attempts)
+        add_usage(decision.usage, attempt.usage)
+        decision.cost.nanousd += attempt.cost.nanousd
+        decision.cost.priced &= attempt.cost.priced
+        decision.simulated |= attempt.simulated
 
 
 def add_usage(total: chat_pb2.Usage, more: chat_pb2.Usage) -> None:

@@ -36,6 +36,7 @@ from services.router.edge.chat import Chat
 from services.router.edge.embeddings import Embeddings
 from services.router.edge.metrics import EdgeMetrics
 from services.router.edge.server import HttpDoor
+from services.router.embed import Embedder
 from services.router.execute import Executor
 from services.router.guard import Guard
 from services.router.hot import HotAnswers
@@ -146,6 +147,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         deadline=deadline,
         books=books,
     )
+    embedder = Embedder(providers=peers.providers, catalogue=catalogue, books=books, clock=clock, deadline=deadline)
     usage = Usage(ledger, all_tenants=settings.believes_tenant())
 
     async def start() -> None:
@@ -163,7 +165,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
             await channel.close()
 
     hot = HotAnswers(cache, books, clock, lambda: catalogue.current.version, most_bytes=settings.hot_bytes)
-    service = RouterService(pipeline, catalogue, usage, hot)
+    service = RouterService(pipeline, catalogue, usage, embedder, hot)
     edge = Edge(
         chat=Chat(pipeline),
         embeddings=Embeddings(lambda request: service.Embed(request, None)),

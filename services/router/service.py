@@ -12,19 +12,28 @@ from services.chassis.errors import Unimplemented
 from services.chassis.interceptors import Unread
 from services.router.admit import check_delivery
 from services.router.catalog import CatalogueKeeper
+from services.router.embed import Embedder
 from services.router.hot import HotAnswers
 from services.router.pipeline import Delivery, Pipeline
 from services.router.usage import Usage
 
 
 class RouterService(rpc.RouterServiceServicer):
-    """RecordFeedback and Embed are not served yet."""
+    """RecordFeedback is not served yet."""
 
-    def __init__(self, pipeline: Pipeline, catalogue: CatalogueKeeper, usage: Usage, hot: HotAnswers) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        catalogue: CatalogueKeeper,
+        usage: Usage,
+        embedder: Embedder,
+        hot: HotAnswers,
+    ) -> None:
         self._pipeline = pipeline
         self._hot = hot
         self._catalogue = catalogue
         self._usage = usage
+        self._embedder = embedder
 
     async def Complete(self, request: pb.CompleteRequest | Unread, context: Any) -> pb.CompleteResponse | bytes:  # type: ignore[override] # the chassis takes bytes, too
         if not isinstance(request, Unread):
@@ -61,4 +70,4 @@ class RouterService(rpc.RouterServiceServicer):
         return await self._usage.get(request)
 
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
-        raise Unimplemented(method="Embed")
+        return await self._embedder.embed(request)

@@ -48,6 +48,12 @@ def unknown_model(name: str) -> Refused:
     return Refused(ApiError(404, message, code="model_not_found"))
 
 
+def no_chat_model() -> Refused:
+    """A 404 for a conversation with a model that makes vectors."""
+    message = "This is not a chat model and thus not supported in the v1/chat/completions endpoint."
+    return Refused(ApiError(404, message, param="model"))
+
+
 def context_too_long(tokens: int, window: int) -> ApiError:
     """A 400 for an input over the model's window."""
     return ApiError(

@@ -22,6 +22,7 @@ _MODEL_KEYS = frozenset(
         "window",
         "price",
         "skill",
+        "dimensions",
     }
 )
 _PRICE_KEYS = frozenset({"input", "cache_read", "output"})
@@ -42,7 +43,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One simulated model."""
+    """One simulated model. With `dimensions` it makes vectors of that length, and answers no conversation."""
 
     id: str
     vendor: str
@@ -52,6 +53,7 @@ class Model:
     tokens_per_second: float
     window: int
     skill: Mapping[str, float]
+    dimensions: int = 0
 
 
 def load_fleet(path: Path = BUNDLED_FLEET) -> dict[str, Model]:
@@ -93,6 +95,9 @@ class _Reader:
         tier = self._text(row, "tier", where)
         if tier not in TIERS:
             raise self._problem(f"{where}tier", f"{tier!r} is none of {', '.join(TIERS)}")
+        embeds = "dimensions" in row
+        if embeds and "skill" in row:
+            raise self._problem(f"{where}skill", "a model with dimensions answers no tasks")
         return Model(
             id=ident,
             vendor=self._text(row, "vendor", where),
@@ -100,8 +105,9 @@ class _Reader:
             price=self._price(self._table(row, "price", where), where),
             first_token_ms=self._number(row, "first_token_ms", where, at_least=0.0),
             tokens_per_second=self._number(row, "tokens_per_second", where, at_least=1.0),
-            window=self._window(row, where),
-            skill=self._skill(self._table(row, "skill", where), where),
+            window=self._whole(row, "window", where),
+            skill={} if embeds else self._skill(self._table(row, "skill", where), where),
+            dimensions=self._whole(row, "dimensions", where) if embeds else 0,
         )
 
     def _price(self, table: Mapping[str, object], where: str) -> Price:
@@ -123,10 +129,10 @@ class _Reader:
                 raise self._problem(f"{where}skill.{task}", f"{value} is not within 0..1")
         return skill
 
-    def _window(self, row: Mapping[str, object], where: str) -> int:
-        value = self._number(row, "window", where, at_least=1.0)
+    def _whole(self, row: Mapping[str, object], key: str, where: str) -> int:
+        value = self._number(row, key, where, at_least=1.0)
         if value != int(value):
-            raise self._problem(f"{where}window", f"{value} is not a whole number of tokens")
+            raise self._problem(f"{where}{key}", f"{value} is not a whole number")
         return int(value)
 
     def _known_keys(self, table: Mapping[str, object], known: frozenset[str], where: str) -> None:

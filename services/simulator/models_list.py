@@ -30,7 +30,7 @@ def _row(model: Model) -> dict[str, object]:
     }
     if model.price.cache_read is not None:
         pricing["input_cache_read"] = usd_per_token(model.price.cache_read)
-    return {
+    row: dict[str, object] = {
         "id": model.id,
         "object": "model",
         "created": _CREATED,
@@ -39,3 +39,4 @@ def _row(model: Model) -> dict[str, object]:
         "simulated": True,
         "pricing": pricing,
     }
+    return row | {"dimensions": model.dimensions} if model.dimensions else row

@@ -93,5 +93,11 @@ def answer_script(exchange: Exchange, model: Model, scale: float, *, is_stream: 
     return Script(status=200, steps=tuple(steps), content_type=SSE_TYPE)
 
 
+def body_script(document: object, wait_s: float) -> Script:
+    """A whole answer that is no conversation, after a wait."""
+    body = compact(document)
+    return Script(status=200, steps=(Step(wait_s, body),), length=len(body))
+
+
 def _joined(events: list[Event]) -> Step:
     return Step(0.0, b"".join(event.data for event in events))

@@ -12,17 +12,18 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from services.simulator.answer import answer
-from services.simulator.api_error import ApiError, Refused, context_too_long, invalid, unknown_model
+from services.simulator.api_error import ApiError, Refused, context_too_long, invalid, no_chat_model, unknown_model
 from services.simulator.bank import load_bank
-from services.simulator.books import Books
+from services.simulator.books import Books, Entry
 from services.simulator.chat_request import ChatRequest
 from services.simulator.faults import FaultTable, read_fault
 from services.simulator.fleet import BUNDLED_FLEET, Model, load_fleet
 from services.simulator.models_list import models_list
 from services.simulator.openai_chat import Exchange
+from services.simulator.openai_embeddings import embeddings, read_embeddings
 from services.simulator.play import play
 from services.simulator.read_request import named_model, parse_json, read_request
-from services.simulator.script import Script, answer_script, error_script
+from services.simulator.script import Script, answer_script, body_script, error_script
 from services.simulator.settings import SimulatorSettings
 from services.simulator.spoil import spoiled
 from services.simulator.tokens import count_prompt
@@ -89,6 +90,7 @@ class Simulator:
         app.add_routes(
             [
                 web.post("/v1/chat/completions", self._chat),
+                web.post("/v1/embeddings", self._embeddings),
                 web.get("/v1/models", self._models),
                 web.get("/healthz", self._health),
                 web.get("/books", self._read_books),
@@ -110,21 +112,43 @@ class Simulator:
             model = self.fleet.get(name)
             if model is None:
                 raise unknown_model(name)
+            if model.dimensions:
+                raise no_chat_model()
             request = read_request(document)
         except Refused:
             self.books.refuse(model)
             raise
-        return await self._serve(http, request, model)
-
-    async def _serve(self, http: web.Request, request: ChatRequest, model: Model) -> web.StreamResponse:
-        """Answer a valid request; its task is known, so that stop can break it off."""
         exchange, script = self._prepared(request, model)
         entry = self.books.open(model, exchange.prompt_tokens)
+        return await self._serve(http, script, entry, exchange.output_tokens)
+
+    async def _embeddings(self, http: web.Request) -> web.StreamResponse:
+        raw = await http.read()
+        model: Model | None = None
+        try:
+            document = self._remembered(http.path, raw)
+            name = named_model(document)
+            model = self.fleet.get(name)
+            if model is None:
+                raise unknown_model(name)
+            request = read_embeddings(document, model)
+        except Refused:
+            self.books.refuse(model)
+            raise
+        seconds = model.first_token_ms / 1000 + request.prompt_tokens / model.tokens_per_second
+        script = body_script(embeddings(request, model), seconds * self._scale)
+        fault = self.faults.take(model.id)
+        if fault is not None:
+            script = spoiled(script, fault, request, model)
+        return await self._serve(http, script, self.books.open(model, request.prompt_tokens), 0)
+
+    async def _serve(self, http: web.Request, script: Script, entry: Entry, output_tokens: int) -> web.StreamResponse:
+        """Play the answer to a valid request; its task is known, so that stop can break it off."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine always runs in a task
         self._answering.add(task)
         try:
-            return await play(http, script, entry, exchange.output_tokens)
+            return await play(http, script, entry, output_tokens)
         finally:
             self._answering.discard(task)
 

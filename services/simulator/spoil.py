@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 from services.simulator.api_error import ApiError, context_too_long
 from services.simulator.faults import Fault, FaultKind
@@ -26,16 +27,24 @@ _TYPES = {
 }
 
 
-def spoiled(script: Script, fault: Fault, exchange: Exchange, model: Model) -> Script:
+class Asked(Protocol):
+    """What was asked, as far as an error speaks of it."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the input."""
+
+
+def spoiled(script: Script, fault: Fault, asked: Asked, model: Model) -> Script:
     """The script as this fault leaves it."""
     if fault.kind in _REFUSALS:
-        return error_script(_REFUSALS[fault.kind](fault, exchange, model))
+        return error_script(_REFUSALS[fault.kind](fault, asked, model))
     if fault.kind is FaultKind.NO_DONE:
-        return _no_done(script, exchange)
+        return _no_done(script, asked)
     return _CHANGES[fault.kind](script, fault)
 
 
-def _status(fault: Fault, _exchange: Exchange, _model: Model) -> ApiError:
+def _status(fault: Fault, _asked: Asked, _model: Model) -> ApiError:
     status = fault.status or 500
     default = ("invalid_request_error", None) if status < 500 else ("server_error", None)
     kind, code = _TYPES.get(status, default)
@@ -43,16 +52,16 @@ def _status(fault: Fault, _exchange: Exchange, _model: Model) -> ApiError:
     return ApiError(status, f"Simulated fault: HTTP {status}.", kind, code=code, headers=headers)
 
 
-def _content_filter(_fault: Fault, _exchange: Exchange, _model: Model) -> ApiError:
+def _content_filter(_fault: Fault, _asked: Asked, _model: Model) -> ApiError:
     message = "The response was filtered due to the prompt triggering a content policy."
     return ApiError(400, message, param="prompt", code="content_filter")
 
 
-def _context_length(_fault: Fault, exchange: Exchange, model: Model) -> ApiError:
-    return context_too_long(max(exchange.prompt_tokens, model.window + 1), model.window)
+def _context_length(_fault: Fault, asked: Asked, model: Model) -> ApiError:
+    return context_too_long(max(asked.prompt_tokens, model.window + 1), model.window)
 
 
-_REFUSALS: dict[FaultKind, Callable[[Fault, Exchange, Model], ApiError]] = {
+_REFUSALS: dict[FaultKind, Callable[[Fault, Asked, Model], ApiError]] = {
     FaultKind.STATUS: _status,
     FaultKind.CONTENT_FILTER: _content_filter,
     FaultKind.CONTEXT_LENGTH: _context_length,
@@ -139,9 +148,9 @@ _CHANGES: dict[FaultKind, Callable[[Script, Fault], Script]] = {
 }
 
 
-def _no_done(script: Script, exchange: Exchange) -> Script:
-    if _is_stream(script):
-        last = Step(0.0, finish_event(exchange).data)
+def _no_done(script: Script, asked: Asked) -> Script:
+    if isinstance(asked, Exchange) and _is_stream(script):
+        last = Step(0.0, finish_event(asked).data)
         return _broken(script, (*script.steps[:-1], last), Ending.CLOSE)
     return script
 

@@ -5,13 +5,8 @@ The recordings lie beside a checkout and not in it; without them these tests are
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -30,9 +25,8 @@ from services.providers.ledger import Attempts
 from services.providers.metrics import ProvidersMetrics
 from services.providers.transport import Limits, Transport
 from services.router.collect import Collector
+from tests.contract.recordings import RECORDINGS, records, replaying
 
-SHARED = Path(__file__).parents[3] / "shared"
-RECORDINGS = SHARED / "data" / "wire"
 pytestmark = [
     pytest.mark.skipif(not RECORDINGS.is_dir(), reason="no recordings beside this checkout"),
     pytest.mark.slow,
@@ -46,34 +40,16 @@ CLASSES = {
 }
 
 
-def _replay() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("replay", SHARED / "tools" / "replay.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["replay"] = module  # its dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="module")
+async def replayed() -> Any:
+    async with replaying("openai.chat.jsonl.gz", "faults.jsonl.gz") as port:
+        transport = Transport(Limits(connect=2, first_byte=5, whole=5, idle=5, most_bytes=32 << 20))
+        yield transport, port
+        await transport.close()
 
 
 def _records(name: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(RECORDINGS / name, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            record = json.loads(line)
-            if record["api"] == "openai.chat":
-                yield record
-
-
-@pytest.fixture(scope="module")
-async def replayed() -> Any:
-    paths = [str(RECORDINGS / name) for name in ("openai.chat.jsonl.gz", "faults.jsonl.gz")]
-    module = _replay()
-    server = await module.run(module.load(paths), port=0)
-    transport = Transport(Limits(connect=2, first_byte=5, whole=5, idle=5, most_bytes=32 << 20))
-    yield transport, server.sockets[0].getsockname()[1]
-    await transport.close()
-    server.close()
-    await server.wait_closed()
+    return (record for record in records(name) if record["api"] == "openai.chat")
 
 
 def _caller(transport: Transport, port: int, record_id: str) -> Caller:

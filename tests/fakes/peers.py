@@ -106,6 +106,8 @@ class ScriptedProviders(ProvidersPeer):
         # What is booked for every call that was given up; nothing: it is not over yet.
         self.booked: list[attempt_pb2.Attempt] = []
         self.asked_for: list[str] = []
+        self.embedded: list[providers_pb.EmbedRequest] = []
+        self.embedding: BaseException | asyncio.Event | None = None
         # Calls that were given up before their end, and what hanging up waits for.
         self.hung_up = 0
         self.slow_to_hang_up: asyncio.Event | None = None
@@ -151,6 +153,19 @@ class ScriptedProviders(ProvidersPeer):
             self.hung_up += not complete
             if not complete and self.slow_to_hang_up is not None:
                 await self.slow_to_hang_up.wait()
+
+    async def embed(self, request: providers_pb.EmbedRequest, timeout: float) -> providers_pb.EmbedResponse:
+        """A vector of the length of each text; or what `embedding` says: an error, or an event to wait for."""
+        self.embedded.append(request)
+        self.seen.append(call_context.current())
+        match self.embedding:
+            case BaseException():
+                raise self.embedding
+            case asyncio.Event():
+                await self.embedding.wait()
+        vectors = [providers_pb.Embedding(values=[float(len(text))]) for text in request.texts]
+        usage = chat_pb2.Usage(input_uncached_tokens=10)
+        return providers_pb.EmbedResponse(embeddings=vectors, attempts=[attempt(request.model, usage=usage)])
 
     async def get_attempts(self, request: providers_pb.GetAttemptsRequest, timeout: float) -> list[attempt_pb2.Attempt]:
         self.asked_for.append(request.call_id)

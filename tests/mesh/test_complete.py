@@ -118,8 +118,6 @@ async def test_the_catalogue_names_prices_aliases_and_endpoints(mesh: Mesh) -> N
 async def test_methods_that_are_not_served_yet_say_so(mesh: Mesh) -> None:
     with pytest.raises(Unimplemented):
         await mesh.call(mesh.router.RecordFeedback, pb.RecordFeedbackRequest())
-    with pytest.raises(Unimplemented):
-        await mesh.call(mesh.router.Embed, pb.EmbedRequest(model="m", texts=["x"]))
 
 
 async def until_hit(mesh: Mesh, text: str, **more: Any) -> pb.CompleteResponse:

@@ -245,12 +245,18 @@ async def test_a_head_without_end_is_cut(mesh: Mesh) -> None:
     writer.close()
 
 
-async def test_embeddings_are_refused_in_the_contracts_words_until_they_are_served(mesh: Mesh) -> None:
+async def test_texts_become_vectors_and_tokens_are_refused(mesh: Mesh) -> None:
     async with http(mesh) as client:
-        answer = await client.post("/v1/embeddings", json={"model": "text-embedding-3-small", "input": "x"})
-        tokens = await client.post("/v1/embeddings", json={"model": "text-embedding-3-small", "input": [1, 2]})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (501, "not_served_yet")
-    assert (tokens.status_code, tokens.json()["error"]["param"]) == (400, "input")
+        asked = {"model": "embedding-small", "input": "x", "dimensions": 16}
+        answer = await client.post("/v1/embeddings", json=asked)
+        tokens = await client.post("/v1/embeddings", json=asked | {"input": [1, 2]})
+        too_long = await client.post("/v1/embeddings", json=asked | {"dimensions": 1 << 40})
+        chats = await client.post("/v1/embeddings", json=asked | {"model": "gpt-5"})
+    assert answer.status_code == 200
+    assert (answer.json()["model"], answer.headers["x-omnisphere-model"]) == ("text-embedding-3-small",) * 2
+    assert len(answer.json()["data"][0]["embedding"]) == 16
+    for refused, param in ((tokens, "input"), (too_long, "dimensions"), (chats, "model")):
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
 
 
 async def test_requests_are_counted_by_route_and_status(mesh: Mesh) -> None:

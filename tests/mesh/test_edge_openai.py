@@ -215,16 +215,11 @@ async def test_extras_travel_in_extra_headers_and_extra_body(client: openai.Asyn
     assert decision["task_source"] == "TASK_SOURCE_HINT"
 
 
-# What the official client makes of vectors: it asks for base64 by itself. Runs once the router serves Embed.
+# The official client asks for base64 by itself.
 async def test_embeddings_are_typed(client: openai.AsyncOpenAI) -> None:
     model = await embedding_model(client)
     texts = ["one text", "another text"]
-    try:
-        answer = await client.embeddings.create(model=model, input=texts)
-    except openai.APIStatusError as failure:
-        if failure.status_code == 501:
-            pytest.skip("the router does not serve Embed yet")
-        raise
+    answer = await client.embeddings.create(model=model, input=texts)
     floats = await client.embeddings.create(model=model, input=texts, encoding_format="float")
     assert [row.index for row in answer.data] == [0, 1]
     assert len(answer.data[0].embedding) > 1

@@ -273,6 +273,15 @@ async def test_the_plan_and_the_catalogue_can_be_seen(client: Asked, mesh: Mesh)
     assert await mesh.upstream_requests() == before
 
 
+async def test_texts_become_vectors(client: Asked) -> None:
+    made = await client.embed(["cheese", "bread"], model="embedding-small", dimensions=6, request_id="client-embeds")
+    assert [len(vector) for vector in made.vectors] == [6, 6]
+    assert (made.model, made.simulated, made.cost.nanousd) == ("text-embedding-3-small", True, 80)
+    with pytest.raises(InvalidRequest) as refused:
+        await client.embed(["cheese"], model="gpt-5")
+    assert refused.value.field == "model"
+
+
 async def all_calls_ended(mesh: Mesh) -> None:
     """Wait until no call is on its way to the model that stalls."""
     for _ in range(100):

@@ -124,5 +124,3 @@ async def test_what_is_not_served_yet_is_unimplemented_with_a_reason(mesh: Mesh)
         await mesh.call(mesh.cache.EmbedTexts, cache_pb.EmbedTextsRequest(texts=["x"]))
     with pytest.raises(Unimplemented):
         await mesh.call(mesh.context.Recall, context_pb.RecallRequest(query="x"))
-    with pytest.raises(Unimplemented):
-        await mesh.call(mesh.providers.Embed, providers_pb.EmbedRequest(model="m", texts=["x"]))

@@ -120,9 +120,17 @@ class AsyncClient:
         request = records.usage_request(since, until, group_by)
         return [records.UsageRow.of(row) for row in (await self._call(self._router.GetUsage, request, timeout)).rows]
 
-    async def embed(self, texts: Sequence[str], *, model: str, timeout: float | None = None) -> records.Embeddings:
-        """Vectors of texts, one each, by an embedding model."""
-        request = pb.EmbedRequest(model=model, texts=texts)
+    async def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        model: str,
+        dimensions: int | None = None,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> records.Embeddings:
+        """Vectors of texts, one each, by an embedding model; of `dimensions` values where it can make shorter ones."""
+        request = records.embed_request(texts, model=model, dimensions=dimensions, request_id=request_id)
         return records.Embeddings.of(await self._call(self._router.Embed, request, timeout))
 
     async def feedback(self, answer: Completion | str, score: float, *, timeout: float | None = None) -> None:

@@ -115,9 +115,17 @@ class Client:
         request = records.usage_request(since, until, group_by)
         return [records.UsageRow.of(row) for row in self._call(self._router.GetUsage, request, timeout).rows]
 
-    def embed(self, texts: Sequence[str], *, model: str, timeout: float | None = None) -> records.Embeddings:
-        """Vectors of texts, one each, by an embedding model."""
-        request = pb.EmbedRequest(model=model, texts=texts)
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        model: str,
+        dimensions: int | None = None,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> records.Embeddings:
+        """Vectors of texts, one each, by an embedding model; of `dimensions` values where it can make shorter ones."""
+        request = records.embed_request(texts, model=model, dimensions=dimensions, request_id=request_id)
         return records.Embeddings.of(self._call(self._router.Embed, request, timeout))
 
     def feedback(self, answer: Completion | str, score: float, *, timeout: float | None = None) -> None:

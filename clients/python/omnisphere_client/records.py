@@ -52,12 +52,14 @@ class Embeddings:
     vectors: list[list[float]]
     usage: Usage
     cost: Cost
+    model: str  # the concrete id; vectors of different models cannot be compared
+    simulated: bool  # they mean nothing
 
     @classmethod
     def of(cls, response: pb.EmbedResponse) -> Embeddings:
         """From the contract's message."""
         vectors = [list(embedding.values) for embedding in response.embeddings]
-        return cls(vectors, Usage.of(response.usage), Cost.of(response.cost))
+        return cls(vectors, Usage.of(response.usage), Cost.of(response.cost), response.model, response.simulated)
 
 
 def usage_request(since: datetime | None, until: datetime | None, group_by: Sequence[Grouping]) -> pb.GetUsageRequest:
@@ -68,6 +70,13 @@ def usage_request(since: datetime | None, until: datetime | None, group_by: Sequ
     if until is not None:
         request.until.FromDatetime(_aware(until))
     return request
+
+
+def embed_request(texts: Sequence[str], *, model: str, dimensions: int | None, request_id: str) -> pb.EmbedRequest:
+    """Asks for vectors."""
+    if isinstance(texts, str):
+        raise TypeError("texts is one text; a list of texts is needed")
+    return pb.EmbedRequest(model=model, texts=texts, dimensions=dimensions, request_id=request_id)
 
 
 def feedback_request(answer: Completion | str, score: float) -> pb.RecordFeedbackRequest:

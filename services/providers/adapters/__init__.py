@@ -10,7 +10,7 @@ from omnisphere.chat.v1 import chat_pb2
 
 
 class MalformedAnswer(Exception):
-    """A 200 whose body is not the protocol. `kind` is "malformed" or "empty"."""
+    """A 200 whose body is not the protocol. `kind` is one word for how, for example "malformed" or "empty"."""
 
     def __init__(self, kind: str = "malformed") -> None:
         super().__init__(kind)

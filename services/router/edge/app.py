@@ -155,7 +155,7 @@ class Edge:
         if route.kind == "chat":
             await self._chat.answer(exchange, said, body)
         else:
-            await self._embeddings.answer(exchange, body)
+            await self._embeddings.answer(exchange, said, body)
 
     async def _models(self, exchange: Exchange, name: str | None) -> None:
         found = (await self._catalogue.needed()).models

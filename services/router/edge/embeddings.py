@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import orjson
 
@@ -12,11 +12,12 @@ from omnisphere.router.v1 import router_service_pb2 as pb
 from services.router.edge import values
 from services.router.edge.errors import wrong
 from services.router.edge.exchange import Exchange
-from services.router.edge.values import Json, array, text
+from services.router.edge.headers import REQUEST_ID
+from services.router.edge.values import Json, array, integer, text
 
 Embed = Callable[[pb.EmbedRequest], Awaitable[pb.EmbedResponse]]
 MOST_TEXTS = 2_048
-_KNOWN = frozenset({"input", "model", "encoding_format", "user"})
+_KNOWN = frozenset({"input", "model", "encoding_format", "dimensions", "user"})
 
 
 class Embeddings:
@@ -25,32 +26,36 @@ class Embeddings:
     def __init__(self, embed: Embed) -> None:
         self._embed = embed
 
-    async def answer(self, exchange: Exchange, body: bytes) -> None:
+    async def answer(self, exchange: Exchange, said: Mapping[str, str], body: bytes) -> None:
         """Answer. Raises ServiceError and Refused."""
         document = values.document(body)
         request, as_base64 = read(document)
+        request.request_id = said.get(REQUEST_ID, "")
         response = await self._embed(request)
-        cost = b"%d" % response.cost.nanousd if response.cost.priced else b"unpriced"
-        written = write(response, request.model, as_base64=as_base64)
-        await exchange.reply(200, [(b"x-omnisphere-cost-nanousd", cost)], orjson.dumps(written))
+        written = write(response, as_base64=as_base64)
+        more = [
+            (b"x-omnisphere-model", response.model.encode("ascii", "replace")),
+            (b"x-omnisphere-cost-nanousd", b"%d" % response.cost.nanousd if response.cost.priced else b"unpriced"),
+            (b"x-omnisphere-simulated", b"true" if response.simulated else b"false"),
+        ]
+        await exchange.reply(200, more, orjson.dumps(written))
 
 
 def read(document: Json) -> tuple[pb.EmbedRequest, bool]:
     """(the request, whether the vectors are wanted as base64). Raises Refused."""
     for name, value in document.items():
-        if name == "dimensions" and value is not None:
-            raise wrong(name, "is not supported", "unsupported_parameter")
         if name not in _KNOWN and value is not None:
             raise wrong(name[:64], "is not a known parameter", "unknown_parameter")
     form = document.get("encoding_format") or "float"
     if form not in ("float", "base64"):
         raise wrong("encoding_format", "is not float or base64")
-    return pb.EmbedRequest(model=text(document.get("model"), "model"), texts=_texts(document.get("input"))), (
-        form == "base64"
-    )
+    request = pb.EmbedRequest(model=text(document.get("model"), "model"), texts=_texts(document.get("input")))
+    if document.get("dimensions") is not None:
+        request.dimensions = integer(document["dimensions"], "dimensions", bits=32)
+    return request, form == "base64"
 
 
-def write(response: pb.EmbedResponse, model: str, *, as_base64: bool) -> Json:
+def write(response: pb.EmbedResponse, *, as_base64: bool) -> Json:
     """The vectors in the order of the texts."""
     prompt = response.usage.input_uncached_tokens + response.usage.input_cache_read_tokens
     return {
@@ -63,7 +68,7 @@ def write(response: pb.EmbedResponse, model: str, *, as_base64: bool) -> Json:
             }
             for index, vector in enumerate(response.embeddings)
         ],
-        "model": model,
+        "model": response.model,
         "usage": {"prompt_tokens": prompt, "total_tokens": prompt},
     }
 

@@ -14,7 +14,6 @@ from services.router.edge.errors import Refused, wrong
 
 Json = dict[str, Any]
 _TYPE = "invalid_type"
-_INT64 = 1 << 63
 _DATA_URL = re.compile(r"data:([A-Za-z0-9.+/-]{1,128})(?:;[A-Za-z0-9=._-]{1,64})*?;base64,")
 
 
@@ -44,9 +43,10 @@ def number(value: object, path: str) -> float:
     return value
 
 
-def integer(value: object, path: str) -> int:
-    """A whole number of 64 bits."""
-    if isinstance(value, bool) or not isinstance(value, int) or not -_INT64 <= value < _INT64:
+def integer(value: object, path: str, *, bits: int = 64) -> int:
+    """A whole number of so many bits."""
+    most = 1 << (bits - 1)
+    if isinstance(value, bool) or not isinstance(value, int) or not -most <= value < most:
         raise wrong(path, "is not a whole number", _TYPE)
     return value
 

@@ -65,6 +65,15 @@ def test_the_models_table_marks_what_cannot_be_called_or_priced(console: Console
     assert "8,192" in said
 
 
+def test_a_model_that_makes_vectors_says_so_and_has_no_output_to_price(console: Console):
+    prices = model_pb2.Prices(input_usd_per_mtok="0.02", output_usd_per_mtok="0")
+    can = [model_pb2.CAPABILITY_EMBEDDINGS]
+    show.models_table(console, [model_pb2.Model(id="e", tier=model_pb2.TIER_SMALL, capabilities=can, prices=prices)])
+    row = _said(console).splitlines()[1].split()
+    assert row[:5] == ["e", "small,", "vectors", "0", "0.02"]
+    assert row[5] == "-"
+
+
 def test_a_failure_is_one_line(console: Console):
     show.failure(console, UnknownModel(name="gpt-99", known="gpt-5"))
     assert _said(console) == "UNKNOWN_MODEL no model has this name (known: gpt-5, name: gpt-99)\n"

@@ -11,7 +11,7 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere_client import CacheOptions, ToolCall, assistant, document, image, system, tool, tool_result, user
 from omnisphere_client.messages import turns
 from omnisphere_client.options import AskOptions, explain_request, request, stream_request
-from omnisphere_client.records import usage_request
+from omnisphere_client.records import embed_request, usage_request
 
 
 def _sent(**options: object) -> chat_pb2.Conversation:
@@ -148,3 +148,11 @@ def test_times_must_say_their_zone():
     assert (asked.until.seconds - asked.since.seconds, len(asked.group_by)) == (86_400, 2)
     with pytest.raises(ValueError, match="zone"):
         usage_request(datetime(2026, 1, 1), None, [])  # noqa: DTZ001
+
+
+def test_every_option_of_vectors_finds_its_field():
+    asked = embed_request(["a", "b"], model="e", dimensions=8, request_id="r-1")
+    assert {field.name for field, _ in asked.ListFields()} == {field.name for field in asked.DESCRIPTOR.fields}
+    assert not embed_request(["a"], model="e", dimensions=None, request_id="").HasField("dimensions")
+    with pytest.raises(TypeError, match="a list of texts"):
+        embed_request("ab", model="e", dimensions=None, request_id="")

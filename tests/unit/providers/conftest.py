@@ -15,6 +15,7 @@ from services.chassis.settings import Secret
 from services.ledger.ledger import NoBook
 from services.providers.adapters.openai_chat import OpenAIChat
 from services.providers.call import Caller
+from services.providers.embed import Embedder
 from services.providers.endpoints import Directory, Endpoint, PriceRow
 from services.providers.ledger import Attempts
 from services.providers.metrics import ProvidersMetrics
@@ -74,18 +75,32 @@ async def provider() -> AsyncIterator[ScriptedProvider]:
 
 
 class Rig:
-    """A caller of one model "m" at one endpoint, and its books."""
+    """A caller of one model "m" at one endpoint, an embedder of one model "e" there, and their books."""
 
     def __init__(self, url: str, *, limits: Limits = PATIENT, clock: SystemClock | None = None) -> None:
-        endpoint = Endpoint(name="scripted", base_url=url, key=Secret(CANARY), serves={"m": "own-name"})
-        self.directory = Directory((model_row("m", price=PRICE), model_row("unserved")), (endpoint,))
+        serves = {"m": "own-name", "e": "own-embedder"}
+        endpoint = Endpoint(name="scripted", base_url=url, key=Secret(CANARY), serves=serves)
+        rows = (
+            model_row("m", price=PRICE),
+            model_row("unserved"),
+            model_row("e", price=PRICE, capabilities=("embeddings",)),
+            model_row("idle-embedder", capabilities=("embeddings",)),
+        )
+        self.directory = Directory(rows, (endpoint,))
         self.registry = CollectorRegistry()
         self.transport = Transport(limits)
+        self.attempts = Attempts(NoBook(), ProvidersMetrics(self.registry))
         self.caller = Caller(
             directory=lambda: self.directory,
             adapter=OpenAIChat(),
             transport=self.transport,
-            attempts=Attempts(NoBook(), ProvidersMetrics(self.registry)),
+            attempts=self.attempts,
+            clock=clock or SystemClock(),
+        )
+        self.embedder = Embedder(
+            directory=lambda: self.directory,
+            transport=self.transport,
+            attempts=self.attempts,
             clock=clock or SystemClock(),
         )
 

@@ -164,6 +164,30 @@ async def test_the_local_alias_moves_to_another_model_where_no_qwen_was_found():
     assert found.resolve("qwen-local").id == "llama3"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nomic-embed-text:latest",
+        "text-embedding-nomic-embed-text-v1.5",
+        "qwen3-embedding:0.6b",
+        "BAAI/bge-m3",
+        "e5-large",
+    ],
+)
+async def test_a_local_model_that_is_named_like_one_makes_vectors_and_answers_nothing(name):
+    found = await discover(sources("off"), ScriptedProbe({OLLAMA: listing(name, "llama3")}))
+    assert found.resolve(name).embeds
+    assert not found.resolve("llama3").embeds
+    assert found.resolve("qwen-local").id == "llama3"
+    alone = await discover(sources("off"), ScriptedProbe({OLLAMA: listing(name)}))
+    assert alone.resolve("qwen-local").id == "qwen3-8b"
+
+
+async def test_a_simulated_model_with_dimensions_makes_vectors():
+    listed = listing("own", simulated=True, dimensions=8)
+    assert (await discover(sources("on"), ScriptedProbe({SIMULATOR: listed}))).resolve("own").embeds
+
+
 async def test_the_local_alias_stays_where_its_model_is_served():
     found = await discover(sources("off"), ScriptedProbe({OLLAMA: listing("llama3", "qwen3-8b")}))
     assert found.resolve("qwen-local").id == "qwen3-8b"

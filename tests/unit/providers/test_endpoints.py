@@ -50,7 +50,7 @@ def test_every_model_of_a_vendor_is_priced():
     vendors = {row.name: row for row in shipped().vendors}
     for row in shipped().models:
         if row.vendor in vendors:
-            assert look_up(vendors[row.vendor].price_provider, row.id) is not None, row.id
+            assert look_up(vendors[row.vendor].price_provider, row.id, input_only=row.embeds), row.id
         else:
             assert row.price is not None, row.id
     for vendor in vendors.values():
@@ -67,7 +67,9 @@ def test_a_vendor_serves_only_models_of_the_catalogue():
 
 def test_every_figure_of_the_catalogue_makes_sense():
     for row in shipped().models:
-        assert 0 < row.max_output_tokens <= row.window_tokens
+        assert row.window_tokens > 0
+        assert row.embeds or 0 < row.max_output_tokens <= row.window_tokens
+        assert not row.embeds or row.max_output_tokens == 0
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():

@@ -32,11 +32,11 @@ USAGES = [
 
 
 def callable_models() -> list[tuple[str, str]]:
-    """(price provider, own name) of every model of the catalogue at every vendor that serves it."""
+    """(price provider, own name) of every model that answers at every vendor that serves it."""
     files = shipped()
     pairs = []
     for vendor in files.vendors:
-        own = {row.id: row.id for row in files.models if row.vendor == vendor.name}
+        own = {row.id: row.id for row in files.models if row.vendor == vendor.name and not row.embeds}
         pairs += [(vendor.price_provider, name) for name in (vendor.serves or own).values()]
     return pairs
 
@@ -61,6 +61,16 @@ def test_every_price_equals_the_price_books_own_calculation(provider, model):
     for at in DATES:
         for usage in USAGES:
             assert price.usd(usage, at) == own_calculation(provider, model, usage, at), (at, usage)
+
+
+@pytest.mark.parametrize("model", ["text-embedding-3-small", "text-embedding-3-large"])
+def test_a_model_without_output_has_a_price_of_its_input_alone(model):
+    assert look_up("openai", model) is None
+    price = look_up("openai", model, input_only=True)
+    assert price is not None
+    usage = chat_pb2.Usage(input_uncached_tokens=1_234_567)
+    assert price.usd(usage, DATES[1]) == own_calculation("openai", model, usage, DATES[1])
+    assert price.listed().output_usd_per_mtok == "0"
 
 
 def test_a_price_that_depends_on_the_size_says_so_and_shows_that_of_a_small_request():

@@ -189,10 +189,38 @@ async def test_the_catalogue_comes_once_per_version(service: Running):
     assert other == first
 
 
-async def test_embed_is_not_served_yet(service: Running):
-    code, info, _ = await failed(service.stub.Embed(pb.EmbedRequest(model="m", texts=["a"]), timeout=5))
-    assert code is grpc.StatusCode.UNIMPLEMENTED
-    assert (info.domain, info.reason, dict(info.metadata)) == ("omnisphere", "UNIMPLEMENTED", {"method": "Embed"})
+async def test_texts_become_vectors(service: Running):
+    asked = pb.EmbedRequest(model="embedding-small", texts=["a", "b"], request_id="r-1", dimensions=8)
+    response = await service.stub.Embed(asked, timeout=5)
+    assert [len(embedding.values) for embedding in response.embeddings] == [8, 8]
+    (attempt,) = response.attempts
+    assert (attempt.model, attempt.cost.nanousd, attempt.cost.priced) == ("text-embedding-3-small", 40, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"model": ""}, "model"),
+        ({"request_id": ""}, "request_id"),
+        ({"call_id": "x" * 65}, "call_id"),
+        ({"texts": []}, "texts"),
+        ({"texts": ["a", ""]}, "texts"),
+        ({"texts": ["a"] * 2_049}, "texts"),
+        ({"dimensions": 0}, "dimensions"),
+        ({"model": MODEL}, "model"),
+    ],
+)
+async def test_what_a_call_for_vectors_cannot_do_without_is_named(service: Running, change, field: str):
+    asked = pb.EmbedRequest(**{"model": "embedding-small", "texts": ["a"], "request_id": "r-1"} | change)
+    code, info, _ = await failed(service.stub.Embed(asked, timeout=5))
+    assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert info.metadata["field"] == field
+
+
+async def test_a_model_that_makes_vectors_answers_no_conversation(service: Running):
+    asked = pb.GenerateRequest(generation=generation("embedding-small"))
+    code, info, _ = await failed(service.stub.Generate(asked, timeout=5))
+    assert (code, info.metadata["field"]) == (grpc.StatusCode.INVALID_ARGUMENT, "generation.model")
 
 
 @pytest.mark.parametrize("field", ["model", "request_id", "conversation.messages"])

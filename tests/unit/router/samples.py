@@ -24,6 +24,7 @@ from services.router.books import Books
 from services.router.cache_step import CacheStep
 from services.router.catalog import CatalogueKeeper
 from services.router.collect import Collector
+from services.router.embed import Embedder
 from services.router.execute import Executor
 from services.router.flight import Event
 from services.router.guard import Guard
@@ -218,8 +219,13 @@ class Rig:
             deadline=deadline,
             books=books,
         )
+        self.embedder = Embedder(
+            providers=self.providers, catalogue=self.catalogue, books=books, clock=self.clock, deadline=deadline
+        )
         self.hot = HotAnswers(step, books, self.clock, lambda: self.catalogue.current.version, most_bytes=1 << 20)
-        self.service = RouterService(self.pipeline, self.catalogue, Usage(None, all_tenants=True), self.hot)
+        self.service = RouterService(
+            self.pipeline, self.catalogue, Usage(None, all_tenants=True), self.embedder, self.hot
+        )
 
     async def settle_books(self) -> None:
         """Let the providers be asked for what calls cost that were given up."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
-from services.chassis.errors import PeerUnavailable, UnknownModel
+from services.chassis.errors import InvalidRequest, PeerUnavailable, UnknownModel
 from services.router.catalog import Catalogue, CatalogueKeeper, list_price
 from tests.fakes.log import ReadableLog
 from tests.fakes.peers import ScriptedProviders
@@ -37,6 +37,19 @@ def test_a_model_is_found_by_id_and_by_alias():
     with pytest.raises(UnknownModel) as caught:
         catalogue.resolve("gpt-9")
     assert caught.value.metadata == {"name": "gpt-9", "known": "claude-sonnet,claude-sonnet-5-5,gpt-5"}
+
+
+def test_a_model_answers_or_makes_vectors_and_is_refused_for_the_other():
+    embedder = model("e-1", "e", can=(model_pb2.CAPABILITY_EMBEDDINGS,))
+    catalogue = Catalogue((model("gpt-5"), embedder), "v1")
+    assert (catalogue.answering("gpt-5").id, catalogue.embedding("e").id) == ("gpt-5", "e-1")
+    for find, name in ((catalogue.answering, "e"), (catalogue.embedding, "gpt-5")):
+        with pytest.raises(InvalidRequest) as caught:
+            find(name)
+        assert caught.value.metadata["field"] == "model"
+    for find in (catalogue.answering, catalogue.embedding):
+        with pytest.raises(UnknownModel):
+            find("gpt-9")
 
 
 def test_it_is_simulated_when_everything_that_can_be_called_is():

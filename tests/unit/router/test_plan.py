@@ -19,6 +19,12 @@ def facts(*needs: str, size: int = 400, output: int = 100) -> Facts:
     return Facts("simple_qa", (), frozenset(needs), size, output)
 
 
+def test_a_model_that_makes_vectors_takes_no_conversation():
+    embedder = model("e", can=(*model("m").capabilities, model_pb2.CAPABILITY_EMBEDDINGS))
+    assert unfit(embedder, facts()) == Dropped.DROPPED_CAPABILITY
+    assert unfit(model("m"), facts()) == Dropped.DROPPED_UNSPECIFIED
+
+
 def test_the_needs_are_those_of_the_whole_conversation():
     assert facts_of(talk("hello"), "t", ()).needs == frozenset()
     asked = talk(user(PICTURE), user(FILE))

@@ -27,6 +27,12 @@ def fleet() -> dict[str, Model]:
     return load_fleet()
 
 
+@pytest.fixture(scope="session")
+def speakers(fleet: dict[str, Model]) -> dict[str, Model]:
+    """The models that answer conversations."""
+    return {name: model for name, model in fleet.items() if not model.dimensions}
+
+
 @pytest_asyncio.fixture
 async def simulator() -> AsyncIterator[Simulator]:
     simulator = Simulator()

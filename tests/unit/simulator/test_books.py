@@ -16,9 +16,9 @@ def by_hand(model, usage: dict[str, Any]) -> int:
     return int((usd * 10**9).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
 
 
-async def test_fifty_calls_are_booked_exactly_as_calculated_by_hand(client, simulator, bank, fleet):
+async def test_fifty_calls_are_booked_exactly_as_calculated_by_hand(client, simulator, bank, speakers):
     cost = tokens_in = tokens_out = 0
-    pairs = zip(cycle(fleet.values()), islice(bank.by_id.values(), 50), strict=False)
+    pairs = zip(cycle(speakers.values()), islice(bank.by_id.values(), 50), strict=False)
     for number, (model, prompt) in enumerate(pairs):
         if number % 2:
             options = {"stream_options": {"include_usage": True}}

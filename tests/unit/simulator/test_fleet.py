@@ -11,12 +11,14 @@ from services.simulator.tasks import TASKS, TIERS
 
 
 def test_the_bundled_fleet_has_every_tier_and_exact_prices(fleet):
-    assert len(fleet) == 16
+    assert len(fleet) == 19
     assert {model.tier for model in fleet.values()} == set(TIERS)
     assert fleet["deepseek-v3.2"].price.input == Decimal("0.2288")
     assert fleet["deepseek-v3.2"].price.cache_read is None
     assert fleet["sim-tiny-8k"].window == 8192
-    assert all(set(model.skill) == set(TASKS) for model in fleet.values())
+    assert all(set(model.skill) == set(TASKS) for model in fleet.values() if not model.dimensions)
+    makers = {model.id: model.dimensions for model in fleet.values() if model.dimensions}
+    assert makers == {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "gemini-embedding-001": 3072}
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,9 @@ def test_the_bundled_fleet_has_every_tier_and_exact_prices(fleet):
         ("window = 400000", "widow = 400000", r"widow: unknown key"),
         ("window = 400000", "window = 0.5", r"window: 0\.5 must be a number from 1"),
         ("window = 400000", "window = 1.5", r"window: 1\.5 is not a whole number"),
+        ("dimensions = 1536", "dimensions = 0", r"text-embedding-3-small: dimensions: 0 must be a number from 1"),
+        ("dimensions = 1536", "dimensions = 1.5", r"dimensions: 1\.5 is not a whole number"),
+        ("window = 400000", "window = 400000\ndimensions = 8", r"opus-5-5: skill: a model with dimensions answers no"),
         ('id = "claude-sonnet-5-5"', 'id = "claude-opus-5-5"', r"the id is listed twice"),
         ("[[model]]", "[[model", r"not valid TOML"),
     ],

@@ -35,7 +35,7 @@ def test_one_text_or_many():
         ({"input": ["x"] * 2_049}, "input"),
         ({"input": ["x", 1]}, "input[1]"),
         ({"input": "x", "encoding_format": "hex"}, "encoding_format"),
-        ({"input": "x", "dimensions": 3}, "dimensions"),
+        ({"input": "x", "dimensions": "3"}, "dimensions"),
         ({"input": "x", "size": 3}, "size"),
         ({"input": "x", "model": None}, "model"),
     ],
@@ -47,12 +47,12 @@ def test_what_is_wrong_is_refused_with_its_place(more: dict[str, Any], param: st
 
 
 def test_vectors_come_in_the_order_of_the_texts():
-    body = embeddings.write(ANSWER, "m", as_base64=False)
+    body = embeddings.write(ANSWER, as_base64=False)
     assert [row["embedding"] for row in body["data"]] == [[0.5, -1.0], [2.0, 0.0]]
     assert [row["index"] for row in body["data"]] == [0, 1]
     assert body["usage"] == {"prompt_tokens": 5, "total_tokens": 5}
 
 
 def test_base64_is_of_little_endian_floats():
-    body = embeddings.write(ANSWER, "m", as_base64=True)
+    body = embeddings.write(ANSWER, as_base64=True)
     assert struct.unpack("<2f", base64.b64decode(body["data"][0]["embedding"])) == (0.5, -1.0)

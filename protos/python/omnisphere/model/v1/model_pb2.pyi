@@ -70,6 +70,8 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     """Keeps to a JSON schema."""
     CAPABILITY_REASONING: _Capability.ValueType  # 5
     """Thinks before it answers."""
+    CAPABILITY_EMBEDDINGS: _Capability.ValueType  # 6
+    """Turns texts into vectors; answers no conversation."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """What a model can do beyond text."""
@@ -86,6 +88,8 @@ CAPABILITY_JSON_SCHEMA: Capability.ValueType  # 4
 """Keeps to a JSON schema."""
 CAPABILITY_REASONING: Capability.ValueType  # 5
 """Thinks before it answers."""
+CAPABILITY_EMBEDDINGS: Capability.ValueType  # 6
+"""Turns texts into vectors; answers no conversation."""
 Global___Capability: _TypeAlias = Capability  # noqa: Y015
 
 @_typing.final
@@ -111,9 +115,9 @@ class Model(_message.Message):
     tier: Global___Tier.ValueType
     """Output only. How strong it is, roughly."""
     window_tokens: _builtins.int
-    """Output only. Input and output together, in tokens."""
+    """Output only. Input and output together, in tokens; of a model with EMBEDDINGS: one text."""
     max_output_tokens: _builtins.int
-    """Output only. The most tokens of one answer."""
+    """Output only. The most tokens of one answer; 0 where it answers with vectors."""
     simulated: _builtins.bool
     """Output only. True: a simulated model answers under this id."""
     @_builtins.property

@@ -176,7 +176,7 @@ Global___Attempt: _TypeAlias = Attempt  # noqa: Y015
 
 @_typing.final
 class AttemptsFailed(_message.Message):
-    """A detail of a failing status of Generate and StreamGenerate: what was tried, so that it can be booked."""
+    """A detail of a failing status of Generate, StreamGenerate and Embed: what was tried, so that it can be booked."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -33,7 +33,7 @@ class Generation(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     CALL_ID_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Required. A concrete id or an alias."""
+    """Required. A concrete id or an alias of a model that answers conversations; one with EMBEDDINGS is INVALID_ARGUMENT."""
     request_id: _builtins.str
     """Required. Joins the attempt to the request in all books; at most 128 bytes."""
     purpose: _attempt_pb2.Purpose.ValueType
@@ -215,15 +215,18 @@ class EmbedRequest(_message.Message):
     TEXTS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     DIMENSIONS_FIELD_NUMBER: _builtins.int
+    CALL_ID_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Required. A concrete id or an alias."""
+    """Required. A concrete id or an alias of a model with EMBEDDINGS; another one is INVALID_ARGUMENT."""
     request_id: _builtins.str
     """Required. Joins the attempt to the request in all books; at most 128 bytes."""
     dimensions: _builtins.int
-    """Optional. The length of the vectors. Unset: the model's own."""
+    """Optional. The length of the vectors, from 1 on. Unset: the model's own."""
+    call_id: _builtins.str
+    """Optional. Finds the attempts of this very call in GetAttempts; at most 64 bytes, used once."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Required. 1 to 2,048 texts."""
+        """Required. 1 to 2,048 texts, none of them empty."""
 
     def __init__(
         self,
@@ -232,10 +235,11 @@ class EmbedRequest(_message.Message):
         texts: _abc.Iterable[_builtins.str] | None = ...,
         request_id: _builtins.str = ...,
         dimensions: _builtins.int | None = ...,
+        call_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions", "model", b"model", "request_id", b"request_id", "texts", b"texts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "call_id", b"call_id", "dimensions", b"dimensions", "model", b"model", "request_id", b"request_id", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dimensions: _TypeAlias = _typing.Literal["dimensions"]  # noqa: Y015
     _WhichOneofArgType__dimensions: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions"]  # noqa: Y015

@@ -90,7 +90,7 @@ class ProvidersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Embed(self, request, context):
-        """Turns texts into vectors.
+        """Turns texts into vectors. Not idempotent: it spends money, so no channel retries it. A failing status carries AttemptsFailed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

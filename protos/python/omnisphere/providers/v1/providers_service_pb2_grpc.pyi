@@ -44,7 +44,7 @@ class ProvidersServiceStub:
     GetAttempts: _grpc.UnaryUnaryMultiCallable[_providers_service_pb2.GetAttemptsRequest, _providers_service_pb2.GetAttemptsResponse]
     """What was booked for a call, for a caller that was cut off from its end. Idempotent."""
     Embed: _grpc.UnaryUnaryMultiCallable[_providers_service_pb2.EmbedRequest, _providers_service_pb2.EmbedResponse]
-    """Turns texts into vectors."""
+    """Turns texts into vectors. Not idempotent: it spends money, so no channel retries it. A failing status carries AttemptsFailed."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_providers_service_pb2.ListModelsRequest, _providers_service_pb2.ListModelsResponse]
     """The catalogue with prices and the state of the endpoints."""
 
@@ -64,7 +64,7 @@ class ProvidersServiceAsyncStub(ProvidersServiceStub):
     GetAttempts: _aio.UnaryUnaryMultiCallable[_providers_service_pb2.GetAttemptsRequest, _providers_service_pb2.GetAttemptsResponse]  # type: ignore[assignment]
     """What was booked for a call, for a caller that was cut off from its end. Idempotent."""
     Embed: _aio.UnaryUnaryMultiCallable[_providers_service_pb2.EmbedRequest, _providers_service_pb2.EmbedResponse]  # type: ignore[assignment]
-    """Turns texts into vectors."""
+    """Turns texts into vectors. Not idempotent: it spends money, so no channel retries it. A failing status carries AttemptsFailed."""
     ListModels: _aio.UnaryUnaryMultiCallable[_providers_service_pb2.ListModelsRequest, _providers_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """The catalogue with prices and the state of the endpoints."""
 
@@ -105,7 +105,7 @@ class ProvidersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _providers_service_pb2.EmbedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_providers_service_pb2.EmbedResponse, _abc.Awaitable[_providers_service_pb2.EmbedResponse]]:
-        """Turns texts into vectors."""
+        """Turns texts into vectors. Not idempotent: it spends money, so no channel retries it. A failing status carries AttemptsFailed."""
 
     @_abc_1.abstractmethod
     def ListModels(

@@ -123,7 +123,9 @@ class RouterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Embed(self, request, context):
-        """Turns texts into vectors with an embedding model.
+        """Turns texts into vectors with an embedding model. Not retried by the channel: it spends money. No other model takes its
+        place: vectors of different models cannot be compared. A model without EMBEDDINGS is INVALID_ARGUMENT here, one with it is
+        in Complete.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

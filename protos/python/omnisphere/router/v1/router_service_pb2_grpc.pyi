@@ -52,7 +52,10 @@ class RouterServiceStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.ListModelsRequest, _router_service_pb2.ListModelsResponse]
     """The models that can be asked for. Idempotent."""
     Embed: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.EmbedRequest, _router_service_pb2.EmbedResponse]
-    """Turns texts into vectors with an embedding model."""
+    """Turns texts into vectors with an embedding model. Not retried by the channel: it spends money. No other model takes its
+    place: vectors of different models cannot be compared. A model without EMBEDDINGS is INVALID_ARGUMENT here, one with it is
+    in Complete.
+    """
 
 @_typing.type_check_only
 class RouterServiceAsyncStub(RouterServiceStub):
@@ -78,7 +81,10 @@ class RouterServiceAsyncStub(RouterServiceStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_router_service_pb2.ListModelsRequest, _router_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """The models that can be asked for. Idempotent."""
     Embed: _aio.UnaryUnaryMultiCallable[_router_service_pb2.EmbedRequest, _router_service_pb2.EmbedResponse]  # type: ignore[assignment]
-    """Turns texts into vectors with an embedding model."""
+    """Turns texts into vectors with an embedding model. Not retried by the channel: it spends money. No other model takes its
+    place: vectors of different models cannot be compared. A model without EMBEDDINGS is INVALID_ARGUMENT here, one with it is
+    in Complete.
+    """
 
 class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
     """The only service that applications call.
@@ -143,6 +149,9 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _router_service_pb2.EmbedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_router_service_pb2.EmbedResponse, _abc.Awaitable[_router_service_pb2.EmbedResponse]]:
-        """Turns texts into vectors with an embedding model."""
+        """Turns texts into vectors with an embedding model. Not retried by the channel: it spends money. No other model takes its
+        place: vectors of different models cannot be compared. A model without EMBEDDINGS is INVALID_ARGUMENT here, one with it is
+        in Complete.
+        """
 
 def add_RouterServiceServicer_to_server(servicer: RouterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,133 @@
+"""One HTTP exchange with a model, whatever is asked of it: sent, its failure named, booked exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.providers.v1 import attempt_pb2
+from services.chassis import call_context
+from services.chassis.clock import Clock
+from services.chassis.errors import ServiceError
+from services.providers import failures, meter
+from services.providers.adapters import ErrorInAnswer, MalformedAnswer
+from services.providers.endpoints import Endpoint
+from services.providers.ledger import Attempts
+from services.providers.metrics import Operation
+from services.providers.prices import Price
+from services.providers.sse import EventTooLarge
+from services.providers.transport import Answering, Transport
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """One attempt while it runs. What an answer says of itself is filled in when it is read."""
+
+    operation: Operation
+    model: str
+    endpoint: Endpoint
+    price: Price | None
+    path: str
+    body: bytes
+    stream: bool
+    purpose: attempt_pb2.Purpose.ValueType
+    request_id: str
+    call_id: str
+    started_wall: datetime
+    started: float
+    status: int = 0
+    first_token: float | None = None
+    finish_word: str = ""
+    upstream_id: str = ""
+
+
+class Sender:
+    """Sends exchanges and books them."""
+
+    def __init__(self, *, transport: Transport, attempts: Attempts, clock: Clock) -> None:
+        self._transport = transport
+        self._attempts = attempts
+        self._clock = clock
+
+    @asynccontextmanager
+    async def sent(self, exchange: Exchange) -> AsyncIterator[Answering]:
+        """The request is out and its answer is a 200; leaving the block hangs up."""
+        endpoint = exchange.endpoint
+        async with self._transport.post(
+            endpoint.base_url + exchange.path, _headers(endpoint), exchange.body, endpoint.name, stream=exchange.stream
+        ) as answering:
+            exchange.status = answering.status
+            if answering.status != 200:
+                raise await self._refusal(exchange, answering)
+            yield answering
+
+    async def _refusal(self, exchange: Exchange, answering: Answering) -> ServiceError:
+        try:
+            body = await answering.body()
+        except ServiceError:
+            body = b""  # the status says enough
+        now = datetime.fromtimestamp(self._clock.wall(), UTC)
+        return failures.from_response(
+            answering.status, answering.headers, body, provider=exchange.endpoint.name, model=exchange.model, now=now
+        )
+
+    def book(
+        self,
+        exchange: Exchange,
+        outcome: attempt_pb2.AttemptOutcome.ValueType,
+        usage: chat_pb2.Usage,
+        *,
+        error: ServiceError | None,
+    ) -> attempt_pb2.Attempt:
+        """The exchange is over. Once for each."""
+        now = self._clock.monotonic()
+        attempt = attempt_pb2.Attempt(
+            number=1,
+            model=exchange.model,
+            endpoint=exchange.endpoint.name,
+            purpose=exchange.purpose,
+            outcome=outcome,
+            error_reason=error.reason() if error else "",
+            http_status=exchange.status,
+            provider_finish_reason=exchange.finish_word,
+            upstream_id=exchange.upstream_id,
+            usage=usage,
+            cost=meter.cost(usage, exchange.price, exchange.started_wall),
+            simulated=exchange.endpoint.simulated,
+        )
+        attempt.started_at.FromDatetime(exchange.started_wall)
+        attempt.latency.FromTimedelta(timedelta(seconds=now - exchange.started))
+        if exchange.first_token is not None:
+            attempt.time_to_first_token.FromTimedelta(timedelta(seconds=exchange.first_token - exchange.started))
+        self._attempts.book(
+            attempt, request_id=exchange.request_id, call_id=exchange.call_id, operation=exchange.operation
+        )
+        return attempt
+
+
+def named(failure: Exception, exchange: Exchange) -> tuple[str, ServiceError | None] | None:
+    """(cause, the error it stands for; None: the provider is not available). None: it is a mistake of ours."""
+    match failure:
+        case MalformedAnswer():
+            return failure.kind, None
+        case EventTooLarge():
+            return "too_large", None
+        case ErrorInAnswer():
+            name, model = exchange.endpoint.name, exchange.model
+            error = failures.from_error_object(failure.body, provider=name, model=model)
+            return error.metadata.get("provider_type", "error_in_answer"), error
+        case ServiceError():
+            return failure.metadata.get("cause", "status"), failure
+        case _:
+            return None
+
+
+def _headers(endpoint: Endpoint) -> Mapping[str, str]:
+    """The key goes into a header only, never into a URL."""
+    headers = {"traceparent": call_context.traceparent(call_context.current())}
+    if endpoint.key:
+        headers["authorization"] = f"Bearer {endpoint.key.reveal()}"
+    return headers
