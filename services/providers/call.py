@@ -57,7 +57,7 @@ class Caller:
         """The whole answer. A failure carries AttemptsFailed."""
         call = self._prepare(generation, stream=False)
         try:
-            async with self._sender.sent(call) as answering:
+            async with await self._sender.send(call) as answering:
                 body = await answering.body()
                 call.reading.whole(body)
             parts, call.ending = call.reading.finish()
@@ -76,7 +76,7 @@ class Caller:
         """The answer as it comes; what arrives together travels together. A failure carries AttemptsFailed."""
         call = self._prepare(generation, stream=True)
         try:
-            async with self._sender.sent(call) as answering, aclosing(self._read(call, answering)) as pieces:
+            async with await self._sender.send(call) as answering, aclosing(self._read(call, answering)) as pieces:
                 async for parts in pieces:
                     yield pb.StreamGenerateResponse(delta=self._delta(call, parts))
             parts, call.ending = call.reading.finish()

@@ -35,7 +35,7 @@ class Embedder:
         """All vectors. A failure carries AttemptsFailed."""
         exchange = self._prepare(request)
         try:
-            async with self._sender.sent(exchange) as answering:
+            async with await self._sender.send(exchange) as answering:
                 body = await answering.body()
             embedded = openai_embeddings.read(body, texts=len(request.texts), dimensions=_dimensions(request))
         except Exception as failure:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+
+from google.protobuf.duration_pb2 import Duration
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
@@ -52,17 +53,17 @@ class Sender:
         self._attempts = attempts
         self._clock = clock
 
-    @asynccontextmanager
-    async def sent(self, exchange: Exchange) -> AsyncIterator[Answering]:
-        """The request is out and its answer is a 200; leaving the block hangs up."""
+    async def send(self, exchange: Exchange) -> Answering:
+        """The request is out and its answer is a 200: `async with await send(...)`. Leaving the block hangs up."""
         endpoint = exchange.endpoint
-        async with self._transport.post(
+        answering = await self._transport.post(
             endpoint.base_url + exchange.path, _headers(endpoint), exchange.body, endpoint.name, stream=exchange.stream
-        ) as answering:
-            exchange.status = answering.status
-            if answering.status != 200:
+        )
+        exchange.status = answering.status
+        if answering.status != 200:
+            async with answering:
                 raise await self._refusal(exchange, answering)
-            yield answering
+        return answering
 
     async def _refusal(self, exchange: Exchange, answering: Answering) -> ServiceError:
         try:
@@ -98,10 +99,11 @@ class Sender:
             cost=meter.cost(usage, exchange.price, exchange.started_wall),
             simulated=exchange.endpoint.simulated,
         )
-        attempt.started_at.FromDatetime(exchange.started_wall)
-        attempt.latency.FromTimedelta(timedelta(seconds=now - exchange.started))
+        seconds = exchange.started_wall.timestamp()
+        attempt.started_at.seconds, attempt.started_at.nanos = int(seconds), int(seconds % 1 * 1_000_000) * 1_000
+        _set(attempt.latency, now - exchange.started)
         if exchange.first_token is not None:
-            attempt.time_to_first_token.FromTimedelta(timedelta(seconds=exchange.first_token - exchange.started))
+            _set(attempt.time_to_first_token, exchange.first_token - exchange.started)
         self._attempts.book(
             attempt, request_id=exchange.request_id, call_id=exchange.call_id, operation=exchange.operation
         )
@@ -123,6 +125,10 @@ def named(failure: Exception, exchange: Exchange) -> tuple[str, ServiceError | N
             return failure.metadata.get("cause", "status"), failure
         case _:
             return None
+
+
+def _set(duration: Duration, seconds: float) -> None:
+    duration.seconds, duration.nanos = divmod(int(seconds * 1e6) * 1_000, 1_000_000_000)
 
 
 def _headers(endpoint: Endpoint) -> Mapping[str, str]:

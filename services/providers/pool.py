@@ -11,7 +11,6 @@ import asyncio
 import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from functools import lru_cache
 from typing import NamedTuple
 
 import httpx
@@ -24,65 +23,77 @@ _MOST_IDLE = 256
 _PORTS = {"http": 80, "https": 443}
 
 
-class _Origin(NamedTuple):
+class Origin(NamedTuple):
+    """Whom to ask."""
+
     scheme: str
     host: str
     port: int
 
 
-class Body(httpx.AsyncByteStream):
-    """The body of an answer. `patience` is how long each further piece may take, in seconds."""
+class Reply:
+    """An answer whose head has come. `patience` is how long each further piece may take, in seconds."""
 
-    def __init__(self, connection: Connection, pool: Pool, origin: _Origin, patience: float) -> None:
+    __slots__ = ("_connection", "_origin", "_pool", "headers", "patience", "status")
+
+    def __init__(self, connection: Connection, pool: Pool, origin: Origin, patience: float) -> None:
         self._connection = connection
         self._pool = pool
         self._origin = origin
+        self.status = connection.status
+        self.headers = connection.headers
         self.patience = patience
 
     async def piece(self) -> bytes:
         """What has come since the last time; empty: the body is whole."""
         return await self._connection.piece(self.patience)
 
+    def close(self) -> None:
+        """Give the connection back where the body is whole; else hang up."""
+        self._pool.give_back(self._connection, self._origin)
+
+
+class _Body(httpx.AsyncByteStream):
+    """A reply's body as httpx knows it."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while piece := await self.piece():
+        while piece := await self._reply.piece():
             yield piece
 
     async def aclose(self) -> None:
-        """Give the connection back where the body is whole; else hang up."""
-        self.close()
-
-    def close(self) -> None:
-        """The same, for those who cannot wait."""
-        self._pool.give_back(self._connection, self._origin)
+        self._reply.close()
 
 
 class Pool(httpx.AsyncBaseTransport):
     """One pool for all servers; LIFO, so that a few connections stay warm."""
 
     def __init__(self) -> None:
-        self._idle: defaultdict[_Origin, list[Connection]] = defaultdict(list)
+        self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
         self._tls: ssl.SSLContext | None = None
         self._open: set[Connection] = set()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The head of the answer; its body is a Body. `extensions["timeout"]` has connect and read, in seconds."""
-        origin, target = _place(request.url)
-        timeout = request.extensions["timeout"]
-        connection = self._kept(origin) or await self._connected(origin, timeout["connect"])
+    async def ask(self, origin: Origin, request: bytes, *, connect: float, patience: float) -> Reply:
+        """Send a whole request, head and body; the head of its answer. Raises httpx's failures."""
+        connection = self._kept(origin) or await self._connected(origin, connect)
         try:
-            connection.send(await _written(request, target))
-            await connection.head(timeout["read"])
+            connection.send(request)
+            await connection.head(patience)
         except BaseException:
             connection.abort()
             raise
-        return httpx.Response(
-            connection.status,
-            headers=connection.headers,
-            stream=Body(connection, self, origin, timeout["read"]),
-            request=request,
-        )
+        return Reply(connection, self, origin, patience)
 
-    def give_back(self, connection: Connection, origin: _Origin) -> None:
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The same for httpx. `extensions["timeout"]` has connect and read, in seconds."""
+        timeout = request.extensions["timeout"]
+        origin, written = origin_of(request.url), await _written(request)
+        reply = await self.ask(origin, written, connect=timeout["connect"], patience=timeout["read"])
+        return httpx.Response(reply.status, headers=reply.headers, stream=_Body(reply), request=request)
+
+    def give_back(self, connection: Connection, origin: Origin) -> None:
         """Keep it for the next request, or hang up."""
         idle = self._idle[origin]
         if connection.reusable and len(idle) < _MOST_IDLE:
@@ -98,7 +109,7 @@ class Pool(httpx.AsyncBaseTransport):
         self._idle.clear()
         await asyncio.sleep(0)  # so that the loop lets go of them
 
-    def _kept(self, origin: _Origin) -> Connection | None:
+    def _kept(self, origin: Origin) -> Connection | None:
         idle = self._idle.get(origin)
         oldest = asyncio.get_running_loop().time() - _KEEP_SECONDS
         while idle:
@@ -108,7 +119,7 @@ class Pool(httpx.AsyncBaseTransport):
             connection.abort()
         return None
 
-    async def _connected(self, origin: _Origin, patience: float) -> Connection:
+    async def _connected(self, origin: Origin, patience: float) -> Connection:
         loop = asyncio.get_running_loop()
         secure = origin.scheme == "https"
         try:
@@ -135,17 +146,16 @@ class Pool(httpx.AsyncBaseTransport):
         self._open.discard(connection)
 
 
-@lru_cache(maxsize=1024)
-def _place(url: httpx.URL) -> tuple[_Origin, bytes]:
-    """(whom to ask, what for). Endpoints are few: worked out once."""
+def origin_of(url: httpx.URL) -> Origin:
+    """Whom to ask. Raises httpx.UnsupportedProtocol."""
     if url.scheme not in _PORTS or not url.host:
         raise httpx.UnsupportedProtocol("only http and https, with a host")
-    return _Origin(url.scheme, url.host, url.port or _PORTS[url.scheme]), url.raw_path
+    return Origin(url.scheme, url.host, url.port or _PORTS[url.scheme])
 
 
-async def _written(request: httpx.Request, target: bytes) -> bytes:
+async def _written(request: httpx.Request) -> bytes:
     """The request as it goes out, in one piece."""
-    lines = [request.method.encode(), b" ", target, b" HTTP/1.1\r\n"]
+    lines = [request.method.encode(), b" ", request.url.raw_path, b" HTTP/1.1\r\n"]
     for name, value in request.headers.raw:
         lines += (name, b": ", value, b"\r\n")
     lines.append(b"\r\n")

@@ -7,16 +7,15 @@ for each pause, and (the caller's) for the whole.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
+from typing import Self
 
 import httpx
 
 from services.chassis.errors import ProviderUnavailable, ServiceError
-from services.providers.pool import Body, Pool
+from services.providers.pool import Origin, Pool, Reply, origin_of
 
 # The first that fits.
 _CAUSES: dict[type[Exception], str] = {
@@ -30,7 +29,7 @@ _CAUSES: dict[type[Exception], str] = {
     httpx.HTTPError: "transport",
 }
 _FAILURES = tuple(_CAUSES)
-_COMMON = [(b"user-agent", b"omnisphere/0.1"), (b"accept", b"*/*"), (b"accept-encoding", b"identity")]
+_COMMON = (b"user-agent: omnisphere/0.1", b"accept: */*", b"accept-encoding: identity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,38 +45,60 @@ class Limits:
 
 
 class Answering:
-    """An answer whose head has come. `chunks` yields the body as it arrives, within the limits."""
+    """An answer whose head has come, to be closed. `chunks` yields the body as it arrives, within the limits."""
 
-    def __init__(self, response: httpx.Response, *, provider: str, limits: Limits) -> None:
-        self._response = response
+    def __init__(self, reply: Reply, *, provider: str, limits: Limits) -> None:
+        self._reply = reply
         self._provider = provider
         self._limits = limits
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
+        self.status = reply.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name in lower case; of a repeated one the first."""
+        pairs = reversed(self._reply.headers)
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in pairs}
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body. Raises ProviderUnavailable when it stalls, breaks off, or is larger than allowed."""
-        if self.headers.get("content-encoding", "identity") != "identity":
-            raise self._failed("content_encoding")  # never asked for: may be a bomb
-        body, taken = cast("Body", self._response.stream), 0
-        while True:
-            try:
-                chunk = await body.piece()
-            except httpx.ReadTimeout:
-                raise self._failed("idle_timeout" if taken else "first_byte_timeout") from None
-            except _FAILURES as failure:
-                raise _translated(failure, self._provider) from failure
-            if not chunk:
-                return
+        self._refuse_encoding()
+        taken = 0
+        while chunk := await self._piece(taken):
             taken += len(chunk)
-            body.patience = self._limits.idle
-            if taken > self._limits.most_bytes:
-                raise self._failed("too_large")
             yield chunk
 
     async def body(self) -> bytes:
-        """The whole body."""
-        return b"".join([chunk async for chunk in self.chunks()])
+        """The whole body. Raises as chunks()."""
+        self._refuse_encoding()
+        chunks, taken = [], 0
+        while chunk := await self._piece(taken):
+            taken += len(chunk)
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._reply.close()
+
+    async def _piece(self, taken: int) -> bytes:
+        """The next piece after `taken` bytes; empty: that was all."""
+        try:
+            chunk = await self._reply.piece()
+        except httpx.ReadTimeout:
+            raise self._failed("idle_timeout" if taken else "first_byte_timeout") from None
+        except _FAILURES as failure:
+            raise _translated(failure, self._provider) from failure
+        self._reply.patience = self._limits.idle
+        if taken + len(chunk) > self._limits.most_bytes:
+            raise self._failed("too_large")
+        return chunk
+
+    def _refuse_encoding(self) -> None:
+        for name, value in self._reply.headers:
+            if name.lower() == b"content-encoding" and value.lower() != b"identity":
+                raise self._failed("content_encoding")  # never asked for: may be a bomb
 
     def _failed(self, cause: str) -> ServiceError:
         return ProviderUnavailable(provider=self._provider, cause=cause, provider_type="transport")
@@ -88,33 +109,22 @@ class Transport:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._pool: httpx.AsyncBaseTransport = Pool()
+        self._pool = Pool()
 
-    @asynccontextmanager
     async def post(
         self, url: str, headers: Mapping[str, str], body: bytes, provider: str, *, stream: bool
-    ) -> AsyncIterator[Answering]:
-        """Send and wait for the head of the answer. Leaving the block hangs up."""
+    ) -> Answering:
+        """Send, and wait for the head of the answer: `async with await post(...)`. Leaving the block hangs up."""
         patience = self._limits.first_byte if stream else self._limits.whole
-        said = {"content-type": "application/json", **headers}
-        response = await self._send("POST", url, said, body, provider, patience)
-        try:
-            yield Answering(response, provider=provider, limits=self._limits)
-        finally:
-            await response.stream.aclose()  # type: ignore[union-attr] # a Body
+        return await self._ask("POST", url, headers, body, provider, patience)
 
     async def get(
         self, url: str, headers: Mapping[str, str], provider: str, *, patience: float
     ) -> tuple[int, bytes, str]:
         """(status, body, server header) of a small document."""
         try:
-            async with asyncio.timeout(patience):
-                response = await self._send("GET", url, headers, b"", provider, patience)
-                try:
-                    answering = Answering(response, provider=provider, limits=self._limits)
-                    return answering.status, await answering.body(), answering.headers.get("server", "")
-                finally:
-                    await response.stream.aclose()  # type: ignore[union-attr] # a Body
+            async with asyncio.timeout(patience), await self._ask("GET", url, headers, b"", provider, patience) as got:
+                return got.status, await got.body(), got.headers.get("server", "")
         except TimeoutError as failure:
             raise ProviderUnavailable(provider=provider, cause="timeout", provider_type="transport") from failure
 
@@ -122,35 +132,33 @@ class Transport:
         """Close all connections."""
         await self._pool.aclose()
 
-    async def _send(
+    async def _ask(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, provider: str, patience: float
-    ) -> httpx.Response:
+    ) -> Answering:
         try:
-            where, host = _address(url)
-            said = [(b"host", host), *_COMMON, (b"content-length", b"%d" % len(body))]
-            said += [(name.encode(), value.encode()) for name, value in headers.items()]
-            # Straight to the transport: httpx's client adds redirects, cookies and proxies, which are off here.
-            request = httpx.Request(
-                method,
-                where,
-                headers=said,
-                stream=httpx.ByteStream(body),
-                extensions={"timeout": {"connect": self._limits.connect, "read": patience}},
-            )
-            return await self._pool.handle_async_request(request)
+            origin, head = _place(method, url)
+            said = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+            if said.count("\n") != len(headers) or said.count("\r") != len(headers):
+                raise httpx.LocalProtocolError("a header of more than one line")
+            request = b"%b%bcontent-length: %d\r\n\r\n%b" % (head, said.encode("latin-1"), len(body), body)
+            reply = await self._pool.ask(origin, request, connect=self._limits.connect, patience=patience)
         except httpx.ReadTimeout:
             raise ProviderUnavailable(
                 provider=provider, cause="first_byte_timeout", provider_type="transport"
             ) from None
         except _FAILURES as failure:
             raise _translated(failure, provider) from failure
+        return Answering(reply, provider=provider, limits=self._limits)
 
 
 @lru_cache(maxsize=1024)
-def _address(url: str) -> tuple[httpx.URL, bytes]:
-    """(the address, its host header). Endpoints are few: parsed once."""
+def _place(method: str, url: str) -> tuple[Origin, bytes]:
+    """(whom to ask, how the request begins). Endpoints are few: worked out once. Raises httpx's failures."""
     parsed = httpx.URL(url)
-    return parsed, parsed.netloc
+    lines = [b"%b %b HTTP/1.1" % (method.encode(), parsed.raw_path), b"host: " + parsed.netloc, *_COMMON]
+    if method == "POST":
+        lines.append(b"content-type: application/json")
+    return origin_of(parsed), b"\r\n".join(lines) + b"\r\n"
 
 
 def _translated(failure: Exception, provider: str) -> ServiceError:

@@ -36,7 +36,15 @@ class Catalogue:
 
     def find(self, name: str) -> model_pb2.Model | None:
         """The model of this id or alias."""
-        return named(self.models, name)
+        found = self._found.get(name) or named(self.models, name)
+        if found is not None:
+            self._found[name] = found
+        return found
+
+    @cached_property
+    def _found(self) -> dict[str, model_pb2.Model]:
+        """What was found by name so far; there are no more names than models have."""
+        return {}
 
     def answering(self, name: str) -> model_pb2.Model:
         """The model of this name, if it answers conversations; raises UnknownModel, InvalidRequest."""
@@ -63,10 +71,7 @@ class Catalogue:
 
 def named(models: Sequence[model_pb2.Model], name: str) -> model_pb2.Model | None:
     """The model of this id or alias."""
-    for model in models:
-        if model.id == name or name in model.aliases:
-            return model
-    return None
+    return next((model for model in models if model.id == name or name in model.aliases), None)
 
 
 def embeds(model: model_pb2.Model) -> bool:

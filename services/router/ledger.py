@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,6 +55,9 @@ FINISH_WORDS = {
     value: name.removeprefix("FINISH_REASON_").removeprefix("UNSPECIFIED").lower()
     for name, value in chat_pb2.FinishReason.items()
 }
+
+# https://www.rfc-editor.org/rfc/rfc7693: a keyed hash by itself, in one pass.
+_MOST_KEY_BYTES = 64
 
 
 class Asked(Protocol):
@@ -130,4 +133,4 @@ _NO_MONEY = (0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0)
 
 def prompt_hash(prompt: str, key: bytes) -> str:
     """Tells the same prompts apart from others, and nothing more to anybody without the key."""
-    return hmac.digest(key, prompt.encode(), "sha256")[:8].hex()
+    return hashlib.blake2b(prompt.encode(), key=key[:_MOST_KEY_BYTES], digest_size=8).hexdigest()

@@ -68,7 +68,7 @@ async def test_whatever_a_server_does_is_a_cause(transport: Transport, name: str
     serve, cause = SCRIPTS[name]
     server, url = await listening(serve)
     with pytest.raises(ProviderUnavailable) as failure:
-        async with transport.post(url, {}, b"{}", "p", stream=True) as answering:
+        async with await transport.post(url, {}, b"{}", "p", stream=True) as answering:
             await answering.body()
     assert failure.value.metadata == {"provider": "p", "cause": cause, "provider_type": "transport"}
     server.close()
@@ -77,7 +77,7 @@ async def test_whatever_a_server_does_is_a_cause(transport: Transport, name: str
 async def test_a_bad_chunk_is_a_cause(transport: Transport):
     server, url = await listening(sending(CHUNKED + b"5\r\nhello\r\nZZ\r\nxx"))
     with pytest.raises(ProviderUnavailable) as failure:
-        async with transport.post(url, {}, b"{}", "p", stream=True) as answering:
+        async with await transport.post(url, {}, b"{}", "p", stream=True) as answering:
             await answering.body()
     assert failure.value.metadata["cause"] in ("protocol", "hung_up")  # by how it arrived
     server.close()
@@ -96,7 +96,7 @@ async def test_a_bad_chunk_is_a_cause(transport: Transport):
 )
 async def test_an_address_where_nobody_is_is_a_cause(transport: Transport, url: str, cause: str):
     with pytest.raises(ProviderUnavailable) as failure:
-        async with transport.post(url, {}, b"{}", "p", stream=True):
+        async with await transport.post(url, {}, b"{}", "p", stream=True):
             raise AssertionError
     assert failure.value.metadata["cause"] == cause
     with pytest.raises(ProviderUnavailable):
@@ -105,7 +105,7 @@ async def test_an_address_where_nobody_is_is_a_cause(transport: Transport, url: 
 
 async def test_a_body_that_ends_with_its_connection_is_whole(transport: Transport):
     server, url = await listening(sending(HEAD + b"connection: close\r\n\r\nhello"))
-    async with transport.post(url, {}, b"{}", "p", stream=True) as answering:
+    async with await transport.post(url, {}, b"{}", "p", stream=True) as answering:
         assert (answering.status, await answering.body()) == (200, b"hello")
     server.close()
 
@@ -121,7 +121,7 @@ async def test_leaving_early_hangs_up_at_once(transport: Transport, read_first: 
         hung_up.set()
 
     server, url = await listening(serve)
-    async with transport.post(url, {}, b"{}", "p", stream=True) as answering:
+    async with await transport.post(url, {}, b"{}", "p", stream=True) as answering:
         chunks = answering.chunks()
         if read_first:
             assert await anext(chunks) == b"hello"
@@ -139,7 +139,7 @@ async def test_an_answer_before_the_end_of_a_large_request_does_not_wait_for_it(
             await asyncio.sleep(0.01)  # slower than the request
 
     server, url = await listening(serve)
-    async with asyncio.timeout(1), transport.post(url, {}, b"x" * (16 << 20), "p", stream=True) as answering:
+    async with asyncio.timeout(1), await transport.post(url, {}, b"x" * (16 << 20), "p", stream=True) as answering:
         assert (answering.status, await answering.body()) == (413, b"no")
     server.close()
 
@@ -159,7 +159,7 @@ async def test_a_connection_is_used_again_after_a_whole_answer_and_not_after_hal
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
     for _ in range(3):
-        async with transport.post(url, {}, b"{}", "p", stream=True) as answering:
+        async with await transport.post(url, {}, b"{}", "p", stream=True) as answering:
             assert await answering.body() == b"hello"
     assert connections == 1
     server.close()
@@ -193,10 +193,10 @@ async def test_a_whole_answer_may_take_longer_to_begin_than_a_stream():
 
     server, url = await listening(late)
     hasty = Transport(replace(LIMITS, connect=0.05, first_byte=0.05))
-    async with hasty.post(url, {}, b"{}", "p", stream=False) as answering:
+    async with await hasty.post(url, {}, b"{}", "p", stream=False) as answering:
         assert await answering.body() == b"done"
     with pytest.raises(ProviderUnavailable) as failure:
-        async with hasty.post(url, {}, b"{}", "p", stream=True):
+        async with await hasty.post(url, {}, b"{}", "p", stream=True):
             pass
     assert failure.value.metadata["cause"] == "first_byte_timeout"
     await hasty.close()

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import Ending, ErrorInAnswer, MalformedAnswer
 from services.providers.answer import Answer
@@ -183,6 +185,10 @@ def _count(raw: Any, name: str) -> int:  # noqa: ANN401 - whatever the provider 
 
 def _parsed(text: str) -> Any:  # noqa: ANN401 - whatever the provider sent
     """The JSON document. An escaped half of a surrogate pair, which no UTF-8 can carry, becomes U+FFFD."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass  # so few documents are that the slower reader may look at what the strict one refuses
     try:
         document = json.loads(text)
         if _ESCAPED_HALF.search(text):

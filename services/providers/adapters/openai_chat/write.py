@@ -6,6 +6,8 @@ import base64
 import json
 from typing import Any
 
+import orjson
+
 from omnisphere.chat.v1 import chat_pb2
 from services.chassis.errors import InvalidRequest
 from services.providers.adapters import Encoded
@@ -48,8 +50,15 @@ def written(conversation: chat_pb2.Conversation, *, model: str, stream: bool, qu
         body["stream_options"] = {"include_usage": True}
     if conversation.vendor_options_json:
         body = _with_vendor_options(body, conversation.vendor_options_json)
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Encoded("/chat/completions", text.encode("utf-8", errors="backslashreplace"), tuple(lost.degradations))
+    return Encoded("/chat/completions", _dumped(body), tuple(lost.degradations))
+
+
+def _dumped(body: Json) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # half a surrogate pair, or a number of more than 64 bits, in a vendor's option
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", errors="backslashreplace")
 
 
 class _Lost:
@@ -71,6 +80,9 @@ class _Lost:
 def _messages(conversation: chat_pb2.Conversation, quirks: frozenset[str], lost: _Lost) -> list[Json]:
     out: list[Json] = []
     for at, message in enumerate(conversation.messages):
+        if plain := _plain(message, quirks):
+            out.append(plain)
+            continue
         path = f"conversation.messages[{at}]"
         for place, part in enumerate(message.parts):
             if part.HasField("signature"):
@@ -87,6 +99,17 @@ def _messages(conversation: chat_pb2.Conversation, quirks: frozenset[str], lost:
             encoded["content"] = _content(message, path, lost)
         out.append(encoded)
     return out
+
+
+def _plain(message: chat_pb2.Message, quirks: frozenset[str]) -> Json | None:
+    """Most messages are one text; a conversation has many. None: it is more than that."""
+    parts, role = message.parts, message.role
+    if len(parts) != 1 or role == chat_pb2.ROLE_TOOL or message.name:
+        return None
+    part = parts[0]
+    if part.WhichOneof("content") != "text" or part.HasField("signature"):
+        return None
+    return {"role": _role(role, quirks) if quirks else _ROLES[role], "content": part.text}
 
 
 def _role(role: chat_pb2.Role.ValueType, quirks: frozenset[str]) -> str:
