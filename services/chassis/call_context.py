@@ -33,6 +33,14 @@ class CallContext(NamedTuple):
     trace_flags: str = "00"
     deadline: float | None = None
 
+    def until(self, deadline: float | None) -> CallContext:
+        """The same with another deadline."""
+        return CallContext(self.caller, self.request_id, self.trace_id, self.trace_flags, deadline)
+
+    def named(self, request_id: str) -> CallContext:
+        """The same with another request id."""
+        return CallContext(self.caller, request_id, self.trace_id, self.trace_flags, self.deadline)
+
     def remaining(self, now: float) -> float | None:
         """Seconds left, not below 0; None: no deadline."""
         return None if self.deadline is None else max(0.0, self.deadline - now)

@@ -121,7 +121,7 @@ class LocalInvoker:
     async def unary(self, method: Any, request: Message, timeout: float) -> Any:
         allowed = _allowed(timeout, self._clock, self._peer)
         before = call_context.current()
-        call_context.enter(before._replace(deadline=self._clock.monotonic() + allowed))
+        call_context.enter(before.until(self._clock.monotonic() + allowed))
         call: Coroutine[Any, Any, Any] = method(request, None)
         try:
             # Most calls in one process never wait: they need no timer, which would cost more than they do.
@@ -165,7 +165,7 @@ class LocalInvoker:
 
     def _inner(self, allowed: float) -> CallContext:
         """What the peer sees of the call."""
-        return call_context.current()._replace(deadline=self._clock.monotonic() + allowed)
+        return call_context.current().until(self._clock.monotonic() + allowed)
 
     def _translated(self, failure: Exception, limit: asyncio.Timeout | None) -> ServiceError:
         if isinstance(failure, ServiceError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -72,6 +73,7 @@ async def _run(name: str, load: Callable[[Mapping[str, str]], S], build: Build[S
     if not await _started(server, asked_to_stop):
         log.announce("stopped")
         return
+    settle_memory()
     ports: dict[str, Field] = {"port": server.port, "metrics_port": server.metrics_port}
     if server.http_port:
         ports["http_port"] = server.http_port
@@ -80,6 +82,16 @@ async def _run(name: str, load: Callable[[Mapping[str, str]], S], build: Build[S
     log.announce("draining", drain_seconds=settings.drain.total_seconds(), grace_seconds=settings.grace.total_seconds())
     await server.drain_and_stop()
     log.announce("stopped")
+
+
+def settle_memory() -> None:
+    """What was made at the start stays: the collector of garbage need not look through it again and again.
+
+    Requests leave few cycles, so it may also wait longer: a tenth of the CPU of a request went into looking for them.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 async def _started(server: Server, asked_to_stop: asyncio.Event) -> bool:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.chassis.logs import Log, quieten_libraries
+from services.chassis.run import settle_memory
 from services.chassis.server import catch_signals
 from services.chassis.settings import StartError, environment, state_directory
 from services.providers.endpoints import operator_file, shipped
@@ -49,11 +50,13 @@ async def up_one(console: Console, remote: Collection[str]) -> None:
         if mesh.simulator is not None:
             where["simulator"] = f"http://127.0.0.1:{mesh.simulator.port}"
         elsewhere = f", with {', '.join(sorted(remote))} elsewhere" if remote else ""
+        settle_memory()
         asked_to_stop = catch_signals()
         _listening(console, f"one process{elsewhere}", where, path)
         await asked_to_stop.wait()
         console.print("draining")
         await mesh.stop()
+        log.flush()
 
 
 async def up_four(console: Console) -> None:

@@ -20,6 +20,8 @@ AUTO = "auto"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _WORD = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 _MOST_TAGS = 16
+# Above it answers are meant to differ, so everybody gets one of their own.
+SHARED_TEMPERATURE = 0.3
 _MOST_MODEL_BYTES = 128
 # https://protobuf.dev/reference/protobuf/google.protobuf/#duration
 _LONGEST_SECONDS = 315_576_000_000
@@ -36,10 +38,15 @@ class Ask:
     # The caller gave the id for idempotency; one from metadata only joins log lines.
     repeatable: bool
     conversation: chat_pb2.Conversation
+    # The kinds of parts that its messages have.
+    kinds: frozenset[str]
     model: str
     policy: Policy
     options: pb.RequestOptions
+    # Whether a request with the same content may share the answer.
+    shareable: bool
     # The digest of everything that decides what the answer may be; not who asks when, or how it is delivered.
+    # Empty where neither sharing nor an id needs it.
     content: bytes
 
     @property
@@ -76,18 +83,30 @@ def admit(
     if name not in policies:
         raise UnknownPolicy(name=name[:64], known=",".join(sorted(policies)))
     _check_options(options)
-    conversation_rules.check(request.conversation)
-    policy = policies[name]
+    kinds = conversation_rules.check(request.conversation)
+    policy, shared = policies[name], shareable(request.conversation, options)
     return Ask(
         tenant=call.caller.tenant,
         request_id=options.request_id or call.request_id or call_context.new_request_id(),
         repeatable=bool(options.request_id),
         conversation=request.conversation,
+        kinds=kinds,
         model=model,
         policy=policy,
         options=options,
-        content=_content(call.caller.tenant, model, policy, request),
+        shareable=shared,
+        content=_content(call.caller.tenant, model, policy, request) if shared or options.request_id else b"",
     )
+
+
+def shareable(conversation: chat_pb2.Conversation, options: pb.RequestOptions) -> bool:
+    """Whether requests with the same content may share one answer."""
+    control = options.cache
+    if control.no_cache or control.no_store:
+        return False
+    sampling = conversation.sampling
+    sampled = sampling.HasField("temperature") and sampling.temperature > SHARED_TEMPERATURE
+    return not sampled or control.allow_sampled
 
 
 def check_time(call: CallContext, now: float) -> None:

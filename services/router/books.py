@@ -83,7 +83,7 @@ class Books:
         self._ledger.add(request_row(decision, ended, ask, call_context.current().trace_id, self._hash_key))
 
     async def _settle(self, ask: Asked, record: Tally, ended: Ended) -> None:
-        call_context.enter(call_context.current()._replace(deadline=None))  # the request's own may be over
+        call_context.enter(call_context.current().until(None))  # the request's own may be over
         try:
             for call_id in record.unsettled:
                 record.attempted(await self._booked(call_id))

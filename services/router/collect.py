@@ -11,11 +11,16 @@ class Collector:
     def __init__(self) -> None:
         self._parts: dict[int, chat_pb2.Part] = {}
         self._texts: dict[int, list[str]] = {}
+        self._whole: chat_pb2.Message | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing came yet."""
-        return not self._parts
+        return not (self._whole.parts if self._whole is not None else self._parts)
+
+    def take(self, message: chat_pb2.Message) -> None:
+        """The answer came in one piece."""
+        self._whole = message
 
     def apply(self, delta: chat_pb2.Delta) -> None:
         """Add what is new."""
@@ -41,6 +46,8 @@ class Collector:
 
     def message(self) -> chat_pb2.Message:
         """The answer so far."""
+        if self._whole is not None:
+            return self._whole
         message = chat_pb2.Message(role=chat_pb2.ROLE_ASSISTANT)
         for index in sorted(self._parts):
             part = message.parts.add()

@@ -28,8 +28,8 @@ _PARTS_OF_ROLE = {
 }
 
 
-def check(conversation: chat_pb2.Conversation) -> None:
-    """Raise InvalidRequest for the first rule that is broken."""
+def check(conversation: chat_pb2.Conversation) -> frozenset[str]:
+    """The kinds of parts that its messages have. Raises InvalidRequest for the first rule that is broken."""
     kinds = _check_messages(conversation)
     if "tool_call" in kinds or "tool_result" in kinds:
         _check_tool_pairs(conversation)
@@ -39,17 +39,18 @@ def check(conversation: chat_pb2.Conversation) -> None:
     if conversation.vendor_options_json:
         field = "conversation.vendor_options_json"
         _check_object(conversation.vendor_options_json, field, _MOST_VENDOR_OPTIONS)
+    return frozenset(kinds)
 
 
-def _check_messages(conversation: chat_pb2.Conversation) -> set[str | None]:
+def _check_messages(conversation: chat_pb2.Conversation) -> set[str]:
     """The kinds of parts that there are. Paths are only put together for what is refused, or is not plain text."""
     messages = conversation.messages
     if not messages:
         _refuse("conversation.messages", "is empty")
     if len(messages) > MOST_MESSAGES:
         _refuse("conversation.messages", f"has more than {MOST_MESSAGES:,} messages")
-    kinds: set[str | None] = set()
-    asks = False
+    kinds: set[str] = set()
+    roles: set[int] = set()
     for at, message in enumerate(messages):
         role, parts = message.role, message.parts
         allowed = _PARTS_OF_ROLE.get(role)
@@ -59,15 +60,15 @@ def _check_messages(conversation: chat_pb2.Conversation) -> set[str | None]:
         if not 1 <= len(parts) <= MOST_PARTS:
             problem = f"has more than {MOST_PARTS:,} parts" if parts else "is empty"
             _refuse(f"conversation.messages[{at}].parts", problem)
-        if len(message.name.encode()) > _MOST_NAME:
+        if (name := message.name) and len(name.encode()) > _MOST_NAME:
             _refuse(f"conversation.messages[{at}].name", f"is longer than {_MOST_NAME} bytes")
-        asks = asks or role == chat_pb2.ROLE_USER
+        roles.add(role)
         for place, part in enumerate(parts):
-            kind = part.WhichOneof("content")
-            kinds.add(kind)
+            kind = part.WhichOneof("content") or ""
             if kind != "text" or kind not in allowed:
                 _check_part(part, allowed, f"conversation.messages[{at}].parts[{place}]")
-    if not asks:
+            kinds.add(kind)
+    if chat_pb2.ROLE_USER not in roles:
         _refuse("conversation.messages", "has no USER message")
     return kinds
 

@@ -75,7 +75,7 @@ class Embedder:
         ask = admit(request, call, now=self._clock.monotonic())
         record = EmbedRecord(ask, self._clock)
         reason, finish = "CANCELLED", chat_pb2.FINISH_REASON_ERROR
-        with call_context.entered(call._replace(request_id=ask.request_id)):
+        with call_context.entered(call.named(ask.request_id)):
             try:
                 response = await self._ask(request, record)
                 reason, finish = "", chat_pb2.FINISH_REASON_UNSPECIFIED

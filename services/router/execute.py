@@ -29,7 +29,7 @@ from services.chassis.errors import (
     StreamInterrupted,
     UnknownModel,
 )
-from services.router.collect import Collector, deltas_of
+from services.router.collect import Collector
 from services.router.flight import Flight
 from services.router.guard import Guard
 from services.router.peers import ContextPeer, ProvidersPeer
@@ -158,10 +158,8 @@ class Executor:
         self, generation: providers_pb.Generation, flight: Flight, collector: Collector
     ) -> providers_pb.GenerationEnd:
         response = await self._providers.generate(generation, self._deadline)
-        parts = deltas_of(response.message)
-        if parts:
-            collector.apply(chat_pb2.Delta(parts=parts))
-            flight.publish_delta(parts)
+        collector.take(response.message)
+        flight.publish_message(response.message)
         return response.end
 
     async def _fit(

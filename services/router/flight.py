@@ -16,6 +16,7 @@ from omnisphere.router.v1 import decision_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.clock import Clock
 from services.chassis.errors import DeadlineExceeded, ServiceError, StreamInterrupted
+from services.router.collect import deltas_of
 
 Event = pb.StreamCompleteResponse
 # How much before the caller's deadline we stop waiting, so that the reason still arrives.
@@ -24,12 +25,16 @@ _MARGIN_SECONDS = 0.02
 
 @dataclass(slots=True, eq=False)
 class Follower:
-    """One who waits. `restartable`: takes a new answer in place of one that broke off."""
+    """One who waits.
+
+    `restartable`: takes a new answer in place of one that broke off. `whole`: wants nothing before the end.
+    """
 
     request_id: str
     restartable: bool
     deadline: float | None
     leads: bool
+    whole: bool = field(default=False)
     received_content: bool = field(default=False)
     # Deltas of void answers that this follower was never shown, so that its own count has no gap.
     skipped_deltas: int = field(default=0)
@@ -51,7 +56,11 @@ class Flight:
         self._packed: list[bytes] = []
         self._followers: set[Follower] = set()
         self.first_delta_at: float | None = None
+        # Those who wait for the next event, and those who wait for the last one only.
         self._waiters: set[asyncio.Future[bool]] = set()
+        self._enders: set[asyncio.Future[bool]] = set()
+        # The answer in one piece, where it came so and was not packed since.
+        self.message: chat_pb2.Message | None = None
         self._task: asyncio.Task[None] | None = None
         self._deltas = 0
         self._void_until = 0
@@ -72,7 +81,7 @@ class Flight:
     def pack(self) -> int:
         """Hold the events of a landed flight as bytes, a fifth of what objects take, for replays; how many they are."""
         self._packed = [event.SerializeToString() for event in self._events]
-        self._events, self._task, self.decision = [], None, decision_pb2.Decision()
+        self._events, self._task, self.decision, self.message = [], None, decision_pb2.Decision(), None
         return sum(len(event) for event in self._packed)
 
     def may_restart(self) -> bool:
@@ -83,6 +92,12 @@ class Flight:
         """Say what is planned."""
         self._publish(Event(started=pb.Started(request_id=self.request_id, plan=plan)))
 
+    def publish_message(self, message: chat_pb2.Message) -> None:
+        """Pass on the answer in one piece."""
+        if message.parts:
+            self.publish_delta(deltas_of(message))
+        self.message = message
+
     def publish_delta(self, parts: list[chat_pb2.PartDelta]) -> None:
         """Pass on a piece of the answer."""
         if self.first_delta_at is None:
@@ -92,6 +107,7 @@ class Flight:
 
     def publish_restart(self, reason: str, attempt: int) -> None:
         """What came is void."""
+        self.message = None
         self._void_until = len(self._events) + 1
         self._publish(Event(restart=pb.Restart(reason=reason, attempt=attempt)))
 
@@ -110,6 +126,10 @@ class Flight:
         self._followers.add(follower)
         at = 0
         try:
+            while follower.whole and self.ended_at is None:
+                if not await self._more(follower):
+                    yield self._unfinished(follower)
+                    raise DeadlineExceeded(step=self.step)
             while True:
                 while at < len(self._events) or at < len(self._packed):
                     event, at = self._event(at), at + 1
@@ -139,10 +159,11 @@ class Flight:
         return Event.FromString(self._packed[at]) if self._packed else self._events[at]
 
     async def _more(self, follower: Follower) -> bool:
-        """Wait for the next event; False: the follower's time is over."""
+        """Wait for the next event, or for the end; False: the follower's time is over."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()
-        self._waiters.add(waiter)
+        waiting = self._enders if follower.whole else self._waiters
+        waiting.add(waiter)
         timer = None
         if follower.deadline is not None:
             left = follower.deadline - _MARGIN_SECONDS - self._clock.monotonic()
@@ -150,13 +171,13 @@ class Flight:
         try:
             return await waiter
         finally:
-            self._waiters.discard(waiter)
+            waiting.discard(waiter)
             if timer is not None:
                 timer.cancel()
 
     def _publish(self, event: Event) -> None:
         self._events.append(event)
-        for waiter in self._waiters:
+        for waiter in self._waiters if self.ended_at is None else (*self._waiters, *self._enders):
             if not waiter.done():
                 waiter.set_result(True)
 

@@ -18,7 +18,7 @@ from services.router.after import AfterAnswer
 from services.router.books import Books, ended_with
 from services.router.cache_step import CacheStep
 from services.router.catalog import Catalogue, CatalogueKeeper
-from services.router.collect import Collector, deltas_of
+from services.router.collect import Collector
 from services.router.execute import Answered, Executor
 from services.router.flight import Event, Flight, Follower
 from services.router.metrics import RouterMetrics
@@ -37,6 +37,16 @@ class Delivery:
 
     stream: bool
     restartable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Boarded:
+    """One request and the flight that answers it. `arrived` is on the monotonic clock."""
+
+    flight: Flight
+    follower: Follower
+    ask: Ask
+    arrived: float
 
 
 class Pipeline:
@@ -71,18 +81,19 @@ class Pipeline:
 
     async def complete(self, request: pb.CompleteRequest) -> pb.CompleteResponse:
         """The whole answer: the events of answer(), collected. Raises ServiceError."""
+        boarded = self._board(request, Delivery(stream=False, restartable=True))
         collector, end = Collector(), pb.End()
-        async with aclosing(self.answer(request, Delivery(stream=False, restartable=True))) as events:
+        async with aclosing(self._followed(boarded)) as events:
             async for event in events:
                 match event.WhichOneof("event"):
-                    case "delta":
+                    case "delta" if boarded.flight.message is None:
                         collector.apply(event.delta)
                     case "restart":
                         collector = Collector()
                     case "end":
                         end = event.end
         return pb.CompleteResponse(
-            message=collector.message(),
+            message=boarded.flight.message or collector.message(),
             finish_reason=end.finish_reason,
             usage=end.usage,
             cost=end.cost,
@@ -93,10 +104,16 @@ class Pipeline:
         self, request: pb.CompleteRequest | pb.StreamCompleteRequest, delivery: Delivery
     ) -> AsyncGenerator[Event, None]:
         """The events of the answer: started, deltas and restarts, end; then the error, where there is one."""
+        async with aclosing(self._followed(self._board(request, delivery))) as events:
+            async for event in events:
+                yield event
+
+    def _board(self, request: pb.CompleteRequest | pb.StreamCompleteRequest, delivery: Delivery) -> Boarded:
+        """Admit the request, and find the flight that answers it, or send one off. Raises ServiceError."""
         now = self._clock.monotonic()
         call = call_context.current()
         ask = admit(request, call, self._policies, now=now)
-        call_context.enter(call._replace(request_id=ask.request_id))
+        call_context.enter(call.named(ask.request_id))
         flight = self._flights.find(ask, now)
         leads = flight is None
         if flight is None:
@@ -106,11 +123,17 @@ class Pipeline:
         else:
             self._flights.join(ask, flight)
             self._metrics.joined.labels("request_id" if flight.request_id == ask.request_id else "content").inc()
-        follower = Follower(ask.request_id, delivery.restartable, call.deadline or now + self._deadline, leads)
-        async with aclosing(flight.follow(follower)) as events:
+        deadline = call.deadline or now + self._deadline
+        follower = Follower(ask.request_id, delivery.restartable, deadline, leads, whole=not delivery.stream)
+        return Boarded(flight, follower, ask, now)
+
+    async def _followed(self, boarded: Boarded) -> AsyncGenerator[Event, None]:
+        async with aclosing(boarded.flight.follow(boarded.follower)) as events:
             async for event in events:
-                if not leads and event.HasField("end"):
-                    self._books.joined(ask, event.end.decision, ended_with(self._clock, now, event.end.finish_reason))
+                if not boarded.follower.leads and event.HasField("end"):
+                    end = event.end
+                    ended = ended_with(self._clock, boarded.arrived, end.finish_reason)
+                    self._books.joined(boarded.ask, end.decision, ended)
                 yield event
 
     async def explain(self, request: pb.ExplainRequest) -> pb.ExplainResponse:
@@ -129,7 +152,7 @@ class Pipeline:
     async def _fly(self, flight: Flight, ask: Ask, delivery: Delivery) -> None:
         """The journey, once for all who follow. Whatever happens, the flight ends and the request is booked."""
         call = call_context.current()
-        call_context.enter(call._replace(deadline=self._clock.monotonic() + self._deadline))
+        call_context.enter(call.until(self._clock.monotonic() + self._deadline))
         record = Record(ask, self._clock)
         flight.decision = record.decision
         reason, finish_reason = "CANCELLED", chat_pb2.FINISH_REASON_ERROR
@@ -173,14 +196,14 @@ class Pipeline:
                 record.degraded(chat_pb2.Degradation.KIND_CATALOGUE_STALE, "providers")
             named = catalogue.answering(ask.model) if ask.model else None
             strategy: Strategy = Fixed(named) if named is not None else Rule(ask.policy.row)
-            facts = facts_of(ask.conversation, record.decision.task_type, catalogue.models)
+            facts = facts_of(ask.conversation, ask.kinds, record.decision.task_type, catalogue.models)
             return strategy.plan(facts), facts
 
     def _from_cache(
         self, hit: cache_pb.CachedReply, flight: Flight, ask: Ask, record: Record
     ) -> chat_pb2.FinishReason.ValueType:
         flight.publish_started([])
-        flight.publish_delta(deltas_of(hit.message))
+        flight.publish_message(hit.message)
         self._hit(hit, ask, record)
         return hit.finish_reason
 

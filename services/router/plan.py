@@ -19,6 +19,7 @@ _NEEDS_TO_CAPABILITY = {
     "document": model_pb2.CAPABILITY_DOCUMENTS,
     "schema": model_pb2.CAPABILITY_JSON_SCHEMA,
 }
+_PARTS_THAT_NEED = frozenset({"image", "document"})
 _Dropped = decision_pb2.Candidate.Dropped
 
 
@@ -56,18 +57,18 @@ class Facts:
     output_tokens: int
 
 
-def facts_of(conversation: chat_pb2.Conversation, task_type: str, models: Sequence[model_pb2.Model]) -> Facts:
-    """The facts of one request."""
-    needs = {"tools"} if conversation.tools else set()
+def facts_of(
+    conversation: chat_pb2.Conversation, kinds: frozenset[str], task_type: str, models: Sequence[model_pb2.Model]
+) -> Facts:
+    """The facts of one request; `kinds` are those of its messages' parts."""
+    needs = kinds & _PARTS_THAT_NEED
+    if conversation.tools:
+        needs |= {"tools"}
     if conversation.response_format.kind == chat_pb2.ResponseFormat.KIND_JSON_SCHEMA:
-        needs.add("schema")
-    for message in conversation.messages:
-        for part in message.parts:
-            if (kind := part.WhichOneof("content")) in ("image", "document"):
-                needs.add(str(kind))
+        needs |= {"schema"}
     sampling = conversation.sampling
     limit = sampling.max_output_tokens if sampling.HasField("max_output_tokens") else TYPICAL_OUTPUT_TOKENS
-    return Facts(task_type, models, frozenset(needs), input_bound(conversation), min(limit, TYPICAL_OUTPUT_TOKENS))
+    return Facts(task_type, models, needs, input_bound(conversation), min(limit, TYPICAL_OUTPUT_TOKENS))
 
 
 def input_bound(conversation: chat_pb2.Conversation) -> int:

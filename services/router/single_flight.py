@@ -8,26 +8,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import timedelta
 
-from omnisphere.chat.v1 import chat_pb2
-from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.errors import InvalidRequest
 from services.router.admit import Ask
 from services.router.flight import Flight
 
 _Key = tuple[str, str]
 _MOST_REMEMBERED = 10_000
-# Above it answers are meant to differ, so everybody gets one of their own.
-SHARED_TEMPERATURE = 0.3
-
-
-def shareable(conversation: chat_pb2.Conversation, options: pb.RequestOptions) -> bool:
-    """Whether requests with the same content may share one answer."""
-    sampling = conversation.sampling
-    sampled = sampling.HasField("temperature") and sampling.temperature > SHARED_TEMPERATURE
-    control = options.cache
-    if control.no_cache or control.no_store:
-        return False
-    return not sampled or control.allow_sampled
 
 
 class Flights:
@@ -52,13 +38,13 @@ class Flights:
                 raise InvalidRequest(field="options.request_id", problem="was used for another request")
             if same_id is not None and same_id.error is None and (same_id.running or same_id.ended_at is not None):
                 return same_id
-        found = self._by_content.get(ask.content)
+        found = self._by_content.get(ask.content) if ask.shareable else None
         return found if found is not None and found.running else None
 
     def add(self, ask: Ask, flight: Flight) -> None:
         """A new flight: joinable by id, and by content where that may be shared."""
         self.join(ask, flight)
-        if shareable(ask.conversation, ask.options):
+        if ask.shareable:
             self._by_content[ask.content] = flight
 
     def join(self, ask: Ask, flight: Flight) -> None:

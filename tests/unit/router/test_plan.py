@@ -26,11 +26,17 @@ def test_a_model_that_makes_vectors_takes_no_conversation():
 
 
 def test_the_needs_are_those_of_the_whole_conversation():
-    assert facts_of(talk("hello"), "t", ()).needs == frozenset()
+    assert facts_of(talk("hello"), frozenset({"text"}), "t", ()).needs == frozenset()
     asked = talk(user(PICTURE), user(FILE))
     asked.tools.add(name="look")
     asked.response_format.kind = chat_pb2.ResponseFormat.KIND_JSON_SCHEMA
-    assert facts_of(asked, "t", ()).needs == {"tools", "schema", "image", "document"}
+    kinds = frozenset({"text", "image", "document"})
+    assert facts_of(asked, kinds, "t", ()).needs == {
+        "tools",
+        "schema",
+        "image",
+        "document",
+    }
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(None, 300), (50, 50), (5_000, 300)])
@@ -38,7 +44,7 @@ def test_the_output_is_a_typical_one_or_the_callers_limit(limit, expected):
     asked = talk("hello")
     if limit is not None:
         asked.sampling.max_output_tokens = limit
-    assert facts_of(asked, "t", ()).output_tokens == expected
+    assert facts_of(asked, frozenset({"text"}), "t", ()).output_tokens == expected
 
 
 def test_the_bound_is_never_below_the_bytes_of_the_text():

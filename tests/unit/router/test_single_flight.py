@@ -11,8 +11,9 @@ from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.errors import InvalidRequest, ProviderRejected
+from services.router.admit import shareable
 from services.router.flight import Flight
-from services.router.single_flight import Flights, shareable
+from services.router.single_flight import Flights
 from tests.fakes.clock import FakeClock
 from tests.fakes.peers import answer
 from tests.unit.router.samples import PRIMARY, admitted, rig, settle, talk
