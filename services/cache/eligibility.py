@@ -55,7 +55,7 @@ _VOLATILE_ONLY = Eligibility(exact=True, semantic=False, ttl_cap=_VOLATILE_TTL, 
 def eligibility(query: pb.Query, control: pb.CacheControl) -> Eligibility:
     """What the cache may do with the request."""
     size = query.ByteSize()
-    if size != _known_size(query):
+    if _has_unknown_fields(query, size):
         return _neither(pb.CACHE_REASON_UNKNOWN_FIELDS)
     if query.uses_memory:
         return _neither(pb.CACHE_REASON_USES_MEMORY)
@@ -75,12 +75,12 @@ def _neither(reason: pb.CacheReason.ValueType) -> Eligibility:
     return Eligibility(exact=False, semantic=False, ttl_cap=None, reason=reason)
 
 
-def _known_size(query: pb.Query) -> int:
-    """The size of the query without the fields that this release does not know, at any depth."""
+def _has_unknown_fields(query: pb.Query, size: int) -> bool:
+    """Whether there are fields that this release does not know, at any depth: without them it would be smaller."""
     known = pb.Query()
     known.CopyFrom(query)
     known.DiscardUnknownFields()
-    return known.ByteSize()
+    return known.ByteSize() != size
 
 
 def _is_sampled(conversation: chat_pb2.Conversation) -> bool:

@@ -100,7 +100,7 @@ def outgoing(call: CallContext) -> list[tuple[str, str]]:
 
 def parse_trace(value: str) -> tuple[str, str]:
     """(trace id, flags) of a traceparent header; a new sampled-out trace where it is none."""
-    match = _TRACEPARENT.fullmatch(value)
+    match = _TRACEPARENT.fullmatch(value) if value else None
     return (match.group(1), match.group(2)) if match else (new_trace_id(), "00")
 
 

@@ -61,10 +61,6 @@ class Unread:
         except DecodeError:
             raise InvalidRequest(field="request", problem="is no message of this method") from None
 
-    def ByteSize(self) -> int:  # noqa: N802 - as a message says it
-        """How large it is."""
-        return len(self.data)
-
 
 def _unread(deserialize: Callable[[bytes], Message]) -> Callable[[bytes], Unread]:
     """Where bytes are no message, gRPC itself would answer without a reason: so reading is up to us."""
@@ -83,6 +79,8 @@ class _Around:
     method: str
     limit: int
     read: bool
+    count: Callable[[], None]
+    took: Callable[[float], None]
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -130,7 +128,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _around(self, handler: Any, method: str) -> Any:
         name = method.rsplit("/", 1)[-1]
         limit = CONVERSATION_BYTES if name in self._conversation_methods else MESSAGE_BYTES
-        around = _Around(method, limit, read=name not in self._unread_methods)
+        around = _Around(
+            method,
+            limit,
+            read=name not in self._unread_methods,
+            count=self._metrics.started(method).inc,
+            took=self._metrics.duration(method, "OK").observe,
+        )
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
                 self._streaming(handler.unary_stream, around),
@@ -147,7 +151,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         method = around.method
 
         async def call(request: Unread, context: Any) -> Any:
-            started = self._arrived(method)
+            started = self._arrived(around)
             code = grpc.StatusCode.OK
             try:
                 self._admit(request, context, around.limit)
@@ -159,7 +163,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     raise
                 await self._abort(context, error)
             finally:
-                self._left(method, code, started)
+                self._left(around, code, started)
 
         return call
 
@@ -167,7 +171,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         method = around.method
 
         async def call(request: Unread, context: Any) -> AsyncIterator[Any]:
-            started = self._arrived(method)
+            started = self._arrived(around)
             code = grpc.StatusCode.OK
             try:
                 self._admit(request, context, around.limit)
@@ -182,28 +186,29 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     raise
                 await self._abort(context, error)
             finally:
-                self._left(method, code, started)
+                self._left(around, code, started)
 
         return call
 
-    def _arrived(self, method: str) -> float:
+    def _arrived(self, around: _Around) -> float:
         self._in_flight += 1
-        self._metrics.started(method).inc()
+        around.count()
         return time.monotonic()
 
-    def _left(self, method: str, code: grpc.StatusCode, started: float) -> None:
+    def _left(self, around: _Around, code: grpc.StatusCode, started: float) -> None:
         self._in_flight -= 1
         seconds = time.monotonic() - started
-        self._metrics.duration(method, code.name).observe(seconds)
         if code is grpc.StatusCode.OK:
-            self._log.debug("call", method=method, code="OK", seconds=round(seconds, 6))
+            around.took(seconds)
+            self._log.debug("call", method=around.method, code="OK", seconds=seconds)
         else:
-            self._log.info("call", method=method, code=code.name, seconds=round(seconds, 6))
+            self._metrics.duration(around.method, code.name).observe(seconds)
+            self._log.info("call", method=around.method, code=code.name, seconds=round(seconds, 6))
 
     def _admit(self, request: Unread, context: Any, limit: int) -> None:
         if self._in_flight > self._most_calls:
             raise Overloaded(queue="calls", retry_after=timedelta(seconds=1))
-        if request.ByteSize() > limit:
+        if len(request.data) > limit:
             raise MessageTooLarge(limit_bytes=str(limit))
         said = call_context.lookup(context.invocation_metadata(), _KEYS)
         request_id = said.get(call_context.REQUEST_ID_KEY, "")

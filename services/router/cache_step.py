@@ -29,7 +29,10 @@ class CacheStep:
         if not self._guard.allows(self._clock.monotonic()):
             self._unavailable(record)
             return None
-        request = cache_pb.LookUpRequest(query=_query(ask, simulated=simulated), control=ask.control, peek=peek)
+        request = cache_pb.LookUpRequest(peek=peek)
+        _fill(request.query, ask, simulated=simulated)
+        if ask.options.HasField("cache"):
+            request.control.CopyFrom(ask.control)
         with record.step("look_up"):
             try:
                 with self._guard.watching(self._clock):
@@ -58,7 +61,10 @@ class CacheStep:
         """Keep a complete answer, where its kind is kept. Raises ServiceError."""
         if ask.control.no_store or not self._guard.allows(self._clock.monotonic()):
             return
-        request = cache_pb.StoreRequest(query=_query(ask, simulated=simulated), control=ask.control, reply=reply)
+        request = cache_pb.StoreRequest(reply=reply)
+        _fill(request.query, ask, simulated=simulated)
+        if ask.options.HasField("cache"):
+            request.control.CopyFrom(ask.control)
         with self._guard.watching(self._clock):
             await self._peer.store(request, _STORE_TIMEOUT)
 
@@ -67,12 +73,10 @@ class CacheStep:
         record.degraded(chat_pb2.Degradation.KIND_CACHE_UNAVAILABLE, "cache")
 
 
-def _query(ask: Ask, *, simulated: bool) -> cache_pb.Query:
-    return cache_pb.Query(
-        conversation=ask.conversation,
-        model=ask.model,
-        policy_hash=ask.policy_hash,
-        task_hint=ask.options.task_hint,
-        region_tags=sorted(ask.options.region_tags),
-        simulated=simulated,
-    )
+def _fill(query: cache_pb.Query, ask: Ask, *, simulated: bool) -> None:
+    """Written in place: the conversation is copied once."""
+    query.conversation.CopyFrom(ask.conversation)
+    query.model, query.policy_hash, query.task_hint = ask.model, ask.policy_hash, ask.options.task_hint
+    query.simulated = simulated
+    if ask.options.region_tags:
+        query.region_tags.extend(sorted(ask.options.region_tags))

@@ -119,16 +119,18 @@ class Executor:
         flight.step = "fit"
         fitted = await self._fit(candidate, conversation, record)
         flight.step = "generate"
-        generation = providers_pb.Generation(
-            model=candidate.model.id,
-            conversation=fitted,
-            request_id=flight.request_id,
-            purpose=attempt_pb2.PURPOSE_ANSWER,
-            call_id=call_context.new_call_id(),
-        )
+        # Asked in either way; built once, as it holds a copy of the conversation.
+        request = providers_pb.StreamGenerateRequest() if stream else providers_pb.GenerateRequest()
+        generation = request.generation
+        generation.model, generation.request_id = candidate.model.id, flight.request_id
+        generation.purpose, generation.call_id = attempt_pb2.PURPOSE_ANSWER, call_context.new_call_id()
+        generation.conversation.CopyFrom(fitted)
         try:
             with record.step("generate"):
-                end = await (self._streamed if stream else self._whole)(generation, flight, collector)
+                if isinstance(request, providers_pb.StreamGenerateRequest):
+                    end = await self._streamed(request, flight, collector)
+                else:
+                    end = await self._whole(request, flight, collector)
         except BaseException as failure:
             if not says_what_it_cost(failure):
                 record.unsettled.append(generation.call_id)
@@ -140,10 +142,10 @@ class Executor:
         return Answered(collector.message(), end.finish_reason, candidate.model.id, answering.usage, answering.cost)
 
     async def _streamed(
-        self, generation: providers_pb.Generation, flight: Flight, collector: Collector
+        self, request: providers_pb.StreamGenerateRequest, flight: Flight, collector: Collector
     ) -> providers_pb.GenerationEnd:
         end: providers_pb.GenerationEnd | None = None
-        async with aclosing(self._providers.stream_generate(generation, self._deadline)) as events:
+        async with aclosing(self._providers.stream_generate(request, self._deadline)) as events:
             async for event in events:
                 if event.HasField("end"):
                     end = event.end
@@ -155,9 +157,9 @@ class Executor:
         return end
 
     async def _whole(
-        self, generation: providers_pb.Generation, flight: Flight, collector: Collector
+        self, request: providers_pb.GenerateRequest, flight: Flight, collector: Collector
     ) -> providers_pb.GenerationEnd:
-        response = await self._providers.generate(generation, self._deadline)
+        response = await self._providers.generate(request, self._deadline)
         collector.take(response.message)
         flight.publish_message(response.message)
         return response.end

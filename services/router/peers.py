@@ -65,15 +65,13 @@ class ProvidersPeer:
         self._invoker = invoker
         self._target = target
 
-    async def generate(self, generation: providers_pb.Generation, timeout: float) -> providers_pb.GenerateResponse:
-        request = providers_pb.GenerateRequest(generation=generation)
+    async def generate(self, request: providers_pb.GenerateRequest, timeout: float) -> providers_pb.GenerateResponse:
         response: providers_pb.GenerateResponse = await self._invoker.unary(self._target.Generate, request, timeout)
         return response
 
     def stream_generate(
-        self, generation: providers_pb.Generation, timeout: float
+        self, request: providers_pb.StreamGenerateRequest, timeout: float
     ) -> AsyncGenerator[providers_pb.StreamGenerateResponse, None]:
-        request = providers_pb.StreamGenerateRequest(generation=generation)
         return self._invoker.stream(self._target.StreamGenerate, request, timeout)
 
     async def embed(self, request: providers_pb.EmbedRequest, timeout: float) -> providers_pb.EmbedResponse:

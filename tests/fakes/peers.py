@@ -116,9 +116,10 @@ class ScriptedProviders(ProvidersPeer):
         """What `model` does, call by call."""
         self.scripts[model] = [list(script) for script in scripts]
 
-    async def generate(self, generation: providers_pb.Generation, timeout: float) -> providers_pb.GenerateResponse:
+    async def generate(self, request: providers_pb.GenerateRequest, timeout: float) -> providers_pb.GenerateResponse:
         collector, end = Collector(), None
-        async with aclosing(self.stream_generate(generation, timeout)) as events:
+        same = providers_pb.StreamGenerateRequest(generation=request.generation)
+        async with aclosing(self.stream_generate(same, timeout)) as events:
             async for event in events:
                 if event.HasField("end"):
                     end = event.end
@@ -127,8 +128,9 @@ class ScriptedProviders(ProvidersPeer):
         return providers_pb.GenerateResponse(message=collector.message(), end=end)
 
     async def stream_generate(
-        self, generation: providers_pb.Generation, timeout: float
+        self, request: providers_pb.StreamGenerateRequest, timeout: float
     ) -> AsyncGenerator[providers_pb.StreamGenerateResponse, None]:
+        generation = request.generation
         self.asked.append(generation)
         self.seen.append(call_context.current())
         scripts = self.scripts.get(generation.model) or [answer("fine", model=generation.model)]

@@ -102,6 +102,7 @@ def hanging(given_up: asyncio.Event) -> Tiny:
 
 def watched(seen: list[CallContext]) -> Tiny:
     async def unary(request: pb.GenerateRequest) -> pb.GenerateResponse:
+        await asyncio.sleep(0)
         seen.append(call_context.current())
         return pb.GenerateResponse()
 
