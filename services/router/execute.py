@@ -150,8 +150,9 @@ class Executor:
                 if event.HasField("end"):
                     end = event.end
                     continue
+                model = request.generation.model if collector.is_empty else ""
                 collector.apply(event.delta)
-                flight.publish_delta(list(event.delta.parts))
+                flight.publish_delta(event.delta.parts, model)
         if end is None:
             raise StreamInterrupted(cause="stream_truncated", provider_type="stream_truncated")
         return end
@@ -161,7 +162,7 @@ class Executor:
     ) -> providers_pb.GenerationEnd:
         response = await self._providers.generate(request, self._deadline)
         collector.take(response.message)
-        flight.publish_message(response.message)
+        flight.publish_message(response.message, request.generation.model)
         return response.end
 
     async def _fit(

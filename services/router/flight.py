@@ -8,7 +8,7 @@ the end, it is cancelled, and the call to the model with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from omnisphere.chat.v1 import chat_pb2
@@ -92,17 +92,17 @@ class Flight:
         """Say what is planned."""
         self._publish(Event(started=pb.Started(request_id=self.request_id, plan=plan)))
 
-    def publish_message(self, message: chat_pb2.Message) -> None:
-        """Pass on the answer in one piece."""
+    def publish_message(self, message: chat_pb2.Message, model: str) -> None:
+        """Pass on the answer of a model in one piece."""
         if message.parts:
-            self.publish_delta(deltas_of(message))
+            self.publish_delta(deltas_of(message), model)
         self.message = message
 
-    def publish_delta(self, parts: list[chat_pb2.PartDelta]) -> None:
-        """Pass on a piece of the answer."""
+    def publish_delta(self, parts: Sequence[chat_pb2.PartDelta], model: str = "") -> None:
+        """Pass on a piece of the answer; the first one names the model."""
         if self.first_delta_at is None:
             self.first_delta_at = self._clock.monotonic()
-        self._publish(Event(delta=chat_pb2.Delta(index=self._deltas, parts=parts)))
+        self._publish(Event(delta=chat_pb2.Delta(index=self._deltas, parts=parts, model=model)))
         self._deltas += 1
 
     def publish_restart(self, reason: str, attempt: int) -> None:

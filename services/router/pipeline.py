@@ -203,7 +203,7 @@ class Pipeline:
         self, hit: cache_pb.CachedReply, flight: Flight, ask: Ask, record: Record
     ) -> chat_pb2.FinishReason.ValueType:
         flight.publish_started([])
-        flight.publish_message(hit.message)
+        flight.publish_message(hit.message, hit.model)
         self._hit(hit, ask, record)
         return hit.finish_reason
 

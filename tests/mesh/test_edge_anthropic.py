@@ -8,8 +8,9 @@ from typing import Any
 import anthropic
 import pytest
 
+from omnisphere.router.v1 import router_service_pb2 as pb
 from tests.mesh.edge import NO_CACHE, SIMPLE
-from tests.mesh.harness import Mesh
+from tests.mesh.harness import Mesh, asking
 
 WEATHER: Any = {
     "name": "weather",
@@ -65,6 +66,15 @@ async def test_the_stream_helper_collects_the_message(client: anthropic.AsyncAnt
     assert final.usage.input_tokens > 0
     assert final.usage.output_tokens > 0
     assert final.model == SIMPLE
+
+
+async def test_a_stream_names_the_model_that_took_over(client: anthropic.AsyncAnthropic, mesh: Mesh) -> None:
+    planned = (await mesh.router.Explain(pb.ExplainRequest(conversation=asking("Who takes over?")))).decision
+    first, second = (candidate.model for candidate in planned.candidates[:2])
+    await mesh.fault(kind="status", status=500, model=first, times=20)
+    async with client.messages.stream(model="auto", max_tokens=100, messages=ask("Who takes over?")) as stream:
+        message = await stream.get_final_message()
+    assert message.model == second
 
 
 async def test_tools_make_a_round_trip(client: anthropic.AsyncAnthropic, mesh: Mesh) -> None:

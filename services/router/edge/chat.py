@@ -54,8 +54,8 @@ class Chat:
                     await exchange.more(writer.delta(event.delta.parts))
                 elif plan:
                     exchange.document = None  # what comes now is not about a place in it, and it may be large
-                    await exchange.open(headers.of_plan(plan), writer)
-                    await exchange.more(writer.opening(plan[0].model) + writer.delta(event.delta.parts))
+                    await exchange.open(headers.of_plan(plan, event.delta.model), writer)
+                    await exchange.more(writer.opening(event.delta.model) + writer.delta(event.delta.parts))
                 else:
                     held.extend(event.delta.parts)
         first = b""

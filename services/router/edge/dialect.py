@@ -32,7 +32,7 @@ class Events(Protocol):
     """The events of one streamed answer, as bytes for the wire. Each method is called in this order."""
 
     def opening(self, model: str) -> bytes:
-        """Before the first delta; `model` is the concrete id that is planned, or the name asked for."""
+        """Before the first delta; `model` is the concrete id of the one that answers."""
         ...
 
     def delta(self, parts: Iterable[chat_pb2.PartDelta]) -> bytes:

@@ -95,10 +95,10 @@ def of_decision(decision: decision_pb2.Decision) -> Headers:
     return headers
 
 
-def of_plan(plan: Sequence[decision_pb2.Candidate]) -> Headers:
-    """What is known when a stream begins: the models in the order in which they are asked. No promise."""
+def of_plan(plan: Sequence[decision_pb2.Candidate], model: str) -> Headers:
+    """What is known when a stream begins: the models in the order in which they are asked, and the one that answers."""
     models = [candidate.model for candidate in plan if not candidate.dropped]
-    return [(b"x-omnisphere-plan", _value(",".join(models)))] if models else []
+    return [(b"x-omnisphere-plan", _value(",".join(models))), (b"x-omnisphere-model", _value(model))]
 
 
 def of_request(request_id: str, dialect_header: bytes) -> Headers:

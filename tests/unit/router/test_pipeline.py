@@ -19,10 +19,11 @@ from services.chassis.errors import (
     NoEndpoint,
     NotFound,
     PeerUnavailable,
+    ProviderUnavailable,
     UnknownModel,
     UnknownPolicy,
 )
-from tests.fakes.peers import answer, attempt
+from tests.fakes.peers import answer, attempt, failed
 from tests.unit.router.samples import (
     FALLBACK,
     PRIMARY,
@@ -312,6 +313,14 @@ async def test_requests_that_share_an_answer_have_rows_of_their_own_and_cost_not
     assert [row["output"] for row in rows] == [5, 0, 0, 0]
     assert [(row["shared_with"], row["replayed"]) for row in rows] == [("", 0), ("r-0", 0), ("r-0", 0), ("", 1)]
     assert sum(int(row["routing_savings_nanousd"] or 0) != 0 for row in rows) == 1
+
+
+async def test_the_first_delta_of_an_answer_names_its_model():
+    async with rig() as it:
+        it.providers.play(PRIMARY, failed(ProviderUnavailable, PRIMARY))
+        it.providers.play(FALLBACK, answer("a", "b", model=FALLBACK))
+        outcome = await it.ask()
+    assert [event.delta.model for event in outcome.events if event.HasField("delta")] == [FALLBACK, ""]
 
 
 async def test_complete_is_the_stream_collected():

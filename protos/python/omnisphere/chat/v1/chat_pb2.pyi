@@ -720,8 +720,13 @@ class Delta(_message.Message):
 
     INDEX_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Output only. 0, 1, 2, ... over the whole stream; never repeated, also not after a Restart."""
+    model: _builtins.str
+    """Output only. In the first delta of an answer, also after a Restart, of a router's stream: the concrete id of the model
+    that answers.
+    """
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartDelta]:
         """Output only. What is new, in order; at least one."""
@@ -731,10 +736,11 @@ class Delta(_message.Message):
         *,
         index: _builtins.int = ...,
         parts: _abc.Iterable[Global___PartDelta] | None = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "parts", b"parts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "model", b"model", "parts", b"parts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
