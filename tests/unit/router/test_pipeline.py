@@ -317,7 +317,7 @@ async def test_requests_that_share_an_answer_have_rows_of_their_own_and_cost_not
 
 async def test_the_first_delta_of_an_answer_names_its_model():
     async with rig() as it:
-        it.providers.play(PRIMARY, failed(ProviderUnavailable, PRIMARY))
+        it.providers.play(PRIMARY, [failed(ProviderUnavailable, PRIMARY)])
         it.providers.play(FALLBACK, answer("a", "b", model=FALLBACK))
         outcome = await it.ask()
     assert [event.delta.model for event in outcome.events if event.HasField("delta")] == [FALLBACK, ""]
