@@ -28,8 +28,8 @@ class AfterAnswer:
         """Start the workers."""
         self._workers = [asyncio.create_task(self._work(), name=f"after-{n}") for n in range(_WORKERS)]
 
-    def add(self, work: Work) -> None:
-        """Do it later, for the call that this task works for."""
+    def add(self, work: Work) -> bool:
+        """Do it later, for the call that this task works for; false: there is no room."""
         context = copy_context()
 
         async def in_context() -> None:
@@ -39,6 +39,8 @@ class AfterAnswer:
             self._queue.put_nowait(in_context)
         except asyncio.QueueFull:
             self._dropped("queue_full")
+            return False
+        return True
 
     async def stop(self) -> None:
         """Finish what waits, for two seconds at most."""

@@ -55,9 +55,7 @@ class Books:
 
     def landed(self, ask: Asked, record: Tally, ended: Ended) -> None:
         """A journey is over. Where a call to a model was given up, what it cost is asked of the providers first."""
-        if record.unsettled:
-            self._after.add(lambda: self._settle(ask, record, ended))
-        else:
+        if not (record.unsettled and self._after.add(lambda: self._settle(ask, record, ended))):
             self._keep(ask, record.decision, ended)
 
     def joined(self, ask: Asked, decision: decision_pb2.Decision, ended: Ended) -> None:

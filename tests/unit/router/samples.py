@@ -177,7 +177,7 @@ class Outcome:
 class Rig:
     """A whole pipeline on scripted peers and a clock that stands still."""
 
-    def __init__(self, *, remember_bytes: int = 1 << 20, deadline: float = 300.0) -> None:
+    def __init__(self, *, remember_bytes: int = 1 << 20, deadline: float = 300.0, waiting: int = 100) -> None:
         self.clock = FakeClock()
         self.log = ReadableLog("router")
         self.cache = ScriptedCache()
@@ -188,7 +188,7 @@ class Rig:
         self.flights = Flights(remember_for=timedelta(minutes=10), most_bytes=remember_bytes)
         self.ledger = ListedBook()
         self.dropped: list[str] = []
-        self.after = AfterAnswer(waiting=100, log=self.log, dropped=self.dropped.append)
+        self.after = AfterAnswer(waiting=waiting, log=self.log, dropped=self.dropped.append)
         self.catalogue = CatalogueKeeper(self.providers, every=timedelta(hours=1), log=self.log)
         step = CacheStep(self.cache, Guard(), self.clock, timeout=0.25)
         books = Books(
@@ -269,9 +269,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(*, remember_bytes: int = 1 << 20, deadline: float = 300.0) -> AsyncIterator[Rig]:
+async def rig(*, remember_bytes: int = 1 << 20, deadline: float = 300.0, waiting: int = 100) -> AsyncIterator[Rig]:
     """A started rig."""
-    made = Rig(remember_bytes=remember_bytes, deadline=deadline)
+    made = Rig(remember_bytes=remember_bytes, deadline=deadline, waiting=waiting)
     made.after.start()
     await made.catalogue.start()
     try:

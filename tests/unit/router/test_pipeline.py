@@ -302,6 +302,24 @@ async def test_what_a_given_up_call_cost_is_asked_of_the_providers_and_booked():
     assert it.registry.get_sample_value("omnisphere_router_cost_nanousd_total", {"model": ""}) == 70
 
 
+async def test_a_given_up_request_is_booked_at_once_where_there_is_no_room_to_ask():
+    async with rig(waiting=1) as it:
+        busy = asyncio.Event()
+
+        async def work() -> None:
+            await busy.wait()
+
+        while it.after.add(work):
+            await settle()
+        it.providers.play(PRIMARY, ["a", asyncio.Event()])
+        asked = it.ask()
+        await settle()
+        asked.cancel()
+        await settle()
+        assert [row["error"] for row in it.ledger.rows] == ["CANCELLED"]
+        busy.set()
+
+
 async def test_requests_that_share_an_answer_have_rows_of_their_own_and_cost_nothing():
     async with rig() as it:
         it.providers.play(PRIMARY, answer("shared", model=PRIMARY))
