@@ -200,7 +200,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         seconds = time.monotonic() - started
         if code is grpc.StatusCode.OK:
             around.took(seconds)
-            self._log.debug("call", method=around.method, code="OK", seconds=seconds)
+            if self._log.is_debugging:
+                self._log.debug("call", method=around.method, code="OK", seconds=seconds)
         else:
             self._metrics.duration(around.method, code.name).observe(seconds)
             self._log.info("call", method=around.method, code=code.name, seconds=round(seconds, 6))

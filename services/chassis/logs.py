@@ -32,6 +32,8 @@ class Log:
     def __init__(self, service: str, *, level: str = "info", stream: TextIO | None = None) -> None:
         self._service = service
         self._least = _LEVELS[level]
+        # For those who would ask often and in vain.
+        self.is_debugging = level == "debug"
         self._stream = stream or sys.stdout
         self._gathered: list[bytes] = []
         self._lock = threading.Lock()

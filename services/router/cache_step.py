@@ -45,9 +45,9 @@ class CacheStep:
         record.looked_up(response)
         return response.reply if response.outcome in _HITS else None
 
-    async def still(self, request: cache_pb.LookUpRequest) -> bool:
+    async def still(self, request: cache_pb.LookUpRequest, now: float) -> bool:
         """Whether the entry that the request knows is still the answer; false also where the cache does not say."""
-        if not self._guard.allows(self._clock.monotonic()):
+        if not self._guard.allows(now):
             return False
         try:
             response = await self._peer.look_up(request, self._timeout)

@@ -58,6 +58,10 @@ class Guard:
 
     def succeeded(self) -> None:
         """The call came back."""
+        if self._failures or self._rests_until is not None:
+            self._reset()
+
+    def _reset(self) -> None:
         self._failures, self._rest, self._rests_until, self._on_trial = 0, _FIRST_REST, None, False
 
     def failed(self, now: float) -> None:

@@ -8,7 +8,6 @@ forgotten, replaced or has become too old is never served from here, and nobody 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.router.books import Books, Kept
 from services.router.cache_step import CacheStep
+from services.router.catalog import CatalogueKeeper
 from services.router.classify import last_user_text
 
 # Larger ones are read in no time beside what they take to be kept.
@@ -46,10 +46,10 @@ class _Asked(NamedTuple):
 
 
 class HotAnswers:
-    """The newest such requests, bounded by bytes. `catalogue` is the version of the models now: prices may change."""
+    """The newest such requests, bounded by bytes. Forgotten with another catalogue: prices may have changed."""
 
     def __init__(
-        self, cache: CacheStep, books: Books, clock: Clock, catalogue: Callable[[], str], *, most_bytes: int
+        self, cache: CacheStep, books: Books, clock: Clock, catalogue: CatalogueKeeper, *, most_bytes: int
     ) -> None:
         self._cache = cache
         self._books = books
@@ -68,10 +68,9 @@ class HotAnswers:
         if hot is None:
             return None
         started = self._clock.monotonic()
-        left = call.remaining(started)
-        if left is not None and left < _LEAST_SECONDS:
+        if call.deadline is not None and call.deadline - started < _LEAST_SECONDS:
             return None
-        if hot.catalogue != self._catalogue() or not await self._cache.still(hot.look_up):
+        if hot.catalogue != self._catalogue.current.version or not await self._cache.still(hot.look_up, started):
             self._forget(key)
             return None
         if key in self._known:  # it may have been pushed out meanwhile
@@ -104,7 +103,9 @@ class HotAnswers:
             look_up.control.CopyFrom(request.options.cache)
         kept = self._books.kept(_Asked(tenant, last_user_text(request.conversation)), same)
         self._forget((tenant, data))
-        self._known[(tenant, data)] = _Hot(look_up, same.SerializeToString(), kept, self._catalogue(), size)
+        self._known[(tenant, data)] = _Hot(
+            look_up, same.SerializeToString(), kept, self._catalogue.current.version, size
+        )
         self._bytes += size
         while self._bytes > self._most_bytes:
             self._forget(next(iter(self._known)))

@@ -104,17 +104,16 @@ class RouterMetrics:
             self._routing_savings.inc(savings.routing_nanousd)
 
     def hit_again(self, decision: decision_pb2.Decision) -> Callable[[float], None]:
-        """How to count, each time, a request that the cache answers again and again."""
-        requests = self._requests.labels(
-            decision.strategy, decision.task_type, CACHE_WORDS.get(decision.cache.outcome, ""), ""
-        )
-        step, saved = self._latency.labels("look_up"), decision.savings.cache_nanousd
+        """How to count, each time, a request that the cache answers again and again: figures looked up once."""
+        outcome = CACHE_WORDS.get(decision.cache.outcome, "")
+        requests = self._requests.labels(decision.strategy, decision.task_type, outcome, "")
+        step, first_token = self._latency.labels("look_up"), self._first_token.labels()
+        savings, saved = self._cache_savings.labels(), decision.savings.cache_nanousd
 
         def count(seconds: float) -> None:
-            requests.inc()
+            requests.value += 1
+            savings.value += saved
             step.observe(seconds)
-            self._first_token.observe(seconds)
-            if saved:
-                self._cache_savings.inc(saved)
+            first_token.observe(seconds)
 
         return count

@@ -164,7 +164,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         for channel in peers.channels:
             await channel.close()
 
-    hot = HotAnswers(cache, books, clock, lambda: catalogue.current.version, most_bytes=settings.hot_bytes)
+    hot = HotAnswers(cache, books, clock, catalogue, most_bytes=settings.hot_bytes)
     service = RouterService(pipeline, catalogue, usage, embedder, hot)
     edge = Edge(
         chat=Chat(pipeline),

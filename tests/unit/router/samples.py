@@ -222,7 +222,7 @@ class Rig:
         self.embedder = Embedder(
             providers=self.providers, catalogue=self.catalogue, books=books, clock=self.clock, deadline=deadline
         )
-        self.hot = HotAnswers(step, books, self.clock, lambda: self.catalogue.current.version, most_bytes=1 << 20)
+        self.hot = HotAnswers(step, books, self.clock, self.catalogue, most_bytes=1 << 20)
         self.service = RouterService(
             self.pipeline, self.catalogue, Usage(None, all_tenants=True), self.embedder, self.hot
         )
