@@ -92,12 +92,12 @@ def windows(
 ) -> Iterator[dict[str, object]]:
     """A B A B: every target in turn, `rounds` times, a row each.
 
-    A first second, not counted, warms up and says how many requests fill a window. A window is a number of requests,
-    not a time: so no request is cut off whose CPU was spent.
+    A first second, not counted, warms up and says how many requests fill a window; for streams a small number of them
+    does. A window is a number of requests, not a time: so no request is cut off whose CPU was spent.
     """
     counts: dict[str, int] = {}
     for target in targets:
-        rate = _run(target, at_once, ["-D", "1s"])[0].rps
+        rate = _run(target, at_once, ["-n", str(2 * at_once)] if target.tokens else ["-D", "1s"])[0].rps
         counts[target.name] = max(2, round(rate * seconds / at_once)) * at_once
     for number in range(rounds):
         for target in targets:

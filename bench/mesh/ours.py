@@ -52,13 +52,14 @@ def streamed(model: str) -> pb.StreamCompleteRequest:
     return pb.StreamCompleteRequest(model=model, conversation=request.conversation, options=request.options)
 
 
-def chat_body(model: str) -> bytes:
+def chat_body(model: str, *, stream: bool = False) -> bytes:
     """The same as a chat completion of OpenAI's."""
     messages = [
         {"role": "user" if message.role == chat_pb2.ROLE_USER else "assistant", "content": message.parts[0].text}
         for message in question().conversation.messages
     ]
-    return json.dumps({"model": model, "messages": messages}, separators=(",", ":")).encode()
+    how = {"stream": True} if stream else {}
+    return json.dumps({"model": model, "messages": messages, **how}, separators=(",", ":")).encode()
 
 
 def environment(base: Mapping[str, str], folder: Path, config: Path, **more: str) -> dict[str, str]:

@@ -52,7 +52,7 @@ def stream(rig: Rig, size: Size) -> Iterator[Row]:
     """100 streams at once, beside an echo that sends one token per message.
 
     The upstream of `stream` hands over all tokens of an answer at once, that of `stream_paced` one every few
-    milliseconds.
+    milliseconds; it is measured as well, because it cannot be outrun.
     """
     for path, model, names in (
         ("stream", MODEL, ("one_process", "mesh", "echo", "echo2")),
@@ -63,6 +63,8 @@ def stream(rig: Rig, size: Size) -> Iterator[Row]:
             running: Running = getattr(rig, name)
             least = verify.stream(running.port, asked, TOKENS)
             targets.append(Target(name, running.port, ours.STREAM, framed(asked), running.pids, least, tokens=TOKENS))
+        if path == "stream_paced":
+            targets.append(_paced_upstream(rig.paced))
         yield from windows(path, targets, at_once=STREAMS, seconds=size.seconds, rounds=size.rounds)
 
 
@@ -93,6 +95,12 @@ def _both(path: str, targets: list[Target], size: Size) -> Iterator[Row]:
 
 def _whole(name: str, running: Running, answer_bytes: int, *, miss: bool = False) -> Target:
     return Target(name, running.port, ours.COMPLETE, framed(ours.question(miss=miss)), running.pids, answer_bytes)
+
+
+def _paced_upstream(paced: Running) -> Target:
+    body = ours.chat_body(NAME_THERE, stream=True)
+    least = verify.events(paced.port, CHAT, JSON_HEADERS, body, TOKENS)
+    return Target("upstream", paced.port, CHAT, body, paced.pids, least, JSON_HEADERS, http1=True, tokens=TOKENS)
 
 
 def _echo(rig: Rig, name: str) -> Target:

@@ -54,6 +54,7 @@ class Servers:
                 env=dict(environ),
                 cwd=cwd,
                 start_new_session=True,
+                restore_signals=False,  # as here, SIGPIPE ends none of them when a caller hangs up
             )
         server = Started(process, output, seconds=time.monotonic())
         self.started.append(server)

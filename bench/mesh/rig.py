@@ -16,7 +16,7 @@ from bench.mesh.processes import Servers
 class Rig:
     """`bare` is one process without ledger and logs. `mesh` is four processes. `echo2` is an echo behind an echo."""
 
-    upstream: Running
+    paced: Running
     one_process: Running
     bare: Running
     mesh: Running
@@ -26,18 +26,20 @@ class Rig:
 
 @dataclass(frozen=True, slots=True)
 class Upstreams:
-    """The one that answers at once, and the configuration that knows both."""
+    """One answers at once, `paced` sends its tokens one by one; the configuration knows both."""
 
     at_once: Running
+    paced: Running
     config: Path
 
 
 def upstreams(servers: Servers, source: Path, base: Mapping[str, str]) -> Upstreams:
-    """Start the one that answers at once, and the one that sends its tokens one by one."""
+    """Start both."""
     quick = upstream.start(servers, source, base)
     paced = upstream.start(servers, source, base, gap_ms=upstream.GAP_MS)
     config = upstream.providers_toml(servers.folder, quick.port, paced.port)
-    return Upstreams(Running(quick.port, quick.port, (quick.process.pid,)), config)
+    at_once, one_by_one = (Running(server.port, server.port, (server.process.pid,)) for server in (quick, paced))
+    return Upstreams(at_once, one_by_one, config)
 
 
 def one_process(servers: Servers, base: Mapping[str, str], behind: Upstreams, name: str, **more: str) -> Running:
@@ -60,7 +62,7 @@ async def everything(servers: Servers, base: Mapping[str, str], behind: Upstream
     folder.mkdir()
     async with ours.four_processes(ours.environment(base, folder, behind.config), folder) as mesh:
         yield Rig(
-            upstream=behind.at_once,
+            paced=behind.paced,
             one_process=one,
             bare=bare,
             mesh=mesh,

@@ -95,3 +95,16 @@ def chat(port: int, route: str, headers: tuple[str, ...], body: bytes) -> tuple[
     if not good:
         raise BenchError(f"port {port} answered {response.status_code}: {response.text[:300]}")
     return len(response.content), {name.lower(): value for name, value in response.headers.items()}
+
+
+def events(port: int, route: str, headers: tuple[str, ...], body: bytes, tokens: int) -> int:
+    """One chat completion as server-sent events, of exactly so many tokens; the size of its body. Raises BenchError."""
+    sent = dict(line.split(": ", 1) for line in headers)
+    try:
+        response = httpx.post(f"http://127.0.0.1:{port}{route}", content=body, headers=sent, timeout=_SECONDS)
+    except httpx.HTTPError as failure:
+        raise BenchError(f"port {port} did not answer: {failure!r}") from failure
+    carried = response.text.count('"delta":{"content":" token"}')
+    if response.status_code != 200 or carried != tokens or not response.text.endswith("data: [DONE]\n\n"):
+        raise BenchError(f"a stream of port {port} has {carried} tokens, status {response.status_code}")
+    return len(response.content)
