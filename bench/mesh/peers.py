@@ -1,6 +1,6 @@
 """Other gateways in front of the same upstream: each installed into an environment of its own, started on loopback.
 
-As they are meant to run for speed: one worker, their logs as quiet as their settings allow, no database behind them.
+One worker each, their logs as quiet as their settings allow, no database behind them.
 """
 
 from __future__ import annotations
