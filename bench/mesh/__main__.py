@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -130,6 +131,8 @@ def main() -> None:
     if lack := _missing(arguments):
         print(lack)
         sys.exit(2)
+    for number in (signal.SIGINT, signal.SIGTERM):  # at once and in order: else servers would stay
+        signal.signal(number, lambda got, _frame: sys.exit(128 + got))
     console = Console(width=120)
     rows = _Rows(arguments.predictions, console)
     try:

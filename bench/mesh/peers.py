@@ -87,9 +87,11 @@ def measured(
 
 
 def _environment(base: Mapping[str, str]) -> dict[str, str]:
-    """Without what is ours, and without keys of real providers."""
+    """Without what is ours, without keys of real providers, and past any proxy to the upstream."""
     ours_ = ("OMNISPHERE_", "VIRTUAL_ENV", "PYTHONPATH")
-    return {name: value for name, value in base.items() if not name.startswith(ours_) and not name.endswith("_API_KEY")}
+    loopback = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+    kept = {name: value for name, value in base.items() if not name.startswith(ours_) and not name.endswith("_API_KEY")}
+    return kept | loopback
 
 
 def _installed(peer: Peer, place: Place) -> None:
