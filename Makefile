@@ -100,6 +100,10 @@ bench: $(STAMP) ## the figures of the README: start-up, memory, restarts under l
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m pytest tests/mesh/test_drain.py -q -s
 
+.PHONY: bench-mesh
+bench-mesh: $(STAMP) ## speed beside a bare echo and its upstream; needs h2load and a C compiler; MORE=--peers: other gateways too
+	$(BIN)/python -m bench.mesh $(MORE)
+
 .PHONY: manifests
 manifests: $(STAMP) ## build and validate what Kubernetes would get, and compare it with the settings; no cluster needed
 	$(BIN)/python -m tools.manifests

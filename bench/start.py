@@ -68,7 +68,7 @@ async def _ask(name: str, port: int, question: chat_pb2.Conversation) -> None:
         await channel.close()
 
 
-async def _load(port: int) -> None:
+async def load(port: int) -> None:
     """A thousand requests through the router, half of them repeated."""
     channel = open_channel(f"127.0.0.1:{port}", health_name="omnisphere.router.v1.RouterService")
     stub = RouterServiceStub(channel)
@@ -90,7 +90,8 @@ def _resident_mb(pid: int) -> float:
     return 0.0
 
 
-async def _measure(starts: int) -> dict[str, dict[str, float]]:
+async def measure(starts: int) -> dict[str, dict[str, float]]:
+    """Per service: seconds from start to first answer, and MB at rest and after a thousand requests."""
     figures: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="omnisphere-bench-") as folder:
         quiet = {f"OMNISPHERE_{name}_DRAIN": "0s" for name in ("ROUTER", "CACHE", "CONTEXT", "PROVIDERS")}
@@ -110,7 +111,7 @@ async def _measure(starts: int) -> dict[str, dict[str, float]]:
                 figures[name] = {"start_s": round(statistics.median(seconds), 2)}
             for name in figures:
                 figures[name]["rss_mb"] = round(_resident_mb(mesh.services[name].process.pid), 1)
-            await _load(mesh.services["router"].port)
+            await load(mesh.services["router"].port)
             for name in figures:
                 figures[name]["rss_loaded_mb"] = round(_resident_mb(mesh.services[name].process.pid), 1)
         finally:
@@ -122,7 +123,7 @@ def main() -> None:
     """Print a table, and as the last line one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--starts", type=int, default=5)
-    figures = uvloop.run(_measure(parser.parse_args().starts))
+    figures = uvloop.run(measure(parser.parse_args().starts))
     table = Table("service", "start to first answer, s", "resident, MB", "resident after 1,000 requests, MB", box=None)
     for name, row in figures.items():
         table.add_row(name, str(row["start_s"]), str(row["rss_mb"]), str(row["rss_loaded_mb"]))

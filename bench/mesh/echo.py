@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 import uvloop
 
+from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from omnisphere.router.v1 import router_service_pb2_grpc as rpc
 
@@ -25,7 +26,7 @@ def _echo(answer: pb.CompleteResponse, tokens: int) -> grpc.GenericRpcHandler:
     """Answers every request with the same message; a stream with `tokens` deltas, one token each."""
     delta = pb.StreamCompleteResponse()
     delta.delta.parts.add(text=" token")
-    last = pb.StreamCompleteResponse(end=pb.End())
+    last = pb.StreamCompleteResponse(end=pb.End(finish_reason=chat_pb2.FINISH_REASON_STOP))
 
     async def complete(_request: pb.CompleteRequest, _context: object) -> pb.CompleteResponse:
         return answer

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
-
 from bench.mesh.processes import Servers, said
+from bench.mesh.upstream import MODEL
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
-from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceStub
 from services.together.four_processes import FourProcesses
 
 COMPLETE = "/omnisphere.router.v1.RouterService/Complete"
@@ -34,12 +32,11 @@ class Running:
     port: int
     http_port: int
     pids: tuple[int, ...]
-    start_s: float
 
 
 def question(*, miss: bool = False) -> pb.CompleteRequest:
     """Twenty messages, about 1,000 tokens. `miss`: the cache is asked, may not answer, and stores what comes."""
-    request = pb.CompleteRequest(model="gpt-5-mini")
+    request = pb.CompleteRequest(model=MODEL)
     for at in range(_MESSAGES):
         role = chat_pb2.ROLE_USER if at % 2 == 0 else chat_pb2.ROLE_ASSISTANT
         text = " ".join(f"word{at}x{word}" for word in range(_WORDS))
@@ -47,6 +44,22 @@ def question(*, miss: bool = False) -> pb.CompleteRequest:
     request.conversation.messages.add(role=chat_pb2.ROLE_USER, parts=[chat_pb2.Part(text="What is the capital?")])
     request.options.cache.no_cache = miss
     return request
+
+
+def streamed(model: str) -> pb.StreamCompleteRequest:
+    """The same as a stream that the upstream has to answer."""
+    request = question(miss=True)
+    return pb.StreamCompleteRequest(model=model, conversation=request.conversation, options=request.options)
+
+
+def chat_body(model: str, *, stream: bool = False) -> bytes:
+    """The same as a chat completion of OpenAI's."""
+    messages = [
+        {"role": "user" if message.role == chat_pb2.ROLE_USER else "assistant", "content": message.parts[0].text}
+        for message in question().conversation.messages
+    ]
+    how = {"stream": True} if stream else {}
+    return json.dumps({"model": model, "messages": messages, **how}, separators=(",", ":")).encode()
 
 
 def environment(base: Mapping[str, str], folder: Path, config: Path, **more: str) -> dict[str, str]:
@@ -66,28 +79,20 @@ def environment(base: Mapping[str, str], folder: Path, config: Path, **more: str
 
 def one_process(servers: Servers, environ: Mapping[str, str]) -> Running:
     """`omnisphere up`, as a person starts it."""
-    ports = {"OMNISPHERE_ROUTER_PORT": "0", "OMNISPHERE_ROUTER_METRICS_PORT": "0"}
+    ports = {f"OMNISPHERE_ROUTER_{name}": "0" for name in ("PORT", "METRICS_PORT", "HTTP_PORT")}
     server = servers.start([sys.executable, "-m", "services.cli.main", "up"], {**environ, **ports})
-    port = int(said(server, re.compile(r"router \(gRPC\)\s+127\.0\.0\.1:(\d+)")))
-    http = re.search(r"router \(HTTP\)\s+\S*127\.0\.0\.1:(\d+)", server.output.read_text())
-    return Running(port, int(http.group(1)) if http else 0, (server.process.pid,), server.seconds)
+    ready = re.compile(r"router \(gRPC\)\s+(127\.0\.0\.1:\d+\s+router \(HTTP\)\s+http://127\.0\.0\.1:\d+)/v1")
+    port, http_port = re.findall(r"127\.0\.0\.1:(\d+)", said(server, ready))
+    return Running(int(port), int(http_port), (server.process.pid,))
 
 
 @asynccontextmanager
 async def four_processes(environ: Mapping[str, str], folder: Path) -> AsyncIterator[Running]:
     """`omnisphere up --mesh`."""
     mesh = FourProcesses(environ, logs=folder / "logs", simulator=False)
-    started = time.monotonic()
     await mesh.start()
     try:
         pids = tuple(running.process.pid for running in mesh.services.values())
-        yield Running(mesh.services["router"].port, 0, pids, time.monotonic() - started)
+        yield Running(mesh.services["router"].port, 0, pids)
     finally:
         await mesh.stop()
-
-
-def verify(port: int, request: pb.CompleteRequest) -> pb.CompleteResponse:
-    """One call by a client that reads the status; the answer."""
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        answer: pb.CompleteResponse = RouterServiceStub(channel).Complete(request, timeout=20, wait_for_ready=True)
-    return answer

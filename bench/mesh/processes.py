@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,10 +39,12 @@ class Servers:
 
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="omnisphere-bench-")))
     started: list[Started] = field(default_factory=list)
+    ever: int = 0
 
     def start(self, command: Sequence[str], environ: Mapping[str, str], *, cwd: Path | None = None) -> Started:
         """Start it, in a process group of its own."""
-        output = self.folder / f"{len(self.started)}.log"
+        self.ever += 1
+        output = self.folder / f"{self.ever}.log"
         with output.open("wb") as out:
             process = subprocess.Popen(
                 list(command),
@@ -50,6 +54,7 @@ class Servers:
                 env=dict(environ),
                 cwd=cwd,
                 start_new_session=True,
+                restore_signals=False,  # as here, SIGPIPE ends none of them when a caller hangs up
             )
         server = Started(process, output, seconds=time.monotonic())
         self.started.append(server)
@@ -61,17 +66,23 @@ class Servers:
         server.port = int(said(server, _PORT))
         return server
 
-    def stop(self) -> None:
-        """SIGTERM to each group, SIGKILL to what is left after ten seconds."""
-        for server in reversed(self.started):
+    def stop(self, since: int = 0) -> None:
+        """End those that were started since there were so many: SIGTERM to each group, SIGKILL after ten seconds."""
+        ending = self.started[since:]
+        for server in reversed(ending):
             _signal(server.process, signal.SIGTERM)
-        for server in reversed(self.started):
+        for server in reversed(ending):
             try:
                 server.process.wait(10)
             except subprocess.TimeoutExpired:
                 _signal(server.process, signal.SIGKILL)
                 server.process.wait()
-        self.started.clear()
+        del self.started[since:]
+
+    def close(self) -> None:
+        """End all, and remove their files."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def said(server: Started, pattern: re.Pattern[str]) -> str:
@@ -94,7 +105,8 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     total = 0
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-            total += int(task.read_text().split()[0])
+            with suppress(FileNotFoundError, ProcessLookupError):  # the thread ended between the two looks
+                total += int(task.read_text().split()[0])
     return total / 1e9
 
 

@@ -6,40 +6,52 @@ import re
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.mesh.processes import BenchError, Servers, Started, said
 
 TOKENS = 100
-MODEL, NAME_THERE = "gpt-5-mini", "gpt-mock"
+# Of a second upstream that sends its tokens one by one.
+GAP_MS = 5
+MODEL, PACED_MODEL, NAME_THERE = "gpt-5-mini", "gpt-5-nano", "gpt-mock"
 
 
-def start(servers: Servers, source: Path, environ: dict[str, str]) -> Started:
+def compiler() -> str | None:
+    """The C compiler of this machine."""
+    return shutil.which("cc") or shutil.which("gcc")
+
+
+def start(servers: Servers, source: Path, environ: Mapping[str, str], *, gap_ms: int = 0) -> Started:
     """Compile and start it. Raises BenchError where there is no compiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
+    found = compiler()
+    if found is None:
         raise BenchError("no C compiler: the upstream cannot be built (Debian: apt-get install gcc)")
     binary = servers.folder / "upstream"
-    subprocess.run([compiler, "-O2", "-w", "-o", str(binary), str(source)], check=True, timeout=60)
-    port = _free_port()
-    server = servers.start([str(binary), str(port), str(TOKENS)], environ)
+    if not binary.exists():
+        subprocess.run([found, "-O2", "-w", "-o", str(binary), str(source)], check=True, timeout=60)
+    port = free_port()
+    server = servers.start([str(binary), str(port), str(TOKENS), str(gap_ms)], environ)
     said(server, re.compile(r"(READY)"))
     server.port = port
     return server
 
 
-def providers_toml(folder: Path, port: int) -> Path:
-    """Our configuration with that upstream as the only endpoint."""
+def providers_toml(folder: Path, port: int, paced_port: int) -> Path:
+    """Our configuration with these upstreams as the only endpoints, a model each."""
     path = folder / "providers.toml"
     path.write_text(
-        f'[[endpoint]]\nname = "upstream"\nbase_url = "http://127.0.0.1:{port}/v1"\n'
-        f'[endpoint.serves]\n"{MODEL}" = "{NAME_THERE}"\n'
+        "".join(
+            f'[[endpoint]]\nname = "{name}"\nbase_url = "http://127.0.0.1:{where}/v1"\n'
+            f'[endpoint.serves]\n"{model}" = "{NAME_THERE}"\n'
+            for name, where, model in (("upstream", port, MODEL), ("paced", paced_port, PACED_MODEL))
+        )
     )
     return path
 
 
-def _free_port() -> int:
-    """Below the ephemeral range, where a client's own port could take it between two starts."""
+def free_port() -> int:
+    """A port below the ephemeral range, where a client's own port could take it between two starts."""
     for port in range(21_000, 31_000, 7):
         with socket.socket() as probe:
             try:
