@@ -62,7 +62,7 @@ class Entry:
 
 def entry_id(fingerprint: Fingerprint, stored_at: float) -> str:
     """An opaque name for what was stored for a request at a time."""
-    return hashlib.sha256(fingerprint + struct.pack(">d", stored_at)).hexdigest()[:32]
+    return hashlib.blake2b(fingerprint + struct.pack(">d", stored_at), digest_size=16).hexdigest()
 
 
 def lifetime(ttl: float, fingerprint: Fingerprint, *, longest: float) -> float:

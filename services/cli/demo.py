@@ -26,7 +26,7 @@ from services.together.four_processes import FourProcesses
 REFERENCE = "claude-opus"
 _AT_ONCE = 8
 # Answers are stored after they were given; a repeat that comes at once would be too early to find it.
-_UNTIL_STORED = 0.05
+_UNTIL_STORED = 0.1
 # A twentieth of the models' real pace, so that nobody waits.
 _LATENCY_SCALE = "0.05"
 

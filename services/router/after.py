@@ -1,4 +1,8 @@
-"""Work after the answer: a bounded queue that nobody waits for. Full: the work is dropped, and counted."""
+"""Work after the answer: a bounded queue that nobody waits for. Full: the work is dropped, and counted.
+
+It is gathered for a moment and then done in one go: right after an answer the next request comes in and is not to
+wait.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,20 @@ from services.chassis.logs import Log
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 _WORKERS = 4
+_PAUSE_SECONDS = 0.02
 _LAST_SECONDS = 2.0
 
 
 class AfterAnswer:
     """Runs work in the background, in order, a few at a time."""
 
-    def __init__(self, *, waiting: int, log: Log, dropped: Callable[[str], None]) -> None:
+    def __init__(
+        self, *, waiting: int, log: Log, dropped: Callable[[str], None], pause: float = _PAUSE_SECONDS
+    ) -> None:
         self._queue: asyncio.Queue[Work] = asyncio.Queue(maxsize=waiting)
+        self._pause = pause
+        # Set while what waits may be done.
+        self._now = asyncio.Event()
         self._log = log
         self._dropped = dropped
         self._workers: list[asyncio.Task[None]] = []
@@ -40,10 +50,13 @@ class AfterAnswer:
         except asyncio.QueueFull:
             self._dropped("queue_full")
             return False
+        if self._queue.qsize() == 1:
+            asyncio.get_running_loop().call_later(self._pause, self._now.set)
         return True
 
     async def stop(self) -> None:
         """Finish what waits, for two seconds at most."""
+        self._now.set()
         try:
             async with asyncio.timeout(_LAST_SECONDS):
                 await self._queue.join()
@@ -55,7 +68,12 @@ class AfterAnswer:
 
     async def _work(self) -> None:
         while True:
-            work = await self._queue.get()
+            await self._now.wait()
+            try:
+                work = self._queue.get_nowait()
+            except asyncio.QueueEmpty:
+                self._now.clear()
+                continue
             try:
                 await work()
             except ServiceError as failure:

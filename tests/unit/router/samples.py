@@ -188,7 +188,7 @@ class Rig:
         self.flights = Flights(remember_for=timedelta(minutes=10), most_bytes=remember_bytes)
         self.ledger = ListedBook()
         self.dropped: list[str] = []
-        self.after = AfterAnswer(waiting=waiting, log=self.log, dropped=self.dropped.append)
+        self.after = AfterAnswer(waiting=waiting, log=self.log, dropped=self.dropped.append, pause=0)
         self.catalogue = CatalogueKeeper(self.providers, every=timedelta(hours=1), log=self.log)
         step = CacheStep(self.cache, Guard(), self.clock, timeout=0.25)
         books = Books(

@@ -15,7 +15,7 @@ from tests.unit.router.samples import caller, settle
 def queue(waiting: int = 10) -> tuple[AfterAnswer, list[str], ReadableLog]:
     dropped: list[str] = []
     log = ReadableLog()
-    return AfterAnswer(waiting=waiting, log=log, dropped=dropped.append), dropped, log
+    return AfterAnswer(waiting=waiting, log=log, dropped=dropped.append, pause=0), dropped, log
 
 
 async def test_what_waits_is_bounded_and_what_is_dropped_is_counted():
