@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import orjson
 
 from omnisphere.router.v1 import router_service_pb2 as pb
-from services.router.edge import values
+from services.router.edge import headers, values
 from services.router.edge.errors import wrong
 from services.router.edge.exchange import Exchange
-from services.router.edge.headers import REQUEST_ID
 from services.router.edge.values import Json, array, integer, text
 
 Embed = Callable[[pb.EmbedRequest], Awaitable[pb.EmbedResponse]]
@@ -30,15 +29,10 @@ class Embeddings:
         """Answer. Raises ServiceError and Refused."""
         document = values.document(body)
         request, as_base64 = read(document)
-        request.request_id = said.get(REQUEST_ID, "")
+        request.request_id = said.get(headers.REQUEST_ID, "")
         response = await self._embed(request)
         written = write(response, as_base64=as_base64)
-        more = [
-            (b"x-omnisphere-model", response.model.encode("ascii", "replace")),
-            (b"x-omnisphere-cost-nanousd", b"%d" % response.cost.nanousd if response.cost.priced else b"unpriced"),
-            (b"x-omnisphere-simulated", b"true" if response.simulated else b"false"),
-        ]
-        await exchange.reply(200, more, orjson.dumps(written))
+        await exchange.reply(200, headers.of_embedding(response), orjson.dumps(written))
 
 
 def read(document: Json) -> tuple[pb.EmbedRequest, bool]:

@@ -74,7 +74,7 @@ def of_decision(decision: decision_pb2.Decision) -> Headers:
         (b"x-omnisphere-fallbacks", b"%d" % decision.fallbacks),
         (b"x-omnisphere-cache", _outcome(decision.cache.outcome)),
         (b"x-omnisphere-simulated", b"true" if decision.simulated else b"false"),
-        (b"x-omnisphere-cost-nanousd", b"%d" % decision.cost.nanousd if decision.cost.priced else b"unpriced"),
+        (b"x-omnisphere-cost-nanousd", _cost(decision.cost)),
     ]
     if decision.model:
         headers.append((b"x-omnisphere-model", _value(decision.model)))
@@ -93,6 +93,15 @@ def of_decision(decision: decision_pb2.Decision) -> Headers:
         )
         headers.append((b"x-omnisphere-degradations", _value(",".join(lost))))
     return headers
+
+
+def of_embedding(response: pb.EmbedResponse) -> Headers:
+    """What there is to say about vectors."""
+    return [
+        (b"x-omnisphere-model", _value(response.model)),
+        (b"x-omnisphere-cost-nanousd", _cost(response.cost)),
+        (b"x-omnisphere-simulated", b"true" if response.simulated else b"false"),
+    ]
 
 
 def of_plan(plan: Sequence[decision_pb2.Candidate], model: str) -> Headers:
@@ -132,6 +141,10 @@ def _cache_control(value: str, control: cache_pb.CacheControl) -> None:
             if not (digits.isascii() and digits.isdigit() and len(digits) <= 10):
                 raise wrong(_CACHE_CONTROL, "max-age is not a number of seconds")
             control.max_age.FromSeconds(int(digits))
+
+
+def _cost(cost: chat_pb2.Cost) -> bytes:
+    return b"%d" % cost.nanousd if cost.priced else b"unpriced"
 
 
 def _outcome(outcome: cache_pb.CacheOutcome.ValueType) -> bytes:
