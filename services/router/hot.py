@@ -116,6 +116,10 @@ class HotAnswers:
             self._bytes -= hot.size
 
 
+# StepLatency.step
+_LOOK_UP = b"\x0a\x07look_up"
+
+
 def _rest(request_id: str, seconds: float) -> bytes:
     """The fields that differ each time: CompleteResponse.decision with its request_id and one step.
 
@@ -130,15 +134,11 @@ def _rest(request_id: str, seconds: float) -> bytes:
     return b"\x2a" + _varint(len(decision)) + decision
 
 
-# StepLatency.step
-_LOOK_UP = b"\x0a\x07look_up"
+_ONE_BYTE = [bytes((value,)) for value in range(0x80)]
 
 
 def _varint(value: int) -> bytes:
     """https://protobuf.dev/programming-guides/encoding/#varints"""
-    written = bytearray()
-    while value > 0x7F:
-        written.append(value & 0x7F | 0x80)
-        value >>= 7
-    written.append(value)
-    return bytes(written)
+    if value < 0x80:
+        return _ONE_BYTE[value]
+    return bytes((value & 0x7F | 0x80,)) + _varint(value >> 7)
