@@ -68,7 +68,8 @@ def totals(console: Console, routed: Sequence[Outcome], reference: Sequence[Outc
 def usage(console: Console, rows: Sequence[pb.UsageRow]) -> None:
     """What the router's ledger says of the same requests."""
     console.print()
-    figures.print_table(console, rows, ["model"], title="omnisphere usage --by model: the routed requests (simulated)")
+    title = "omnisphere usage --by model: the routed requests and their tool rounds (simulated)"
+    figures.print_table(console, rows, ["model"], title=title)
 
 
 def checks(console: Console, results: Sequence[tuple[str, str]]) -> None:
