@@ -166,17 +166,6 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
 
     hot = HotAnswers(cache, books, clock, catalogue, most_bytes=settings.hot_bytes)
     service = RouterService(pipeline, catalogue, usage, embedder, hot)
-    edge = Edge(
-        chat=Chat(pipeline),
-        embeddings=Embeddings(lambda request: service.Embed(request, None)),
-        catalogue=catalogue,
-        policies=tuple(policies),
-        metrics=EdgeMetrics(registry),
-        log=log,
-        believes_tenant=settings.believes_tenant(),
-        most_calls=settings.most_calls,
-        deadline=deadline,
-    )
     return Service(
         name="router",
         servicers=_servicers(service, peers),
@@ -184,8 +173,34 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         stop=stop,
         conversation_methods=frozenset({"Complete", "StreamComplete", "Explain"}),
         unread_methods=frozenset({"Complete"}),
-        door=None if settings.http_port < 0 else HttpDoor(edge, host=settings.host, port=settings.http_port),
+        door=_door(settings, Chat(pipeline), service, catalogue, tuple(policies), log, registry),
     )
+
+
+def _door(
+    settings: RouterSettings,
+    chat: Chat,
+    service: RouterService,
+    catalogue: CatalogueKeeper,
+    policies: tuple[str, ...],
+    log: Log,
+    registry: CollectorRegistry,
+) -> HttpDoor | None:
+    """The HTTP edge, where it is on."""
+    if settings.http_port < 0:
+        return None
+    edge = Edge(
+        chat=chat,
+        embeddings=Embeddings(lambda request: service.Embed(request, None)),
+        catalogue=catalogue,
+        policies=policies,
+        metrics=EdgeMetrics(registry),
+        log=log,
+        believes_tenant=settings.believes_tenant(),
+        most_calls=settings.most_calls,
+        deadline=settings.deadline.total_seconds(),
+    )
+    return HttpDoor(edge, host=settings.host, port=settings.http_port)
 
 
 def _ledger(settings: RouterSettings, log: Log, metrics: RouterMetrics) -> Ledger:
