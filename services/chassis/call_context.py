@@ -16,6 +16,7 @@ from typing import NamedTuple
 from services.chassis.identity import DEFAULT_TENANT, TENANT_KEY, Caller
 
 REQUEST_ID_KEY = "omnisphere-request-id"
+REQUEST_ID_BYTES = 128
 TRACE_KEY = "traceparent"
 # https://www.w3.org/TR/trace-context/#traceparent-header
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")

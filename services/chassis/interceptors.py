@@ -38,7 +38,6 @@ from services.chassis.metrics import OTHER_METHOD, CallMetrics
 
 _INFRASTRUCTURE = ("/grpc.health.", "/grpc.reflection.")
 _KEYS = (identity.TENANT_KEY, call_context.REQUEST_ID_KEY, call_context.TRACE_KEY)
-_REQUEST_ID_BYTES = 128
 # After these, money may be spent: no channel may repeat the call, whatever its service config says (gRFC A6).
 _SPENT = (NoCandidateLeft, ProviderUnavailable, StreamInterrupted)
 _NO_RETRY = ("grpc-retry-pushback-ms", "-1")
@@ -213,8 +212,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             raise MessageTooLarge(limit_bytes=str(limit))
         said = call_context.lookup(context.invocation_metadata(), _KEYS)
         request_id = said.get(call_context.REQUEST_ID_KEY, "")
-        if len(request_id) > _REQUEST_ID_BYTES:
-            raise InvalidRequest(field=call_context.REQUEST_ID_KEY, problem="is longer than 128 bytes")
+        if len(request_id) > call_context.REQUEST_ID_BYTES:
+            raise InvalidRequest(
+                field=call_context.REQUEST_ID_KEY, problem=f"is longer than {call_context.REQUEST_ID_BYTES} bytes"
+            )
         trace_id, flags = call_context.parse_trace(said.get(call_context.TRACE_KEY, ""))
         left = context.time_remaining()
         deadline = None if left is None else time.monotonic() + left

@@ -25,7 +25,7 @@ from services.router.record import Step, add_attempts
 
 # The task type of every request for vectors, in the books beside those of conversations.
 TASK = "embedding"
-_MOST_TEXTS = 2_048
+MOST_TEXTS = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,8 @@ def admit(request: pb.EmbedRequest, call: CallContext, *, now: float) -> EmbedAs
     check_request_id(request.request_id, "request_id")
     if not request.texts:
         raise InvalidRequest(field="texts", problem="is empty")
-    if len(request.texts) > _MOST_TEXTS:
-        raise InvalidRequest(field="texts", problem=f"is more than {_MOST_TEXTS:,} texts")
+    if len(request.texts) > MOST_TEXTS:
+        raise InvalidRequest(field="texts", problem=f"is more than {MOST_TEXTS:,} texts")
     for at, text in enumerate(request.texts):
         if not text:
             raise InvalidRequest(field=f"texts[{at}]", problem="is empty")

@@ -13,9 +13,9 @@ from services.router.edge import headers, values
 from services.router.edge.errors import wrong
 from services.router.edge.exchange import Exchange
 from services.router.edge.values import Json, array, integer, text
+from services.router.embed import MOST_TEXTS
 
 Embed = Callable[[pb.EmbedRequest], Awaitable[pb.EmbedResponse]]
-MOST_TEXTS = 2_048
 _KNOWN = frozenset({"input", "model", "encoding_format", "dimensions", "user"})
 
 

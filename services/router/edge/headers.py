@@ -21,7 +21,7 @@ _CACHE_CONTROL, _TRACE = "cache-control", "traceparent"
 _OURS = (TASK, REQUEST_ID, TIMEOUT, CACHE_TTL, DECISION, _CACHE_CONTROL, _TRACE, identity.TENANT_KEY)
 _BY_BYTES = {name.encode(): name for name in _OURS}
 _SAFE = re.compile(r"[^\x21-\x7e]+")
-_LONGEST_SECONDS, _LONGEST_VALUE, _LONGEST_ID = 7 * 86_400.0, 1_024, 128
+_LONGEST_SECONDS, _LONGEST_VALUE = 7 * 86_400.0, 1_024
 
 
 def said(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -41,8 +41,8 @@ def call_of(said: dict[str, str], *, believed: bool, now: float) -> CallContext:
     trace_id, flags = parse_trace(said.get(_TRACE, ""))
     deadline = now + _seconds(said[TIMEOUT], TIMEOUT) if TIMEOUT in said else None
     request_id = said.get(REQUEST_ID) or call_context.new_request_id()
-    if len(request_id) > _LONGEST_ID:
-        raise wrong(REQUEST_ID, f"is longer than {_LONGEST_ID} bytes")
+    if len(request_id) > call_context.REQUEST_ID_BYTES:
+        raise wrong(REQUEST_ID, f"is longer than {call_context.REQUEST_ID_BYTES} bytes")
     return CallContext(caller, request_id, trace_id, flags, deadline)
 
 
@@ -72,7 +72,7 @@ def of_decision(decision: decision_pb2.Decision) -> Headers:
         (b"x-omnisphere-task", _value(decision.task_type)),
         (b"x-omnisphere-attempts", b"%d" % len(decision.attempts)),
         (b"x-omnisphere-fallbacks", b"%d" % decision.fallbacks),
-        (b"x-omnisphere-cache", _outcome(decision.cache.outcome)),
+        (b"x-omnisphere-cache", _OUTCOMES[decision.cache.outcome]),
         (b"x-omnisphere-simulated", b"true" if decision.simulated else b"false"),
         (b"x-omnisphere-cost-nanousd", _cost(decision.cost)),
     ]
@@ -145,10 +145,6 @@ def _cache_control(value: str, control: cache_pb.CacheControl) -> None:
 
 def _cost(cost: chat_pb2.Cost) -> bytes:
     return b"%d" % cost.nanousd if cost.priced else b"unpriced"
-
-
-def _outcome(outcome: cache_pb.CacheOutcome.ValueType) -> bytes:
-    return _OUTCOMES[outcome]
 
 
 def _value(text: str) -> bytes:
