@@ -6,7 +6,7 @@ or cancelled because nobody waits any more.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from omnisphere.providers.v1 import providers_service_pb2 as pb
 from services.chassis.clock import Clock
 from services.chassis.errors import InvalidRequest, ProviderUnavailable, ServiceError, StreamInterrupted
 from services.providers import meter
-from services.providers.adapters import Adapter, Ending, MalformedAnswer, Reading
+from services.providers.adapters import Adapter, Ending, MalformedAnswer, Reading, WireFormat
 from services.providers.endpoints import Directory
 from services.providers.exchange import Exchange, Sender, named
 from services.providers.ledger import Attempts
@@ -37,19 +37,19 @@ class _Call(Exchange):
 
 
 class Caller:
-    """Calls models. `directory` gives the endpoints as they are now."""
+    """Calls models. `directory` gives the endpoints as they are now, `formats` the wire formats that they speak."""
 
     def __init__(
         self,
         *,
         directory: Callable[[], Directory],
-        adapter: Adapter,
+        formats: Mapping[WireFormat, Adapter],
         transport: Transport,
         attempts: Attempts,
         clock: Clock,
     ) -> None:
         self._directory = directory
-        self._adapter = adapter
+        self._formats = formats
         self._sender = Sender(transport=transport, attempts=attempts, clock=clock)
         self._clock = clock
 
@@ -97,19 +97,19 @@ class Caller:
         if model.embeds:
             raise InvalidRequest(field="generation.model", problem="names a model that answers no conversation")
         endpoint = directory.endpoint_for(model.id)
-        encoded = self._adapter.encode(
-            generation.conversation, model=endpoint.serves[model.id], stream=stream, quirks=endpoint.quirks
-        )
+        adapter, target = self._formats[endpoint.format], endpoint.target(model)
+        encoded = adapter.encode(generation.conversation, target, stream=stream)
         return _Call(
             operation="chat",
             model=model.id,
             endpoint=endpoint,
             price=directory.price(model.id, endpoint),
+            headers=adapter.headers(endpoint.key.reveal() if endpoint.key else "", endpoint.quirks),
             path=encoded.path,
             body=encoded.body,
             stream=stream,
             degradations=encoded.degradations,
-            reading=self._adapter.reading(model=model.id),
+            reading=adapter.reading(model=model.id),
             purpose=generation.purpose or attempt_pb2.PURPOSE_ANSWER,
             request_id=generation.request_id,
             call_id=generation.call_id,

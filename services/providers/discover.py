@@ -84,6 +84,7 @@ def _operator_endpoint(row: EndpointRow, keys: Mapping[str, Secret]) -> Endpoint
         base_url=row.base_url.rstrip("/"),
         key=keys.get(row.key_variable),
         serves=row.serves,
+        format=row.format,
         quirks=frozenset(row.quirks),
         price_provider=row.price_provider,
     )
@@ -96,6 +97,7 @@ def _vendor_endpoint(row: VendorRow, models: Sequence[ModelRow], keys: Mapping[s
         base_url=row.base_url,
         key=keys[row.key_variable],
         serves=row.serves or own,
+        format=row.format,
         quirks=frozenset(row.quirks),
         price_provider=row.price_provider,
     )

@@ -5,7 +5,7 @@ As with answers, whatever happens after sending is an attempt, and every attempt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from omnisphere.chat.v1 import chat_pb2
@@ -14,7 +14,7 @@ from omnisphere.providers.v1 import providers_service_pb2 as pb
 from services.chassis.clock import Clock
 from services.chassis.errors import InvalidRequest, ProviderUnavailable
 from services.providers import meter
-from services.providers.adapters import openai_embeddings
+from services.providers.adapters import EmbeddingsAdapter, WireFormat
 from services.providers.endpoints import Directory
 from services.providers.exchange import Exchange, Sender, named
 from services.providers.ledger import Attempts
@@ -22,22 +22,29 @@ from services.providers.transport import Transport
 
 
 class Embedder:
-    """Asks embedding models. `directory` gives the endpoints as they are now."""
+    """Asks embedding models. `directory` gives the endpoints as they are now, `formats` what they speak."""
 
     def __init__(
-        self, *, directory: Callable[[], Directory], transport: Transport, attempts: Attempts, clock: Clock
+        self,
+        *,
+        directory: Callable[[], Directory],
+        formats: Mapping[WireFormat, EmbeddingsAdapter],
+        transport: Transport,
+        attempts: Attempts,
+        clock: Clock,
     ) -> None:
         self._directory = directory
+        self._formats = formats
         self._sender = Sender(transport=transport, attempts=attempts, clock=clock)
         self._clock = clock
 
     async def embed(self, request: pb.EmbedRequest) -> pb.EmbedResponse:
         """All vectors. A failure carries AttemptsFailed."""
-        exchange = self._prepare(request)
+        exchange, adapter = self._prepare(request)
         try:
             async with await self._sender.send(exchange) as answering:
                 body = await answering.body()
-            embedded = openai_embeddings.read(body, texts=len(request.texts), dimensions=_dimensions(request))
+            embedded = adapter.read(body, texts=len(request.texts), dimensions=_dimensions(request))
         except Exception as failure:
             raise self._failed(exchange, failure) from failure
         except BaseException:
@@ -51,20 +58,20 @@ class Embedder:
             embeddings=[pb.Embedding(values=vector) for vector in embedded.vectors], attempts=[attempt]
         )
 
-    def _prepare(self, request: pb.EmbedRequest) -> Exchange:
+    def _prepare(self, request: pb.EmbedRequest) -> tuple[Exchange, EmbeddingsAdapter]:
         directory = self._directory()
         model = directory.resolve(request.model)
         if not model.embeds:
             raise InvalidRequest(field="model", problem="names a model that makes no vectors")
         endpoint = directory.endpoint_for(model.id)
-        encoded = openai_embeddings.encode(
-            request.texts, model=endpoint.serves[model.id], dimensions=_dimensions(request), quirks=endpoint.quirks
-        )
-        return Exchange(
+        adapter = self._formats[endpoint.format]
+        encoded = adapter.encode(request.texts, endpoint.target(model), dimensions=_dimensions(request))
+        exchange = Exchange(
             operation="embeddings",
             model=model.id,
             endpoint=endpoint,
             price=directory.price(model.id, endpoint),
+            headers=adapter.headers(endpoint.key.reveal() if endpoint.key else "", endpoint.quirks),
             path=encoded.path,
             body=encoded.body,
             stream=False,
@@ -74,6 +81,7 @@ class Embedder:
             started_wall=datetime.fromtimestamp(self._clock.wall(), UTC),
             started=self._clock.monotonic(),
         )
+        return exchange, adapter
 
     def _failed(self, exchange: Exchange, failure: Exception) -> Exception:
         """Book the attempt, and say what its failure means."""

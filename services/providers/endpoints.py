@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 from omnisphere.model.v1 import model_pb2
 from services.chassis.errors import NoEndpoint, UnknownModel
 from services.chassis.settings import Secret, StartError, decode, read_toml
+from services.providers.adapters import Target, WireFormat
 from services.providers.prices import GenaiPrice, ListPrice, Price, look_up
 
 T = TypeVar("T")
@@ -71,6 +72,7 @@ class EndpointRow:
     name: str
     base_url: str
     key_variable: str = ""
+    format: WireFormat = "openai_chat"
     price_provider: str = ""
     quirks: tuple[Quirk, ...] = ()
     serves: dict[str, str] = field(default_factory=dict)
@@ -90,6 +92,7 @@ class VendorRow:
     base_url: str
     key_variable: str
     price_provider: str
+    format: WireFormat = "openai_chat"
     quirks: tuple[Quirk, ...] = ()
     serves: dict[str, str] = field(default_factory=dict)
 
@@ -129,10 +132,15 @@ class Endpoint:
     base_url: str
     key: Secret | None
     serves: Mapping[str, str]
+    format: WireFormat = "openai_chat"
     quirks: frozenset[Quirk] = frozenset()
     price_provider: str = ""
     prices: Mapping[str, ListPrice] = field(default_factory=dict)
     simulated: bool = False
+
+    def target(self, model: ModelRow) -> Target:
+        """The model as requests here name it."""
+        return Target(model.id, self.serves[model.id], model.max_output_tokens, self.quirks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class Exchange:
     model: str
     endpoint: Endpoint
     price: Price | None
+    headers: Mapping[str, str]
     path: str
     body: bytes
     stream: bool
@@ -57,7 +58,7 @@ class Sender:
         """The request is out and its answer is a 200: `async with await send(...)`. Leaving the block hangs up."""
         endpoint = exchange.endpoint
         answering = await self._transport.post(
-            endpoint.base_url + exchange.path, _headers(endpoint), exchange.body, endpoint.name, stream=exchange.stream
+            endpoint.base_url + exchange.path, _headers(exchange), exchange.body, endpoint.name, stream=exchange.stream
         )
         exchange.status = answering.status
         if answering.status != 200:
@@ -131,9 +132,5 @@ def _set(duration: Duration, seconds: float) -> None:
     duration.seconds, duration.nanos = divmod(int(seconds * 1e6) * 1_000, 1_000_000_000)
 
 
-def _headers(endpoint: Endpoint) -> Mapping[str, str]:
-    """The key goes into a header only, never into a URL."""
-    headers = {"traceparent": call_context.traceparent(call_context.current())}
-    if endpoint.key:
-        headers["authorization"] = f"Bearer {endpoint.key.reveal()}"
-    return headers
+def _headers(exchange: Exchange) -> Mapping[str, str]:
+    return {"traceparent": call_context.traceparent(call_context.current()), **exchange.headers}

@@ -11,7 +11,7 @@ from services.chassis.clock import Clock, SystemClock
 from services.chassis.logs import Log
 from services.chassis.server import Service, Servicer
 from services.ledger.ledger import Ledger, NoBook
-from services.providers.adapters.openai_chat import OpenAIChat
+from services.providers.adapters import formats
 from services.providers.call import Caller
 from services.providers.discover import Sources, discover
 from services.providers.embed import Embedder
@@ -101,12 +101,18 @@ def build(settings: ProvidersSettings, log: Log, registry: CollectorRegistry) ->
     attempts = Attempts(ledger or NoBook(), metrics)
     caller = Caller(
         directory=lambda: surroundings.directory,
-        adapter=OpenAIChat(),
+        formats=formats.CHAT,
         transport=transport,
         attempts=attempts,
         clock=clock,
     )
-    embedder = Embedder(directory=lambda: surroundings.directory, transport=transport, attempts=attempts, clock=clock)
+    embedder = Embedder(
+        directory=lambda: surroundings.directory,
+        formats=formats.EMBEDDINGS,
+        transport=transport,
+        attempts=attempts,
+        clock=clock,
+    )
     servicer = ProvidersService(caller, embedder, lambda: surroundings.directory, attempts)
 
     async def start() -> None:

@@ -18,7 +18,7 @@ from omnisphere.providers.v1 import providers_service_pb2 as pb
 from services.chassis.clock import SystemClock
 from services.chassis.errors import ServiceError
 from services.ledger.ledger import NoBook
-from services.providers.adapters.openai_chat import OpenAIChat
+from services.providers.adapters import formats
 from services.providers.call import Caller
 from services.providers.endpoints import Directory, Endpoint, ModelRow
 from services.providers.ledger import Attempts
@@ -57,7 +57,7 @@ def _caller(transport: Transport, port: int, record_id: str) -> Caller:
     endpoint = Endpoint(name="replay", base_url=f"http://127.0.0.1:{port}/{record_id}", key=None, serves={"m": "m"})
     return Caller(
         directory=lambda: Directory((row,), (endpoint,)),
-        adapter=OpenAIChat(),
+        formats=formats.CHAT,
         transport=transport,
         attempts=Attempts(NoBook(), ProvidersMetrics(CollectorRegistry())),
         clock=SystemClock(),

@@ -14,6 +14,7 @@ from omnisphere.providers.v1 import providers_service_pb2 as pb
 from services.chassis.clock import SystemClock
 from services.chassis.errors import ProviderAuth, ProviderRejected, ServiceError, UnknownModel
 from services.ledger.ledger import NoBook
+from services.providers.adapters import formats
 from services.providers.embed import Embedder
 from services.providers.endpoints import Directory, Endpoint, ModelRow
 from services.providers.ledger import Attempts
@@ -41,6 +42,7 @@ def _embedder(transport: Transport, port: int, record_id: str) -> Embedder:
     endpoint = Endpoint(name="replay", base_url=f"http://127.0.0.1:{port}/{record_id}", key=None, serves={"m": "m"})
     return Embedder(
         directory=lambda: Directory((row,), (endpoint,)),
+        formats=formats.EMBEDDINGS,
         transport=transport,
         attempts=Attempts(NoBook(), ProvidersMetrics(CollectorRegistry())),
         clock=SystemClock(),

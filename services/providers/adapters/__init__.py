@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from omnisphere.chat.v1 import chat_pb2
+
+WireFormat = Literal[
+    "openai_chat", "openai_responses", "anthropic_messages", "gemini_generate", "cohere_chat", "ollama_chat"
+]
+# What stands between the documents of a stream: server-sent events, or a line for each.
+Framing = Literal["sse", "ndjson"]
 
 
 class MalformedAnswer(Exception):
@@ -23,6 +30,19 @@ class ErrorInAnswer(Exception):
     def __init__(self, body: Mapping[str, object]) -> None:
         super().__init__("error in answer")
         self.body = body
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The model that a request is written for, as it is at one endpoint.
+
+    `model` is the concrete id: signatures go back to it alone. `served_name` is the server's own name of it.
+    """
+
+    model: str
+    served_name: str
+    max_output_tokens: int
+    quirks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +86,37 @@ class Reading(Protocol):
 
 
 class Adapter(Protocol):
-    """One wire format, both ways."""
+    """One wire format of conversations, both ways."""
 
-    def encode(
-        self, conversation: chat_pb2.Conversation, *, model: str, stream: bool, quirks: frozenset[str]
-    ) -> Encoded:
+    framing: Framing
+
+    def headers(self, key: str, quirks: frozenset[str]) -> Mapping[str, str]:
+        """The headers that every request has, `key` in its place; empty: there is none. A key never stands in a URL."""
+
+    def encode(self, conversation: chat_pb2.Conversation, target: Target, *, stream: bool) -> Encoded:
         """The request. Raises InvalidRequest for what the format's own rules forbid."""
 
     def reading(self, *, model: str) -> Reading:
-        """A reader for one answer of the concrete `model`."""
+        """A reader for one answer of the concrete `model`, which its signatures will name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors as an answer had them: 32-bit floats. `usage` None: the provider reported none."""
+
+    vectors: Sequence[array[float]]
+    usage: chat_pb2.Usage | None
+    upstream_id: str
+
+
+class EmbeddingsAdapter(Protocol):
+    """One wire format of vectors, both ways."""
+
+    def headers(self, key: str, quirks: frozenset[str]) -> Mapping[str, str]:
+        """As an Adapter's."""
+
+    def encode(self, texts: Sequence[str], target: Target, *, dimensions: int | None) -> Encoded:
+        """The request; `dimensions` None: the model's own."""
+
+    def read(self, body: bytes, *, texts: int, dimensions: int | None) -> Embedded:
+        """One vector for each of the texts, in their order. Raises MalformedAnswer and ErrorInAnswer."""

@@ -14,11 +14,10 @@ import math
 import sys
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from omnisphere.chat.v1 import chat_pb2
-from services.providers.adapters import Encoded, ErrorInAnswer, MalformedAnswer
+from services.providers.adapters import Embedded, Encoded, ErrorInAnswer, MalformedAnswer, Target
 
 # A count from here on is no count: it would not fit the books.
 _MOST_TOKENS = 10**12
@@ -27,29 +26,31 @@ _FLOAT_BYTES = 4
 _MOST_VALUES = 31 * 1024 * 1024 // _FLOAT_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """What an answer said. `vectors` are 32-bit floats; `usage` None: the provider reported none."""
+class OpenAIEmbeddings:
+    """Adapter of the format; stateless."""
 
-    vectors: Sequence[array[float]]
-    usage: chat_pb2.Usage | None
-    upstream_id: str
+    def headers(self, key: str, quirks: frozenset[str]) -> Mapping[str, str]:
+        """A bearer token."""
+        del quirks
+        return {"authorization": f"Bearer {key}"} if key else {}
+
+    def encode(self, texts: Sequence[str], target: Target, *, dimensions: int | None) -> Encoded:
+        """The request as JSON."""
+        document: dict[str, object] = {
+            "model": target.served_name,
+            "input": list(texts),
+            "encoding_format": "base64" if "base64_vectors" in target.quirks else "float",
+        }
+        if dimensions is not None:
+            document["dimensions"] = dimensions
+        return Encoded("/embeddings", json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(), ())
+
+    def read(self, body: bytes, *, texts: int, dimensions: int | None) -> Embedded:
+        """The vectors, whichever way they are written."""
+        return _read(body, texts=texts, dimensions=dimensions)
 
 
-def encode(texts: Sequence[str], *, model: str, dimensions: int | None, quirks: frozenset[str]) -> Encoded:
-    """The request as JSON."""
-    document: dict[str, object] = {
-        "model": model,
-        "input": list(texts),
-        "encoding_format": "base64" if "base64_vectors" in quirks else "float",
-    }
-    if dimensions is not None:
-        document["dimensions"] = dimensions
-    return Encoded("/embeddings", json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(), ())
-
-
-def read(body: bytes, *, texts: int, dimensions: int | None) -> Embedded:
-    """One vector for each of the texts, in their order. Raises MalformedAnswer and ErrorInAnswer."""
+def _read(body: bytes, *, texts: int, dimensions: int | None) -> Embedded:
     document = _parsed(body)
     if error := document.get("error"):
         raise ErrorInAnswer(error if isinstance(error, dict) else {"message": str(error)})

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from services.chassis.clock import SystemClock
 from services.chassis.settings import Secret
 from services.ledger.ledger import NoBook
-from services.providers.adapters.openai_chat import OpenAIChat
+from services.providers.adapters import formats
 from services.providers.call import Caller
 from services.providers.embed import Embedder
 from services.providers.endpoints import Directory, Endpoint, PriceRow
@@ -92,13 +92,14 @@ class Rig:
         self.attempts = Attempts(NoBook(), ProvidersMetrics(self.registry))
         self.caller = Caller(
             directory=lambda: self.directory,
-            adapter=OpenAIChat(),
+            formats=formats.CHAT,
             transport=self.transport,
             attempts=self.attempts,
             clock=clock or SystemClock(),
         )
         self.embedder = Embedder(
             directory=lambda: self.directory,
+            formats=formats.EMBEDDINGS,
             transport=self.transport,
             attempts=self.attempts,
             clock=clock or SystemClock(),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as pb
 from services.chassis.errors import ProviderUnavailable
+from services.providers.adapters import Target
 from services.providers.endpoints import Directory, Endpoint, ModelRow
 
 
@@ -40,6 +41,10 @@ def model_row(name: str = "m", *, aliases: Sequence[str] = (), vendor: str = "v"
         aliases=tuple(aliases),
         **rest,
     )
+
+
+def target(quirks: Iterable[str] = (), model: str = "m") -> Target:
+    return Target(model, "own-name", 1024, frozenset(quirks))
 
 
 def directory(endpoint: Endpoint) -> Directory:

@@ -376,7 +376,7 @@ async def test_what_was_never_sent_is_not_booked(provider: ScriptedProvider, rig
 
 async def test_a_mistake_of_ours_is_booked_and_stays_what_it_is(provider: ScriptedProvider, rig: MakeRig):
     made = rig()
-    made.caller._adapter = _Broken()
+    made.caller._formats = {"openai_chat": _Broken()}
     provider.answer = body(ANSWER)
     with pytest.raises(ZeroDivisionError):
         await made.caller.generate(generation())

@@ -24,7 +24,7 @@ from services.chassis.errors import (
     UnknownModel,
 )
 from services.ledger.ledger import NoBook
-from services.providers.adapters.openai_chat import OpenAIChat
+from services.providers.adapters import formats
 from services.providers.call import Caller
 from services.providers.discover import Sources, discover
 from services.providers.endpoints import Directory, OperatorFile, shipped
@@ -52,7 +52,7 @@ async def simulated(simulator: Simulator) -> AsyncIterator[tuple[Caller, Collect
     found: Directory = await discover(sources, transport)
     caller = Caller(
         directory=lambda: found,
-        adapter=OpenAIChat(),
+        formats=formats.CHAT,
         transport=transport,
         attempts=Attempts(NoBook(), ProvidersMetrics(registry)),
         clock=SystemClock(),

@@ -18,6 +18,7 @@ EXCHANGE = Exchange(
     model="m",
     endpoint=Endpoint(name="somewhere", base_url="http://nowhere", key=None, serves={"m": "m"}),
     price=None,
+    headers={},
     path="/embeddings",
     body=b"{}",
     stream=False,

@@ -10,19 +10,19 @@ import pytest
 from omnisphere.chat.v1 import chat_pb2
 from services.chassis.errors import InvalidRequest
 from services.providers.adapters.openai_chat import OpenAIChat
-from tests.unit.providers.samples import conversation, message, text, user
+from tests.unit.providers.samples import conversation, message, target, text, user
 
 Degradation = chat_pb2.Degradation
 NOTHING: frozenset[str] = frozenset()
 
 
 def encoded(said: chat_pb2.Conversation, *, stream: bool = False, quirks: frozenset[str] = NOTHING) -> Any:
-    return json.loads(OpenAIChat().encode(said, model="own-name", stream=stream, quirks=quirks).body)
+    return json.loads(OpenAIChat().encode(said, target(quirks), stream=stream).body)
 
 
 def lost(said: chat_pb2.Conversation) -> list[tuple[str, str]]:
     """(kind, subject) of the degradations."""
-    found = OpenAIChat().encode(said, model="m", stream=False, quirks=NOTHING).degradations
+    found = OpenAIChat().encode(said, target(), stream=False).degradations
     return [(Degradation.Kind.Name(entry.kind).removeprefix("KIND_"), entry.subject) for entry in found]
 
 
@@ -39,7 +39,7 @@ def result(call_id: str, *parts: chat_pb2.Part, is_error: bool = False) -> chat_
 
 
 def test_the_least_conversation_is_the_least_request():
-    request = OpenAIChat().encode(conversation(), model="own-name", stream=False, quirks=NOTHING)
+    request = OpenAIChat().encode(conversation(), target(), stream=False)
     assert request.path == "/chat/completions"
     assert request.degradations == ()
     assert json.loads(request.body) == {
@@ -113,7 +113,7 @@ def test_tools_are_sent_with_their_schema_in_its_order():
         chat_pb2.Tool(name="f", description="does", parameters_json='{"b": 1.0, "a": 2}', strict=True),
         chat_pb2.Tool(name="g"),
     ]
-    request = OpenAIChat().encode(conversation(tools=tools), model="m", stream=False, quirks=NOTHING)
+    request = OpenAIChat().encode(conversation(tools=tools), target(), stream=False)
     assert b'"parameters":{"b":1.0,"a":2}' in request.body
     assert json.loads(request.body)["tools"] == [
         {
@@ -283,5 +283,5 @@ def test_vendor_options_may_not_name_what_the_contract_carries(name):
 
 def test_half_a_surrogate_pair_in_a_schema_stays_an_escape():
     tool = chat_pb2.Tool(name="f", parameters_json='{"pattern": "\\ud800", "other": "\\ud83d\\ude00"}')
-    request = OpenAIChat().encode(conversation(tools=[tool]), model="m", stream=False, quirks=NOTHING)
+    request = OpenAIChat().encode(conversation(tools=[tool]), target(), stream=False)
     assert '{"pattern":"\\ud800","other":"😀"}' in request.body.decode()

@@ -10,7 +10,8 @@ import pytest
 
 from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import ErrorInAnswer, MalformedAnswer
-from services.providers.adapters.openai_embeddings import encode, read
+from services.providers.adapters.openai_embeddings import OpenAIEmbeddings
+from tests.unit.providers.samples import target
 
 
 def packed(*values: float) -> str:
@@ -29,11 +30,11 @@ def rows(*pairs: tuple[object, object]) -> bytes:
 
 
 def test_the_request_is_the_formats_own():
-    encoded = encode(["a", "日本"], model="own", dimensions=None, quirks=frozenset())
+    encoded = OpenAIEmbeddings().encode(["a", "日本"], target(), dimensions=None)
     assert encoded.path == "/embeddings"
-    assert json.loads(encoded.body) == {"model": "own", "input": ["a", "日本"], "encoding_format": "float"}
-    short = json.loads(encode(["a"], model="own", dimensions=8, quirks=frozenset({"base64_vectors"})).body)
-    assert short == {"model": "own", "input": ["a"], "encoding_format": "base64", "dimensions": 8}
+    assert json.loads(encoded.body) == {"model": "own-name", "input": ["a", "日本"], "encoding_format": "float"}
+    short = json.loads(OpenAIEmbeddings().encode(["a"], target({"base64_vectors"}), dimensions=8).body)
+    assert short == {"model": "own-name", "input": ["a"], "encoding_format": "base64", "dimensions": 8}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_the_request_is_the_formats_own():
     ids=["numbers", "base64", "both", "another order", "no order"],
 )
 def test_vectors_come_in_the_order_of_the_texts(body):
-    embedded = read(body, texts=2, dimensions=2)
+    embedded = OpenAIEmbeddings().read(body, texts=2, dimensions=2)
     assert [list(vector) for vector in embedded.vectors] == [[0.5, -1.0], [2.0, 0.25]]
     assert embedded.usage == chat_pb2.Usage(input_uncached_tokens=7)
 
@@ -90,26 +91,26 @@ def test_vectors_come_in_the_order_of_the_texts(body):
 )
 def test_an_answer_that_is_none_is_refused(body, kind):
     with pytest.raises(MalformedAnswer) as refused:
-        read(body, texts=2, dimensions=None)
+        OpenAIEmbeddings().read(body, texts=2, dimensions=None)
     assert refused.value.kind == kind
 
 
 def test_vectors_of_another_length_than_asked_for_are_refused():
     with pytest.raises(MalformedAnswer) as refused:
-        read(answer([1.0, 2.0]), texts=1, dimensions=3)
+        OpenAIEmbeddings().read(answer([1.0, 2.0]), texts=1, dimensions=3)
     assert refused.value.kind == "dimensions"
 
 
 def test_more_than_a_message_carries_is_refused():
     with pytest.raises(MalformedAnswer) as refused:
-        read(answer("A" * (44 * 1024 * 1024)), texts=1, dimensions=None)
+        OpenAIEmbeddings().read(answer("A" * (44 * 1024 * 1024)), texts=1, dimensions=None)
     assert refused.value.kind == "too_large"
 
 
 @pytest.mark.parametrize(("error", "said"), [({"code": "x"}, {"code": "x"}), ("no", {"message": "no"})])
 def test_an_error_inside_a_good_status_is_an_error(error, said):
     with pytest.raises(ErrorInAnswer) as refused:
-        read(json.dumps({"error": error}).encode(), texts=1, dimensions=None)
+        OpenAIEmbeddings().read(json.dumps({"error": error}).encode(), texts=1, dimensions=None)
     assert refused.value.body == said
 
 
@@ -127,5 +128,5 @@ def test_an_error_inside_a_good_status_is_an_error(error, said):
     ],
 )
 def test_a_count_that_is_none_is_not_taken_for_one(usage, tokens):
-    found = read(answer([1.0], usage=usage), texts=1, dimensions=None).usage
+    found = OpenAIEmbeddings().read(answer([1.0], usage=usage), texts=1, dimensions=None).usage
     assert (found.input_uncached_tokens if found else None) == tokens

@@ -8,8 +8,10 @@ messages go out as developer), `system_role_only` (developer messages go out as 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from omnisphere.chat.v1 import chat_pb2
-from services.providers.adapters import Encoded
+from services.providers.adapters import Encoded, Framing, Target
 from services.providers.adapters.openai_chat.read import OpenAIChatReading
 from services.providers.adapters.openai_chat.write import written
 
@@ -17,11 +19,16 @@ from services.providers.adapters.openai_chat.write import written
 class OpenAIChat:
     """Adapter of the format; stateless."""
 
-    def encode(
-        self, conversation: chat_pb2.Conversation, *, model: str, stream: bool, quirks: frozenset[str]
-    ) -> Encoded:
+    framing: Framing = "sse"
+
+    def headers(self, key: str, quirks: frozenset[str]) -> Mapping[str, str]:
+        """A bearer token."""
+        del quirks
+        return {"authorization": f"Bearer {key}"} if key else {}
+
+    def encode(self, conversation: chat_pb2.Conversation, target: Target, *, stream: bool) -> Encoded:
         """The request as JSON. What the format cannot carry comes back as degradations."""
-        return written(conversation, model=model, stream=stream, quirks=quirks)
+        return written(conversation, target, stream=stream)
 
     def reading(self, *, model: str) -> OpenAIChatReading:
         """A reader for one answer."""

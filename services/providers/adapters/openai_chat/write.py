@@ -10,7 +10,7 @@ import orjson
 
 from omnisphere.chat.v1 import chat_pb2
 from services.chassis.errors import InvalidRequest
-from services.providers.adapters import Encoded
+from services.providers.adapters import Encoded, Target
 
 Json = dict[str, Any]
 _ROLES = {
@@ -38,10 +38,11 @@ _EFFORTS = {
 }
 
 
-def written(conversation: chat_pb2.Conversation, *, model: str, stream: bool, quirks: frozenset[str]) -> Encoded:
+def written(conversation: chat_pb2.Conversation, target: Target, *, stream: bool) -> Encoded:
     """The request. Raises InvalidRequest for vendor options that the contract carries itself."""
     lost = _Lost()
-    body: Json = {"model": model, "messages": _messages(conversation, quirks, lost)}
+    quirks = target.quirks
+    body: Json = {"model": target.served_name, "messages": _messages(conversation, quirks, lost)}
     body |= _tools(conversation)
     body |= _response_format(conversation.response_format)
     body |= _sampling(conversation.sampling, quirks)
