@@ -254,6 +254,44 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     Row(
+        "Endpoints and keys",
+        (
+            Panel(
+                "Attempts after the first, by why",
+                "reqps",
+                ((_rate("omnisphere_providers_retries_total", "model, reason"), "{{model}} {{reason}}"),),
+                width=6,
+            ),
+            Panel(
+                "Rests begun",
+                "reqps",
+                (
+                    (
+                        _rate("omnisphere_providers_rests_total", "endpoint, key_name, reason"),
+                        "{{endpoint}} {{key_name}} {{reason}}",
+                    ),
+                ),
+                "A key, or an endpoint for a model, is left alone after it refused.",
+                width=6,
+            ),
+            Panel(
+                "Left alone after failures in a row",
+                "short",
+                (
+                    ("max by (endpoint) (omnisphere_providers_breaker_open)", "{{endpoint}}"),
+                    (_rate("omnisphere_providers_breaker_opened_total", "endpoint"), "{{endpoint}}: begins"),
+                ),
+                width=6,
+            ),
+            Panel(
+                "Calls that are out",
+                "short",
+                (("sum by (endpoint) (omnisphere_providers_calls_in_flight)", "{{endpoint}}"),),
+                width=6,
+            ),
+        ),
+    ),
+    Row(
         "gRPC",
         (
             Panel(

@@ -38,6 +38,7 @@ LABELS: Mapping[str, str] = {
     "gen_ai_provider_name": "as `endpoint`",
     "gen_ai_request_model": "as `model`",
     "gen_ai_token_type": "`input`, `output`",
+    "key_name": "names of keys in the settings; empty: the whole endpoint",
     "kind": "kinds of `Degradation` in the contract",
     "method": "full names of the methods that the server has; `other` for every other one",
     "model": "concrete ids of the catalogue; empty: no model answered",

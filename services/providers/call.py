@@ -1,7 +1,7 @@
-"""The journey of one call to a model: resolve -> encode -> send -> read -> meter -> book.
+"""The journey of one call to a model: resolve -> pick -> encode -> send -> read -> meter -> book, and again.
 
 Whatever happens after sending is an attempt, and every attempt is booked exactly once: complete, failed, interrupted,
-or cancelled because nobody waits any more.
+or cancelled because nobody waits any more. A stream is retried until its first piece is handed out, and never after.
 """
 
 from __future__ import annotations
@@ -10,19 +10,25 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as pb
+from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.chassis.errors import InvalidRequest, ProviderUnavailable, ServiceError, StreamInterrupted
 from services.providers import meter
 from services.providers.adapters import Adapter, Ending, MalformedAnswer, Reading, WireFormat
-from services.providers.endpoints import Directory
+from services.providers.affinity import beginning_of
+from services.providers.endpoints import Directory, ModelRow
 from services.providers.exchange import Exchange, Sender, named
-from services.providers.ledger import Attempts
+from services.providers.picker import Need, Pick
 from services.providers.sse import EventStream
-from services.providers.transport import Answering, Transport
+from services.providers.transport import Answering
+from services.providers.tries import Trier, Tries
+
+_Pieces = AsyncGenerator[Sequence[chat_pb2.PartDelta], None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,7 +39,6 @@ class _Call(Exchange):
     reading: Reading
     committed: bool = False
     ending: Ending | None = None
-    deltas: int = 0
 
 
 class Caller:
@@ -44,18 +49,92 @@ class Caller:
         *,
         directory: Callable[[], Directory],
         formats: Mapping[WireFormat, Adapter],
-        transport: Transport,
-        attempts: Attempts,
+        sender: Sender,
+        trier: Trier,
         clock: Clock,
     ) -> None:
         self._directory = directory
         self._formats = formats
-        self._sender = Sender(transport=transport, attempts=attempts, clock=clock)
+        self._sender = sender
+        self._trier = trier
         self._clock = clock
 
     async def generate(self, generation: pb.Generation) -> pb.GenerateResponse:
         """The whole answer. A failure carries AttemptsFailed."""
-        call = self._prepare(generation, stream=False)
+        directory, model, tries = self._resolved(generation, stream=False)
+        begin = partial(self._begun, directory, model, tries, generation.conversation)
+        return await self._trier.run(tries, lambda pick: self._whole(begin, pick))
+
+    async def stream(self, generation: pb.Generation) -> AsyncGenerator[pb.StreamGenerateResponse, None]:
+        """The answer as it comes; what arrives together travels together. A failure carries AttemptsFailed."""
+        directory, model, tries = self._resolved(generation, stream=True)
+        begin = partial(self._begun, directory, model, tries, generation.conversation)
+        call, pieces, first = await self._trier.run(tries, lambda pick: self._opened(begin, pick))
+        index = 0
+        try:
+            async with aclosing(pieces):
+                parts = first
+                while parts is not None:
+                    call.committed = True
+                    yield pb.StreamGenerateResponse(delta=chat_pb2.Delta(index=index, parts=parts))
+                    index += 1
+                    parts = await anext(pieces, None)
+        except ServiceError as failure:
+            failure.details = (attempt_pb2.AttemptsFailed(attempts=tries.attempts),)
+            raise
+        yield pb.StreamGenerateResponse(end=_end(call))
+
+    def _resolved(self, generation: pb.Generation, *, stream: bool) -> tuple[Directory, ModelRow, Tries]:
+        directory = self._directory()
+        model = directory.resolve(generation.model)
+        if model.embeds:
+            raise InvalidRequest(field="generation.model", problem="names a model that answers no conversation")
+        endpoints, conversation = directory.endpoints_for(model.id), generation.conversation
+        alone = len(endpoints) == 1 and len(endpoints[0].keys) < 2
+        tenant = call_context.current().caller.tenant
+        need = Need(
+            model=model.id,
+            tokens=meter.tokens_guessed(conversation),
+            stream=stream,
+            beginning=b"" if alone else beginning_of(tenant, model.id, conversation),
+            avoid=frozenset(generation.avoid_endpoints),
+        )
+        tries = Tries(
+            operation="chat",
+            endpoints=endpoints,
+            need=need,
+            purpose=generation.purpose or attempt_pb2.PURPOSE_ANSWER,
+            request_id=generation.request_id,
+            call_id=generation.call_id,
+        )
+        return directory, model, tries
+
+    def _begun(
+        self, directory: Directory, model: ModelRow, tries: Tries, conversation: chat_pb2.Conversation, pick: Pick
+    ) -> _Call:
+        """The attempt, written out for the endpoint that was picked. Raises InvalidRequest."""
+        endpoint, key = pick.endpoint, pick.key
+        adapter = self._formats[endpoint.format]
+        try:
+            encoded = adapter.encode(conversation, endpoint.target(model), stream=tries.need.stream)
+        except BaseException:
+            self._sender.never_sent(pick)
+            raise
+        return _Call(
+            tries=tries,
+            pick=pick,
+            price=directory.price(model.id, endpoint),
+            headers=adapter.headers(key.secret.reveal() if key else "", endpoint.quirks),
+            path=encoded.path,
+            body=encoded.body,
+            degradations=encoded.degradations,
+            reading=adapter.reading(model=model.id),
+            started_wall=datetime.fromtimestamp(self._clock.wall(), UTC),
+            started=self._clock.monotonic(),
+        )
+
+    async def _whole(self, begin: Callable[[Pick], _Call], pick: Pick) -> pb.GenerateResponse:
+        call = begin(pick)
         try:
             async with await self._sender.send(call) as answering:
                 body = await answering.body()
@@ -70,60 +149,47 @@ class Caller:
         except BaseException:
             self._given_up(call)
             raise
-        return pb.GenerateResponse(message=message, end=self._end(call))
+        self._done(call)
+        return pb.GenerateResponse(message=message, end=_end(call))
 
-    async def stream(self, generation: pb.Generation) -> AsyncGenerator[pb.StreamGenerateResponse, None]:
-        """The answer as it comes; what arrives together travels together. A failure carries AttemptsFailed."""
-        call = self._prepare(generation, stream=True)
+    async def _opened(
+        self, begin: Callable[[Pick], _Call], pick: Pick
+    ) -> tuple[_Call, _Pieces, Sequence[chat_pb2.PartDelta] | None]:
+        """A stream that has begun: the rest of its pieces, and the first; None: it is complete, and empty."""
+        call = begin(pick)
+        pieces = self._pieces(call)
+        return call, pieces, await anext(pieces, None)
+
+    async def _pieces(self, call: _Call) -> _Pieces:
+        """The pieces of one stream, as they come. At its end the attempt is booked, however it ended."""
         try:
             async with await self._sender.send(call) as answering, aclosing(self._read(call, answering)) as pieces:
                 async for parts in pieces:
-                    yield pb.StreamGenerateResponse(delta=self._delta(call, parts))
+                    yield parts
             parts, call.ending = call.reading.finish()
             if not call.ending.complete:
                 raise MalformedAnswer("stream_truncated")
             if parts:
-                yield pb.StreamGenerateResponse(delta=self._delta(call, self._counted(call, parts)))
+                yield self._counted(call, parts)
         except Exception as failure:
             raise self._failed(call, failure) from failure
         except BaseException:
             self._given_up(call)
             raise
-        yield pb.StreamGenerateResponse(end=self._end(call))
+        self._done(call)
 
-    def _prepare(self, generation: pb.Generation, *, stream: bool) -> _Call:
-        directory = self._directory()
-        model = directory.resolve(generation.model)
-        if model.embeds:
-            raise InvalidRequest(field="generation.model", problem="names a model that answers no conversation")
-        endpoint = directory.endpoint_for(model.id)
-        adapter, target = self._formats[endpoint.format], endpoint.target(model)
-        encoded = adapter.encode(generation.conversation, target, stream=stream)
-        return _Call(
-            operation="chat",
-            model=model.id,
-            endpoint=endpoint,
-            price=directory.price(model.id, endpoint),
-            headers=adapter.headers(endpoint.key.reveal() if endpoint.key else "", endpoint.quirks),
-            path=encoded.path,
-            body=encoded.body,
-            stream=stream,
-            degradations=encoded.degradations,
-            reading=adapter.reading(model=model.id),
-            purpose=generation.purpose or attempt_pb2.PURPOSE_ANSWER,
-            request_id=generation.request_id,
-            call_id=generation.call_id,
-            started_wall=datetime.fromtimestamp(self._clock.wall(), UTC),
-            started=self._clock.monotonic(),
-        )
-
-    async def _read(self, call: _Call, answering: Answering) -> AsyncGenerator[Sequence[chat_pb2.PartDelta], None]:
+    async def _read(self, call: _Call, answering: Answering) -> _Pieces:
         """What each chunk of bytes adds to the answer."""
         events = EventStream()
         async with aclosing(answering.chunks()) as chunks:
             async for chunk in chunks:
-                if parts := [part for data in events.feed(chunk) for part in call.reading.event(data)]:
+                came = list(events.feed(chunk))
+                if parts := [part for data in came for part in call.reading.event(data)]:
+                    answering.patience.begun(self._clock.monotonic())
                     yield self._counted(call, parts)
+                    answering.patience.progressed(self._clock.monotonic())
+                elif came:
+                    answering.patience.progressed(self._clock.monotonic())
         for data in events.end():
             with suppress(MalformedAnswer):  # half an event: the answer was cut, and finish() will say so
                 if parts := list(call.reading.event(data)):
@@ -134,19 +200,6 @@ class Caller:
             call.first_token = self._clock.monotonic()
         return parts
 
-    def _delta(self, call: _Call, parts: Sequence[chat_pb2.PartDelta]) -> chat_pb2.Delta:
-        call.committed = True
-        call.deltas += 1
-        return chat_pb2.Delta(index=call.deltas - 1, parts=parts)
-
-    def _end(self, call: _Call) -> pb.GenerationEnd:
-        assert call.ending is not None  # noqa: S101 - only a read answer gets here
-        usage = call.ending.usage or self._estimate(call)
-        attempt = self._book(call, attempt_pb2.ATTEMPT_OUTCOME_OK, usage, error=None)
-        return pb.GenerationEnd(
-            finish_reason=call.ending.finish_reason, attempts=[attempt], degradations=call.degradations
-        )
-
     def _failed(self, call: _Call, failure: Exception) -> Exception:
         """Book the attempt, and say what its failure means."""
         error = self._translated(call, failure)
@@ -154,11 +207,12 @@ class Caller:
             outcome, usage = attempt_pb2.ATTEMPT_OUTCOME_INTERRUPTED, self._estimate(call)
         else:
             outcome, usage = attempt_pb2.ATTEMPT_OUTCOME_FAILED, chat_pb2.Usage()
-        attempt = self._book(call, outcome, usage, error=error)
-        if error is None:
-            return failure
-        error.details = (attempt_pb2.AttemptsFailed(attempts=[attempt]),)
-        return error
+        self._book(call, outcome, usage, error=error)
+        return failure if error is None else error
+
+    def _done(self, call: _Call) -> None:
+        assert call.ending is not None  # noqa: S101 - only a read answer gets here
+        self._book(call, attempt_pb2.ATTEMPT_OUTCOME_OK, call.ending.usage or self._estimate(call), error=None)
 
     def _given_up(self, call: _Call) -> None:
         """Nobody waits any more. The provider has the request, and may bill it."""
@@ -166,10 +220,11 @@ class Caller:
 
     def _translated(self, call: _Call, failure: Exception) -> ServiceError | None:
         """What a failure means; None: it is a mistake of ours."""
-        meaning = named(failure, call)
+        name = call.endpoint.name
+        meaning = named(failure, provider=name, model=call.tries.need.model)
         if meaning is None:
             return None
-        name, (cause, error) = call.endpoint.name, meaning
+        cause, error = meaning
         if call.committed:
             kind = error.metadata.get("provider_type", cause) if error else cause
             return StreamInterrupted(provider=name, cause=cause, provider_type=kind)
@@ -187,7 +242,14 @@ class Caller:
         usage: chat_pb2.Usage,
         *,
         error: ServiceError | None,
-    ) -> attempt_pb2.Attempt:
+    ) -> None:
         if call.ending:
             call.finish_word, call.upstream_id = call.ending.provider_finish_reason, call.ending.upstream_id
-        return self._sender.book(call, outcome, usage, error=error)
+        self._sender.book(call, outcome, usage, error=error)
+
+
+def _end(call: _Call) -> pb.GenerationEnd:
+    assert call.ending is not None  # noqa: S101 - only a read answer gets here
+    return pb.GenerationEnd(
+        finish_reason=call.ending.finish_reason, attempts=call.tries.attempts, degradations=call.degradations
+    )

@@ -31,6 +31,7 @@ from services.providers.endpoints import (
     VendorRow,
     merged,
 )
+from services.providers.keys import keys_of
 from services.providers.prices import ListPrice
 
 _LOCAL_ALIAS = "qwen-local"
@@ -66,7 +67,9 @@ async def discover(sources: Sources, probe: Probe) -> Directory:
     models = merged(sources.shipped.models, sources.operator.model)
     if sources.simulator != "on":
         endpoints = [_operator_endpoint(row, sources.keys) for row in sources.operator.endpoint]
-        vendors = [row for row in sources.shipped.vendors if sources.keys.get(row.key_variable)]
+        own = {row.name for row in sources.operator.endpoint}
+        vendors = [row for row in sources.shipped.vendors if row.name not in own]
+        vendors = [row for row in vendors if keys_of(row.key_variable, sources.keys)]
         endpoints += [_vendor_endpoint(row, models, sources.keys) for row in vendors]
         rows = sources.shipped.locals if sources.look_locally else ()
         looked = await asyncio.gather(*(_local_endpoint(row, probe) for row in rows))
@@ -82,11 +85,15 @@ def _operator_endpoint(row: EndpointRow, keys: Mapping[str, Secret]) -> Endpoint
     return Endpoint(
         name=row.name,
         base_url=row.base_url.rstrip("/"),
-        key=keys.get(row.key_variable),
+        keys=keys_of(row.key_variable, keys),
         serves=row.serves,
         format=row.format,
         quirks=frozenset(row.quirks),
         price_provider=row.price_provider,
+        priority=row.priority,
+        weight=row.weight,
+        rpm=row.rpm,
+        tpm=row.tpm,
     )
 
 
@@ -95,11 +102,12 @@ def _vendor_endpoint(row: VendorRow, models: Sequence[ModelRow], keys: Mapping[s
     return Endpoint(
         name=row.name,
         base_url=row.base_url,
-        key=keys[row.key_variable],
+        keys=keys_of(row.key_variable, keys),
         serves=row.serves or own,
         format=row.format,
         quirks=frozenset(row.quirks),
         price_provider=row.price_provider,
+        priority=row.priority,
     )
 
 
@@ -110,7 +118,6 @@ async def _local_endpoint(row: LocalRow, probe: Probe) -> Endpoint | None:
     return Endpoint(
         name=row.name,
         base_url=row.base_url,
-        key=None,
         serves={entry["id"]: entry["id"] for entry in listed},
         quirks=frozenset({"system_role_only"}),
     )
@@ -158,7 +165,6 @@ async def _simulated(models: tuple[ModelRow, ...], sources: Sources, probe: Prob
     endpoint = Endpoint(
         name="simulator",
         base_url=base_url,
-        key=None,
         serves={entry["id"]: entry["id"] for entry in listed},
         prices={entry["id"]: price for entry in listed if (price := _stated_price(entry)) is not None},
         simulated=True,

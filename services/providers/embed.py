@@ -1,4 +1,4 @@
-"""The journey of one call for vectors: resolve -> encode -> send -> read -> meter -> book.
+"""The journey of one call for vectors: resolve -> pick -> encode -> send -> read -> meter -> book, and again.
 
 As with answers, whatever happens after sending is an attempt, and every attempt is booked exactly once.
 """
@@ -12,13 +12,13 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as pb
 from services.chassis.clock import Clock
-from services.chassis.errors import InvalidRequest, ProviderUnavailable
+from services.chassis.errors import InvalidRequest, NoEndpoint, ProviderUnavailable
 from services.providers import meter
-from services.providers.adapters import EmbeddingsAdapter, WireFormat
-from services.providers.endpoints import Directory
+from services.providers.adapters import EmbeddingsAdapter, Target, WireFormat
+from services.providers.endpoints import Directory, ModelRow
 from services.providers.exchange import Exchange, Sender, named
-from services.providers.ledger import Attempts
-from services.providers.transport import Transport
+from services.providers.picker import Need, Pick
+from services.providers.tries import Trier, Tries
 
 
 class Embedder:
@@ -29,18 +29,40 @@ class Embedder:
         *,
         directory: Callable[[], Directory],
         formats: Mapping[WireFormat, EmbeddingsAdapter],
-        transport: Transport,
-        attempts: Attempts,
+        sender: Sender,
+        trier: Trier,
         clock: Clock,
     ) -> None:
         self._directory = directory
         self._formats = formats
-        self._sender = Sender(transport=transport, attempts=attempts, clock=clock)
+        self._sender = sender
+        self._trier = trier
         self._clock = clock
 
     async def embed(self, request: pb.EmbedRequest) -> pb.EmbedResponse:
         """All vectors. A failure carries AttemptsFailed."""
-        exchange, adapter = self._prepare(request)
+        directory = self._directory()
+        model = directory.resolve(request.model)
+        if not model.embeds:
+            raise InvalidRequest(field="model", problem="names a model that makes no vectors")
+        endpoints = [each for each in directory.endpoints_for(model.id) if each.format in self._formats]
+        if not endpoints:
+            raise NoEndpoint(model=model.id)
+        tries = Tries(
+            operation="embeddings",
+            endpoints=endpoints,
+            need=Need(model=model.id, tokens=_estimate(request).input_uncached_tokens, stream=False),
+            purpose=attempt_pb2.PURPOSE_ANSWER,
+            request_id=request.request_id,
+            call_id=request.call_id,
+        )
+        return await self._trier.run(tries, lambda pick: self._once(directory, model, tries, request, pick))
+
+    async def _once(
+        self, directory: Directory, model: ModelRow, tries: Tries, request: pb.EmbedRequest, pick: Pick
+    ) -> pb.EmbedResponse:
+        adapter = self._formats[pick.endpoint.format]
+        exchange = self._begun(directory, adapter, pick.endpoint.target(model), tries, request, pick)
         try:
             async with await self._sender.send(exchange) as answering:
                 body = await answering.body()
@@ -53,47 +75,45 @@ class Embedder:
             raise
         exchange.upstream_id = embedded.upstream_id
         usage = embedded.usage or _estimate(request)
-        attempt = self._sender.book(exchange, attempt_pb2.ATTEMPT_OUTCOME_OK, usage, error=None)
+        self._sender.book(exchange, attempt_pb2.ATTEMPT_OUTCOME_OK, usage, error=None)
         return pb.EmbedResponse(
-            embeddings=[pb.Embedding(values=vector) for vector in embedded.vectors], attempts=[attempt]
+            embeddings=[pb.Embedding(values=vector) for vector in embedded.vectors], attempts=tries.attempts
         )
 
-    def _prepare(self, request: pb.EmbedRequest) -> tuple[Exchange, EmbeddingsAdapter]:
-        directory = self._directory()
-        model = directory.resolve(request.model)
-        if not model.embeds:
-            raise InvalidRequest(field="model", problem="names a model that makes no vectors")
-        endpoint = directory.endpoint_for(model.id)
-        adapter = self._formats[endpoint.format]
-        encoded = adapter.encode(request.texts, endpoint.target(model), dimensions=_dimensions(request))
-        exchange = Exchange(
-            operation="embeddings",
-            model=model.id,
-            endpoint=endpoint,
-            price=directory.price(model.id, endpoint),
-            headers=adapter.headers(endpoint.key.reveal() if endpoint.key else "", endpoint.quirks),
+    def _begun(
+        self,
+        directory: Directory,
+        adapter: EmbeddingsAdapter,
+        target: Target,
+        tries: Tries,
+        request: pb.EmbedRequest,
+        pick: Pick,
+    ) -> Exchange:
+        try:
+            encoded = adapter.encode(request.texts, target, dimensions=_dimensions(request))
+        except BaseException:
+            self._sender.never_sent(pick)
+            raise
+        return Exchange(
+            tries=tries,
+            pick=pick,
+            price=directory.price(target.model, pick.endpoint),
+            headers=adapter.headers(pick.key.secret.reveal() if pick.key else "", pick.endpoint.quirks),
             path=encoded.path,
             body=encoded.body,
-            stream=False,
-            purpose=attempt_pb2.PURPOSE_ANSWER,
-            request_id=request.request_id,
-            call_id=request.call_id,
             started_wall=datetime.fromtimestamp(self._clock.wall(), UTC),
             started=self._clock.monotonic(),
         )
-        return exchange, adapter
 
     def _failed(self, exchange: Exchange, failure: Exception) -> Exception:
         """Book the attempt, and say what its failure means."""
-        meaning, error = named(failure, exchange), None
+        name, error = exchange.endpoint.name, None
+        meaning = named(failure, provider=name, model=exchange.tries.need.model)
         if meaning is not None:
             cause, error = meaning
-            error = error or ProviderUnavailable(provider=exchange.endpoint.name, cause=cause, provider_type=cause)
-        attempt = self._sender.book(exchange, attempt_pb2.ATTEMPT_OUTCOME_FAILED, chat_pb2.Usage(), error=error)
-        if error is None:
-            return failure
-        error.details = (attempt_pb2.AttemptsFailed(attempts=[attempt]),)
-        return error
+            error = error or ProviderUnavailable(provider=name, cause=cause, provider_type=cause)
+        self._sender.book(exchange, attempt_pb2.ATTEMPT_OUTCOME_FAILED, chat_pb2.Usage(), error=error)
+        return failure if error is None else error
 
 
 def _dimensions(request: pb.EmbedRequest) -> int | None:

@@ -11,16 +11,15 @@ from typing import Literal, TypeVar
 
 from omnisphere.model.v1 import model_pb2
 from services.chassis.errors import NoEndpoint, UnknownModel
-from services.chassis.settings import Secret, StartError, decode, read_toml
+from services.chassis.settings import StartError, decode, read_toml
 from services.providers.adapters import Target, WireFormat
+from services.providers.keys import KEY_SUFFIX, Key
 from services.providers.prices import GenaiPrice, ListPrice, Price, look_up
 
 T = TypeVar("T")
 TierName = Literal["small", "medium", "large", "frontier"]
 CapabilityName = Literal["tools", "images", "documents", "json_schema", "reasoning", "embeddings"]
 Quirk = Literal["max_completion_tokens", "developer_role", "system_role_only", "base64_vectors"]
-# Variables with this ending are keys.
-KEY_SUFFIX = "_API_KEY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,11 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRow:
-    """An endpoint as the operator's file describes it. `serves`: concrete id -> the server's own name of the model."""
+    """An endpoint as the operator's file describes it; one with a vendor's name takes that vendor's place.
+
+    `serves`: concrete id -> the server's own name of the model. `rpm` and `tpm` are limits of each key per minute; 0:
+    none. Endpoints of the lowest `priority` are asked first; among those `weight` counts.
+    """
 
     name: str
     base_url: str
@@ -76,8 +79,16 @@ class EndpointRow:
     price_provider: str = ""
     quirks: tuple[Quirk, ...] = ()
     serves: dict[str, str] = field(default_factory=dict)
+    priority: int = 0
+    weight: float = 1.0
+    rpm: int = 0
+    tpm: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 < self.weight < float("inf"):
+            raise ValueError("weight must be above 0")
+        if self.rpm < 0 or self.tpm < 0:
+            raise ValueError("rpm and tpm must be 0 or more")
         if not self.base_url.startswith(("http://", "https://")):
             raise ValueError("base_url must start with http:// or https://")
         if self.key_variable and not self.key_variable.endswith(KEY_SUFFIX):
@@ -95,6 +106,7 @@ class VendorRow:
     format: WireFormat = "openai_chat"
     quirks: tuple[Quirk, ...] = ()
     serves: dict[str, str] = field(default_factory=dict)
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,17 +138,22 @@ class _Vendors:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One place that serves models. `serves`: concrete id -> the server's own name of the model."""
+    """One place that serves models. `serves`: concrete id -> the server's own name of the model. Without `keys` none is
+    needed."""
 
     name: str
     base_url: str
-    key: Secret | None
     serves: Mapping[str, str]
+    keys: tuple[Key, ...] = ()
     format: WireFormat = "openai_chat"
     quirks: frozenset[Quirk] = frozenset()
     price_provider: str = ""
     prices: Mapping[str, ListPrice] = field(default_factory=dict)
     simulated: bool = False
+    priority: int = 0
+    weight: float = 1.0
+    rpm: int = 0
+    tpm: int = 0
 
     def target(self, model: ModelRow) -> Target:
         """The model as requests here name it."""
@@ -219,12 +236,12 @@ class Directory:
             raise UnknownModel(name=name[:128], known=",".join(sorted(self._by_name)))
         return self.models[self._by_name[name]]
 
-    def endpoint_for(self, model: str) -> Endpoint:
-        """The first endpoint that serves the concrete id."""
+    def endpoints_for(self, model: str) -> tuple[Endpoint, ...]:
+        """The endpoints that serve the concrete id; at least one."""
         serving = self._serving[model]
         if not serving:
             raise NoEndpoint(model=model)
-        return serving[0]
+        return serving
 
     def price(self, model: str, endpoint: Endpoint) -> Price | None:
         """What a call costs there: the operator's price, the endpoint's own, the price book's, or None: unknown."""

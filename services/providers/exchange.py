@@ -17,27 +17,23 @@ from services.providers import failures, meter
 from services.providers.adapters import ErrorInAnswer, MalformedAnswer
 from services.providers.endpoints import Endpoint
 from services.providers.ledger import Attempts
-from services.providers.metrics import Operation
+from services.providers.picker import Pick, Picker
 from services.providers.prices import Price
 from services.providers.sse import EventTooLarge
 from services.providers.transport import Answering, Transport
+from services.providers.tries import Tries
 
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
     """One attempt while it runs. What an answer says of itself is filled in when it is read."""
 
-    operation: Operation
-    model: str
-    endpoint: Endpoint
+    tries: Tries
+    pick: Pick
     price: Price | None
     headers: Mapping[str, str]
     path: str
     body: bytes
-    stream: bool
-    purpose: attempt_pb2.Purpose.ValueType
-    request_id: str
-    call_id: str
     started_wall: datetime
     started: float
     status: int = 0
@@ -45,22 +41,34 @@ class Exchange:
     finish_word: str = ""
     upstream_id: str = ""
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it goes."""
+        return self.pick.endpoint
+
 
 class Sender:
-    """Sends exchanges and books them."""
+    """Sends exchanges, books them, and tells the picker how they went."""
 
-    def __init__(self, *, transport: Transport, attempts: Attempts, clock: Clock) -> None:
+    def __init__(self, *, transport: Transport, attempts: Attempts, picker: Picker, clock: Clock) -> None:
         self._transport = transport
         self._attempts = attempts
+        self._picker = picker
         self._clock = clock
 
     async def send(self, exchange: Exchange) -> Answering:
         """The request is out and its answer is a 200: `async with await send(...)`. Leaving the block hangs up."""
         endpoint = exchange.endpoint
         answering = await self._transport.post(
-            endpoint.base_url + exchange.path, _headers(exchange), exchange.body, endpoint.name, stream=exchange.stream
+            endpoint.base_url + exchange.path,
+            _headers(exchange),
+            exchange.body,
+            endpoint.name,
+            stream=exchange.tries.need.stream,
         )
         exchange.status = answering.status
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        self._picker.headers(exchange.pick, answering.headers, now, wall)
         if answering.status != 200:
             async with answering:
                 raise await self._refusal(exchange, answering)
@@ -73,8 +81,17 @@ class Sender:
             body = b""  # the status says enough
         now = datetime.fromtimestamp(self._clock.wall(), UTC)
         return failures.from_response(
-            answering.status, answering.headers, body, provider=exchange.endpoint.name, model=exchange.model, now=now
+            answering.status,
+            answering.headers,
+            body,
+            provider=exchange.endpoint.name,
+            model=exchange.tries.need.model,
+            now=now,
         )
+
+    def never_sent(self, pick: Pick) -> None:
+        """Nothing went out."""
+        self._picker.given_up(pick)
 
     def book(
         self,
@@ -84,13 +101,14 @@ class Sender:
         *,
         error: ServiceError | None,
     ) -> attempt_pb2.Attempt:
-        """The exchange is over. Once for each."""
-        now = self._clock.monotonic()
+        """The exchange is over. Once for each. `error` is what failed, None where nothing did or it was our mistake."""
+        now, tries = self._clock.monotonic(), exchange.tries
         attempt = attempt_pb2.Attempt(
-            number=1,
-            model=exchange.model,
+            number=len(tries.attempts) + 1,
+            model=tries.need.model,
             endpoint=exchange.endpoint.name,
-            purpose=exchange.purpose,
+            key=exchange.pick.key_name,
+            purpose=tries.purpose,
             outcome=outcome,
             error_reason=error.reason() if error else "",
             http_status=exchange.status,
@@ -105,13 +123,19 @@ class Sender:
         _set(attempt.latency, now - exchange.started)
         if exchange.first_token is not None:
             _set(attempt.time_to_first_token, exchange.first_token - exchange.started)
-        self._attempts.book(
-            attempt, request_id=exchange.request_id, call_id=exchange.call_id, operation=exchange.operation
-        )
+        self._attempts.book(attempt, request_id=tries.request_id, call_id=tries.call_id, operation=tries.operation)
+        tries.attempts.append(attempt)
+        if outcome == attempt_pb2.ATTEMPT_OUTCOME_OK:
+            ended = exchange.first_token if tries.need.stream and exchange.first_token is not None else now
+            self._picker.succeeded(exchange.pick, ended - exchange.started, now)
+        elif error is not None:
+            self._picker.failed(exchange.pick, error, tries.tried, now)
+        else:
+            self._picker.given_up(exchange.pick)
         return attempt
 
 
-def named(failure: Exception, exchange: Exchange) -> tuple[str, ServiceError | None] | None:
+def named(failure: Exception, *, provider: str, model: str) -> tuple[str, ServiceError | None] | None:
     """(cause, the error it stands for; None: the provider is not available). None: it is a mistake of ours."""
     match failure:
         case MalformedAnswer():
@@ -119,8 +143,7 @@ def named(failure: Exception, exchange: Exchange) -> tuple[str, ServiceError | N
         case EventTooLarge():
             return "too_large", None
         case ErrorInAnswer():
-            name, model = exchange.endpoint.name, exchange.model
-            error = failures.from_error_object(failure.body, provider=name, model=model)
+            error = failures.from_error_object(failure.body, provider=provider, model=model)
             return error.metadata.get("provider_type", "error_in_answer"), error
         case ServiceError():
             return failure.metadata.get("cause", "status"), failure

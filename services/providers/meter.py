@@ -9,6 +9,7 @@ from omnisphere.chat.v1 import chat_pb2
 from services.providers.prices import Price
 
 _NANO = Decimal(1_000_000_000)
+_MOST_GUESSED_BYTES = 1024 * 1024
 
 
 def cost(usage: chat_pb2.Usage, price: Price | None, at: datetime) -> chat_pb2.Cost:
@@ -30,6 +31,11 @@ def any_tokens(usage: chat_pb2.Usage) -> bool:
             usage.reasoning_tokens,
         )
     )
+
+
+def tokens_guessed(conversation: chat_pb2.Conversation) -> int:
+    """About how many tokens a request will take from a limit per minute. A picture has fewer than its bytes say."""
+    return min(conversation.ByteSize(), _MOST_GUESSED_BYTES) // 4 + conversation.sampling.max_output_tokens
 
 
 def estimated(input_bytes: int, output_bytes: int) -> chat_pb2.Usage:

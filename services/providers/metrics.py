@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from google.protobuf.duration_pb2 import Duration
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from omnisphere.providers.v1 import attempt_pb2
 from services.chassis.counting import Counter, Histogram
@@ -77,6 +77,30 @@ class ProvidersMetrics:
             buckets=_TOKENS,
             registry=registry,
         )
+        self._retries = Counter(
+            "omnisphere_providers_retries",
+            "Attempts after the first of a call, by why the one before failed.",
+            ["model", "reason"],
+            registry=registry,
+        )
+        self.rests = Counter(
+            "omnisphere_providers_rests",
+            "How often a key, or an endpoint (key empty), was left alone for a while.",
+            ["endpoint", "key_name", "reason"],
+            registry=registry,
+        )
+        self.breaker_opened = Counter(
+            "omnisphere_providers_breaker_opened",
+            "How often an endpoint was left alone after failures in a row.",
+            ["endpoint"],
+            registry=registry,
+        )
+        self.breaker_open = Gauge(
+            "omnisphere_providers_breaker_open", "1 while an endpoint is left alone.", ["endpoint"], registry=registry
+        )
+        self.in_flight = Gauge(
+            "omnisphere_providers_calls_in_flight", "Calls that are out.", ["endpoint"], registry=registry
+        )
         self.ledger_lost = Counter(
             "omnisphere_providers_ledger_lost_rows",
             "Attempts that did not reach the ledger's file.",
@@ -86,6 +110,10 @@ class ProvidersMetrics:
         # There from the start: Prometheus does not see a series rise that begins with 1.
         for why in ("queue_full", "storage"):
             self.ledger_lost.labels(why)
+
+    def retried(self, after: attempt_pb2.Attempt) -> None:
+        """Count a further attempt, `after` a failed one."""
+        self._retries.labels(after.model, after.error_reason).inc()
 
     def book(self, attempt: attempt_pb2.Attempt, operation: Operation) -> None:
         """Count one attempt, whatever became of it."""

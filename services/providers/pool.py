@@ -32,21 +32,20 @@ class Origin(NamedTuple):
 
 
 class Reply:
-    """An answer whose head has come. `patience` is how long each further piece may take, in seconds."""
+    """An answer whose head has come."""
 
-    __slots__ = ("_connection", "_origin", "_pool", "headers", "patience", "status")
+    __slots__ = ("_connection", "_origin", "_pool", "headers", "status")
 
-    def __init__(self, connection: Connection, pool: Pool, origin: Origin, patience: float) -> None:
+    def __init__(self, connection: Connection, pool: Pool, origin: Origin) -> None:
         self._connection = connection
         self._pool = pool
         self._origin = origin
         self.status = connection.status
         self.headers = connection.headers
-        self.patience = patience
 
-    async def piece(self) -> bytes:
-        """What has come since the last time; empty: the body is whole."""
-        return await self._connection.piece(self.patience)
+    async def piece(self, patience: float) -> bytes:
+        """What has come since the last time, after at most `patience` seconds; empty: the body is whole."""
+        return await self._connection.piece(patience)
 
     def close(self) -> None:
         """Give the connection back where the body is whole; else hang up."""
@@ -56,11 +55,12 @@ class Reply:
 class _Body(httpx.AsyncByteStream):
     """A reply's body as httpx knows it."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, patience: float) -> None:
         self._reply = reply
+        self._patience = patience
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while piece := await self._reply.piece():
+        while piece := await self._reply.piece(self._patience):
             yield piece
 
     async def aclose(self) -> None:
@@ -84,14 +84,16 @@ class Pool(httpx.AsyncBaseTransport):
         except BaseException:
             connection.abort()
             raise
-        return Reply(connection, self, origin, patience)
+        return Reply(connection, self, origin)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The same for httpx. `extensions["timeout"]` has connect and read, in seconds."""
         timeout = request.extensions["timeout"]
         origin, written = origin_of(request.url), await _written(request)
         reply = await self.ask(origin, written, connect=timeout["connect"], patience=timeout["read"])
-        return httpx.Response(reply.status, headers=reply.headers, stream=_Body(reply), request=request)
+        return httpx.Response(
+            reply.status, headers=reply.headers, stream=_Body(reply, timeout["read"]), request=request
+        )
 
     def give_back(self, connection: Connection, origin: Origin) -> None:
         """Keep it for the next request, or hang up."""

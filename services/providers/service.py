@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -11,8 +11,8 @@ from omnisphere.providers.v1 import providers_service_pb2_grpc as rpc
 from services.chassis.errors import InvalidRequest
 from services.providers.call import Caller
 from services.providers.embed import Embedder
-from services.providers.endpoints import Directory
 from services.providers.ledger import Attempts
+from services.providers.listing import Listing
 
 _MOST_CALL_ID = 64
 _MOST_TEXTS = 2_048
@@ -21,13 +21,11 @@ _MOST_TEXTS = 2_048
 class ProvidersService(rpc.ProvidersServiceServicer):
     """Conversations, vectors, and what is known of the models."""
 
-    def __init__(
-        self, caller: Caller, embedder: Embedder, directory: Callable[[], Directory], attempts: Attempts
-    ) -> None:
+    def __init__(self, caller: Caller, embedder: Embedder, listing: Listing, attempts: Attempts) -> None:
         self._caller = caller
         self._embedder = embedder
         self._attempts = attempts
-        self._directory = directory
+        self._listing = listing
 
     async def Generate(self, request: pb.GenerateRequest, context: Any) -> pb.GenerateResponse:
         _check(request.generation)
@@ -51,9 +49,7 @@ class ProvidersService(rpc.ProvidersServiceServicer):
         return await self._embedder.embed(request)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
-        directory = self._directory()
-        known = request.known_version == directory.version
-        return pb.ListModelsResponse(models=() if known else directory.listed, version=directory.version)
+        return self._listing.models(request.known_version)
 
 
 def _check(generation: pb.Generation) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from services.chassis.server_settings import ServerSettings
-from services.chassis.settings import Secret, setting, state_directory
+from services.chassis.settings import Secret, StartError, setting, state_directory
 from services.chassis.settings import load as load_settings
-from services.providers.endpoints import KEY_SUFFIX
+from services.providers.balancer import BalancerName
+from services.providers.keys import found_in
 
 PREFIX = "OMNISPHERE_PROVIDERS"
 
@@ -35,11 +36,28 @@ class ProvidersSettings(ServerSettings):
     discover: bool = setting(True, "Whether to look for local model servers.", env="OMNISPHERE_DISCOVER")
     discover_every: timedelta = setting(timedelta(seconds=30), "How often to look again.")
     connect_timeout: timedelta = setting(timedelta(seconds=5), "For the connection to a provider.")
-    first_byte_timeout: timedelta = setting(timedelta(seconds=30), "For the first byte of a stream.")
+    first_token_timeout: timedelta = setting(timedelta(seconds=30), "For the first piece of an answer that streams.")
+    idle_timeout: timedelta = setting(timedelta(seconds=60), "For each pause within an answer; a comment ends none.")
+    stream_timeout: timedelta = setting(timedelta(minutes=15), "For a whole stream.")
     whole_answer_timeout: timedelta = setting(
-        timedelta(seconds=300), "For an answer that is not a stream: its first byte comes when the model is done."
+        timedelta(seconds=300), "For an answer that is not a stream: it comes when the model is done."
     )
-    idle_timeout: timedelta = setting(timedelta(seconds=60), "For each pause within an answer.")
+    attempts: int = setting(3, "How often a call is made at most, over all keys and endpoints of the model.")
+    longest_wait: timedelta = setting(
+        timedelta(seconds=2), "The longest wait before an attempt; a provider that asks for more is not asked again."
+    )
+    retry_budget: float = setting(0.2, "Further attempts, as a share of all calls.")
+    balancer: BalancerName = setting(
+        "power_of_two",
+        "Which of several endpoints: the quicker and less busy of two drawn at random, or by weight alone.",
+    )
+    longest_rest: timedelta = setting(
+        timedelta(hours=1),
+        "The longest time that a refused key is left alone, whatever the provider asks for; 0s: never.",
+    )
+    breaker_failures: int = setting(5, "Failures in a row after which an endpoint is left alone for a while.")
+    breaker_first: timedelta = setting(timedelta(seconds=5), "For how long at first; each failed probe doubles it.")
+    breaker_most: timedelta = setting(timedelta(seconds=60), "For how long at most.")
     most_answer_bytes: int = setting(32 * 1024 * 1024, "The largest answer that is read.")
     ledger: bool = setting(True, "Whether attempts are kept: a JSON line and a row of a file under OMNISPHERE_STATE.")
     ledger_keep: timedelta = setting(timedelta(days=35), "How long the file keeps them; the lines go on.")
@@ -57,6 +75,8 @@ class ProvidersSettings(ServerSettings):
 def load(environ: Mapping[str, str]) -> ProvidersSettings:
     """The settings in this environment. Raises StartError that names every variable that is wrong."""
     settings = load_settings(ProvidersSettings, environ, prefix=PREFIX)
-    found = {name: value.strip() for name, value in environ.items() if name.endswith(KEY_SUFFIX)}
-    keys = {name: Secret(value) for name, value in found.items() if value}
-    return replace(settings, keys=keys, state=state_directory(environ))
+    if settings.attempts < 1 or settings.breaker_failures < 1 or not 0 <= settings.retry_budget <= 1:
+        raise StartError(
+            f"{PREFIX}_ATTEMPTS and {PREFIX}_BREAKER_FAILURES must be 1 or more, {PREFIX}_RETRY_BUDGET from 0 to 1"
+        )
+    return replace(settings, keys=found_in(environ), state=state_directory(environ))

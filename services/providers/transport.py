@@ -1,20 +1,17 @@
-"""HTTP to providers: time-outs that hold, bounded bodies, failures named by their cause.
-
-Time-outs per read let a server that drips a byte now and then live for ever: the limits here are for the first byte,
-for each pause, and (the caller's) for the whole.
-"""
+"""HTTP to providers: time-outs that hold, bounded bodies, failures named by their cause."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
 
 import httpx
 
 from services.chassis.errors import ProviderUnavailable, ServiceError
+from services.providers.patience import Limits, Patience
 from services.providers.pool import Origin, Pool, Reply, origin_of
 
 # The first that fits.
@@ -32,25 +29,18 @@ _FAILURES = tuple(_CAUSES)
 _COMMON = (b"user-agent: omnisphere/0.1", b"accept: */*", b"accept-encoding: identity")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long and how much. Seconds and bytes."""
-
-    connect: float
-    # For the first byte of a stream; and of a whole answer, which comes when the model is done.
-    first_byte: float
-    whole: float
-    idle: float
-    most_bytes: int
-
-
 class Answering:
-    """An answer whose head has come, to be closed. `chunks` yields the body as it arrives, within the limits."""
+    """An answer whose head has come, to be closed. `chunks` yields the body as it arrives.
 
-    def __init__(self, reply: Reply, *, provider: str, limits: Limits) -> None:
+    Whoever reads a stream says to `patience` when the answer begins and goes on; a body that is read whole does so by
+    arriving.
+    """
+
+    def __init__(self, reply: Reply, patience: Patience, *, provider: str, most_bytes: int) -> None:
         self._reply = reply
         self._provider = provider
-        self._limits = limits
+        self._most_bytes = most_bytes
+        self.patience = patience
         self.status = reply.status
 
     @property
@@ -74,6 +64,7 @@ class Answering:
         while chunk := await self._piece(taken):
             taken += len(chunk)
             chunks.append(chunk)
+            self.patience.begun(time.monotonic())
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def __aenter__(self) -> Self:
@@ -84,14 +75,16 @@ class Answering:
 
     async def _piece(self, taken: int) -> bytes:
         """The next piece after `taken` bytes; empty: that was all."""
+        cause, left = self.patience.cause(), self.patience.left(time.monotonic())
+        if left <= 0:
+            raise self._failed(cause)  # also where bytes wait: a flood of comments is no answer
         try:
-            chunk = await self._reply.piece()
+            chunk = await self._reply.piece(left)
         except httpx.ReadTimeout:
-            raise self._failed("idle_timeout" if taken else "first_byte_timeout") from None
+            raise self._failed(cause) from None
         except _FAILURES as failure:
             raise _translated(failure, self._provider) from failure
-        self._reply.patience = self._limits.idle
-        if taken + len(chunk) > self._limits.most_bytes:
+        if taken + len(chunk) > self._most_bytes:
             raise self._failed("too_large")
         return chunk
 
@@ -115,15 +108,16 @@ class Transport:
         self, url: str, headers: Mapping[str, str], body: bytes, provider: str, *, stream: bool
     ) -> Answering:
         """Send, and wait for the head of the answer: `async with await post(...)`. Leaving the block hangs up."""
-        patience = self._limits.first_byte if stream else self._limits.whole
+        patience = Patience(self._limits, time.monotonic(), stream=stream)
         return await self._ask("POST", url, headers, body, provider, patience)
 
     async def get(
         self, url: str, headers: Mapping[str, str], provider: str, *, patience: float
     ) -> tuple[int, bytes, str]:
         """(status, body, server header) of a small document."""
+        whole = Patience(self._limits, time.monotonic(), stream=False)
         try:
-            async with asyncio.timeout(patience), await self._ask("GET", url, headers, b"", provider, patience) as got:
+            async with asyncio.timeout(patience), await self._ask("GET", url, headers, b"", provider, whole) as got:
                 return got.status, await got.body(), got.headers.get("server", "")
         except TimeoutError as failure:
             raise ProviderUnavailable(provider=provider, cause="timeout", provider_type="transport") from failure
@@ -133,22 +127,22 @@ class Transport:
         await self._pool.aclose()
 
     async def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, provider: str, patience: float
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, provider: str, patience: Patience
     ) -> Answering:
+        cause = patience.cause()
         try:
             origin, head = _place(method, url)
             said = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
             if said.count("\n") != len(headers) or said.count("\r") != len(headers):
                 raise httpx.LocalProtocolError("a header of more than one line")
             request = b"%b%bcontent-length: %d\r\n\r\n%b" % (head, said.encode("latin-1"), len(body), body)
-            reply = await self._pool.ask(origin, request, connect=self._limits.connect, patience=patience)
+            left = patience.left(time.monotonic())
+            reply = await self._pool.ask(origin, request, connect=self._limits.connect, patience=left)
         except httpx.ReadTimeout:
-            raise ProviderUnavailable(
-                provider=provider, cause="first_byte_timeout", provider_type="transport"
-            ) from None
+            raise ProviderUnavailable(provider=provider, cause=cause, provider_type="transport") from None
         except _FAILURES as failure:
             raise _translated(failure, provider) from failure
-        return Answering(reply, provider=provider, limits=self._limits)
+        return Answering(reply, patience, provider=provider, most_bytes=self._limits.most_bytes)
 
 
 @lru_cache(maxsize=1024)

@@ -15,17 +15,15 @@ from prometheus_client import CollectorRegistry
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as pb
-from services.chassis.clock import SystemClock
 from services.chassis.errors import ServiceError
-from services.ledger.ledger import NoBook
-from services.providers.adapters import formats
 from services.providers.call import Caller
 from services.providers.endpoints import Directory, Endpoint, ModelRow
-from services.providers.ledger import Attempts
 from services.providers.metrics import ProvidersMetrics
-from services.providers.transport import Limits, Transport
+from services.providers.patience import Limits
+from services.providers.transport import Transport
 from services.router.collect import Collector
 from tests.contract.recordings import RECORDINGS, records, replaying
+from tests.fakes.providers import wired
 
 pytestmark = [
     pytest.mark.skipif(not RECORDINGS.is_dir(), reason="no recordings beside this checkout"),
@@ -43,7 +41,7 @@ CLASSES = {
 @pytest.fixture(scope="module")
 async def replayed() -> Any:
     async with replaying("openai.chat.jsonl.gz", "faults.jsonl.gz") as port:
-        transport = Transport(Limits(connect=2, first_byte=5, whole=5, idle=5, most_bytes=32 << 20))
+        transport = Transport(Limits(connect=2, first_token=5, whole=5, idle=5, total=10, most_bytes=32 << 20))
         yield transport, port
         await transport.close()
 
@@ -54,14 +52,8 @@ def _records(name: str) -> Iterator[dict[str, Any]]:
 
 def _caller(transport: Transport, port: int, record_id: str) -> Caller:
     row = ModelRow(id="m", vendor="v", tier="small", window_tokens=8192, max_output_tokens=1024)
-    endpoint = Endpoint(name="replay", base_url=f"http://127.0.0.1:{port}/{record_id}", key=None, serves={"m": "m"})
-    return Caller(
-        directory=lambda: Directory((row,), (endpoint,)),
-        formats=formats.CHAT,
-        transport=transport,
-        attempts=Attempts(NoBook(), ProvidersMetrics(CollectorRegistry())),
-        clock=SystemClock(),
-    )
+    endpoint = Endpoint(name="replay", base_url=f"http://127.0.0.1:{port}/{record_id}", serves={"m": "m"})
+    return wired(Directory((row,), (endpoint,)), transport, ProvidersMetrics(CollectorRegistry()))[0]
 
 
 def _generation() -> pb.Generation:

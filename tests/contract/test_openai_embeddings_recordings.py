@@ -11,16 +11,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from omnisphere.providers.v1 import providers_service_pb2 as pb
-from services.chassis.clock import SystemClock
 from services.chassis.errors import ProviderAuth, ProviderRejected, ServiceError, UnknownModel
-from services.ledger.ledger import NoBook
-from services.providers.adapters import formats
 from services.providers.embed import Embedder
 from services.providers.endpoints import Directory, Endpoint, ModelRow
-from services.providers.ledger import Attempts
 from services.providers.metrics import ProvidersMetrics
-from services.providers.transport import Limits, Transport
+from services.providers.patience import Limits
+from services.providers.transport import Transport
 from tests.contract.recordings import RECORDINGS, records, replaying
+from tests.fakes.providers import wired
 
 FILE = "openai.embeddings.jsonl.gz"
 pytestmark = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="no recordings beside this checkout")
@@ -30,7 +28,7 @@ ERRORS = {400: ProviderRejected, 401: ProviderAuth, 404: UnknownModel}
 @pytest.fixture(scope="module")
 async def replayed() -> Any:
     async with replaying(FILE) as port:
-        transport = Transport(Limits(connect=2, first_byte=5, whole=5, idle=5, most_bytes=32 << 20))
+        transport = Transport(Limits(connect=2, first_token=5, whole=5, idle=5, total=10, most_bytes=32 << 20))
         yield transport, port
         await transport.close()
 
@@ -39,14 +37,8 @@ def _embedder(transport: Transport, port: int, record_id: str) -> Embedder:
     row = ModelRow(
         id="m", vendor="v", tier="small", window_tokens=8192, max_output_tokens=0, capabilities=("embeddings",)
     )
-    endpoint = Endpoint(name="replay", base_url=f"http://127.0.0.1:{port}/{record_id}", key=None, serves={"m": "m"})
-    return Embedder(
-        directory=lambda: Directory((row,), (endpoint,)),
-        formats=formats.EMBEDDINGS,
-        transport=transport,
-        attempts=Attempts(NoBook(), ProvidersMetrics(CollectorRegistry())),
-        clock=SystemClock(),
-    )
+    endpoint = Endpoint(name="replay", base_url=f"http://127.0.0.1:{port}/{record_id}", serves={"m": "m"})
+    return wired(Directory((row,), (endpoint,)), transport, ProvidersMetrics(CollectorRegistry()))[1]
 
 
 def _request(body: dict[str, Any]) -> pb.EmbedRequest:

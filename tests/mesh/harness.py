@@ -49,6 +49,10 @@ def environment(state: Path, **more: str) -> dict[str, str]:
         "OMNISPHERE_SIMULATOR": "on",
         "OMNISPHERE_SIMULATOR_LATENCY_SCALE": "0",
         "OMNISPHERE_ROUTER_HTTP_PORT": "0",
+        # Meshes are shared by tests: what goes wrong in one leaves nothing behind for the next.
+        "OMNISPHERE_PROVIDERS_ATTEMPTS": "1",
+        "OMNISPHERE_PROVIDERS_LONGEST_REST": "0s",
+        "OMNISPHERE_PROVIDERS_BREAKER_FAILURES": "1000000",
         "OMNISPHERE_ROUTER_DRAIN": "200ms",
         "OMNISPHERE_CACHE_DRAIN": "200ms",
         "OMNISPHERE_CONTEXT_DRAIN": "200ms",

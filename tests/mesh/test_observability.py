@@ -54,15 +54,19 @@ PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not here (apt-get install prometheus)")
 
 
+# Everything that leaves endpoints alone for a while, but not for so long that the traffic would have to wait.
+RESTLESS = {"OMNISPHERE_PROVIDERS_ATTEMPTS": "2", "OMNISPHERE_PROVIDERS_LONGEST_REST": "1ms"}
+
+
 async def traffic(mesh: Mesh) -> None:
     """A little of everything that a panel shows."""
     await mesh.complete("Translate 'dashboard' into French.")
     await until_hit(mesh, "Translate 'dashboard' into French.")
     await mesh.stream(pb.StreamCompleteRequest(conversation=asking("Summarise the news in one sentence.")))
-    await mesh.fault(kind="status", status=503, model="deepseek-v3.2")
+    await mesh.fault(kind="status", status=503, model="deepseek-v3.2", times=2)
     assert (await mesh.complete("Who takes over?")).decision.fallbacks == 1
     for model in ("deepseek-v3.2", "gpt-5-mini"):
-        await mesh.fault(kind="status", status=503, model=model)
+        await mesh.fault(kind="status", status=401, model=model)
     for model in ("", "no-such-model"):
         with pytest.raises(ServiceError):
             await mesh.complete("Does anybody answer?", model=model)
@@ -80,7 +84,7 @@ def _listed_over_http(base: str) -> None:
 @pytest.fixture(scope="module")
 async def pages(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, str]]:
     """What four processes show after the traffic."""
-    async with started(tmp_path_factory.mktemp("observed")) as running, connected(running) as mesh:
+    async with started(tmp_path_factory.mktemp("observed"), **RESTLESS) as running, connected(running) as mesh:
         await traffic(mesh)
         yield await metric_pages(running)
 

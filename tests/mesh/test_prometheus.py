@@ -20,7 +20,7 @@ import yaml
 from services.together.four_processes import FourProcesses
 from tests.mesh.harness import connected, started
 from tests.mesh.promql import OBSERVABILITY, dashboard, expressions
-from tests.mesh.test_observability import SERVICES, WITHOUT_SAMPLES, traffic
+from tests.mesh.test_observability import RESTLESS, SERVICES, WITHOUT_SAMPLES, traffic
 
 PROMETHEUS = shutil.which("prometheus")
 pytestmark = [
@@ -89,7 +89,7 @@ async def until_scraped(base: str, times: int) -> None:
 @pytest.mark.timeout(60)
 async def test_every_panel_has_data_and_every_rule_is_evaluated(state: Path):
     panels = {panel["title"] for panel in dashboard()["panels"]}
-    async with started(state) as running, connected(running) as mesh, prometheus(state, running) as base:
+    async with started(state, **RESTLESS) as running, connected(running) as mesh, prometheus(state, running) as base:
         await until_scraped(base, 2)
         await traffic(mesh)
         await until_scraped(base, 12)

@@ -13,23 +13,24 @@ from prometheus_client import CollectorRegistry
 from services.chassis.clock import SystemClock
 from services.chassis.settings import Secret
 from services.ledger.ledger import NoBook
-from services.providers.adapters import formats
-from services.providers.call import Caller
-from services.providers.embed import Embedder
 from services.providers.endpoints import Directory, Endpoint, PriceRow
+from services.providers.keys import Key
 from services.providers.ledger import Attempts
 from services.providers.metrics import ProvidersMetrics
-from services.providers.transport import Limits, Transport
+from services.providers.patience import Limits
+from services.providers.retry import RetryRules
+from services.providers.transport import Transport
 from services.simulator.server import Simulator
 from services.simulator.settings import SimulatorSettings
+from tests.fakes.providers import ONCE, wired
 from tests.unit.providers.samples import CANARY, model_row
 
 GATE = web.AppKey("gate", asyncio.Event)
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PRICE = PriceRow(input_usd_per_mtok="2", output_usd_per_mtok="10", cache_read_usd_per_mtok="0.5")
 # Short where a test waits for them to pass, long enough for a busy machine to answer.
-PATIENT = Limits(connect=2, first_byte=2, whole=2, idle=2, most_bytes=1 << 20)
-HASTY = Limits(connect=2, first_byte=0.1, whole=0.1, idle=0.1, most_bytes=1 << 20)
+PATIENT = Limits(connect=2, first_token=2, whole=2, idle=2, total=5, most_bytes=1 << 20)
+HASTY = Limits(connect=2, first_token=0.1, whole=0.1, idle=0.1, total=5, most_bytes=1 << 20)
 
 
 @dataclass
@@ -77,9 +78,11 @@ async def provider() -> AsyncIterator[ScriptedProvider]:
 class Rig:
     """A caller of one model "m" at one endpoint, an embedder of one model "e" there, and their books."""
 
-    def __init__(self, url: str, *, limits: Limits = PATIENT, clock: SystemClock | None = None) -> None:
+    def __init__(
+        self, url: str, *, limits: Limits = PATIENT, clock: SystemClock | None = None, rules: RetryRules = ONCE
+    ) -> None:
         serves = {"m": "own-name", "e": "own-embedder"}
-        endpoint = Endpoint(name="scripted", base_url=url, key=Secret(CANARY), serves=serves)
+        endpoint = Endpoint(name="scripted", base_url=url, keys=(Key("V_API_KEY", Secret(CANARY)),), serves=serves)
         rows = (
             model_row("m", price=PRICE),
             model_row("unserved"),
@@ -89,20 +92,10 @@ class Rig:
         self.directory = Directory(rows, (endpoint,))
         self.registry = CollectorRegistry()
         self.transport = Transport(limits)
-        self.attempts = Attempts(NoBook(), ProvidersMetrics(self.registry))
-        self.caller = Caller(
-            directory=lambda: self.directory,
-            formats=formats.CHAT,
-            transport=self.transport,
-            attempts=self.attempts,
-            clock=clock or SystemClock(),
-        )
-        self.embedder = Embedder(
-            directory=lambda: self.directory,
-            formats=formats.EMBEDDINGS,
-            transport=self.transport,
-            attempts=self.attempts,
-            clock=clock or SystemClock(),
+        metrics = ProvidersMetrics(self.registry)
+        self.attempts = Attempts(NoBook(), metrics)
+        self.caller, self.embedder = wired(
+            self.directory, self.transport, metrics, attempts=self.attempts, clock=clock, rules=rules
         )
 
     def booked(self) -> dict[str, float]:
@@ -132,8 +125,10 @@ async def rig(provider: ScriptedProvider) -> AsyncIterator[MakeRig]:
     """Makes callers of the scripted provider, or of another address."""
     made: list[Rig] = []
 
-    def make(limits: Limits = PATIENT, *, url: str = "", clock: SystemClock | None = None) -> Rig:
-        made.append(Rig(url or provider.url, limits=limits, clock=clock))
+    def make(
+        limits: Limits = PATIENT, *, url: str = "", clock: SystemClock | None = None, rules: RetryRules = ONCE
+    ) -> Rig:
+        made.append(Rig(url or provider.url, limits=limits, clock=clock, rules=rules))
         return made[-1]
 
     yield make

@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
-from services.chassis.clock import SystemClock
 from services.chassis.errors import (
     ContentFiltered,
     ContextTooLong,
@@ -23,16 +22,14 @@ from services.chassis.errors import (
     StreamInterrupted,
     UnknownModel,
 )
-from services.ledger.ledger import NoBook
-from services.providers.adapters import formats
 from services.providers.call import Caller
 from services.providers.discover import Sources, discover
 from services.providers.endpoints import Directory, OperatorFile, shipped
-from services.providers.ledger import Attempts
 from services.providers.metrics import ProvidersMetrics
 from services.providers.transport import Transport
 from services.simulator.faults import FaultKind, read_fault
 from services.simulator.server import Simulator
+from tests.fakes.providers import wired
 from tests.unit.providers.calls import attempt_of, failed, streamed
 from tests.unit.providers.conftest import PATIENT
 from tests.unit.providers.samples import conversation, generation, user
@@ -44,19 +41,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def simulated(simulator: Simulator) -> AsyncIterator[tuple[Caller, CollectorRegistry]]:
     """A caller of the simulator, with the prices that it states."""
     transport, registry = (
-        Transport(replace(PATIENT, connect=0.2, first_byte=0.2, whole=0.2, idle=0.2)),
+        Transport(replace(PATIENT, connect=0.2, first_token=0.2, whole=0.2, idle=0.2)),
         CollectorRegistry(),
     )
     url = f"http://127.0.0.1:{simulator.port}"
     sources = Sources(shipped(), OperatorFile(), {}, "on", url, look_locally=False)
     found: Directory = await discover(sources, transport)
-    caller = Caller(
-        directory=lambda: found,
-        formats=formats.CHAT,
-        transport=transport,
-        attempts=Attempts(NoBook(), ProvidersMetrics(registry)),
-        clock=SystemClock(),
-    )
+    caller, _ = wired(found, transport, ProvidersMetrics(registry))
     yield caller, registry
     await transport.close()
 

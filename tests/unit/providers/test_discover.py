@@ -11,6 +11,7 @@ import pytest
 from services.chassis.settings import Secret
 from services.providers.discover import Sources, discover
 from services.providers.endpoints import Directory, EndpointRow, OperatorFile, shipped
+from services.providers.keys import Key
 from services.simulator.fleet import load_fleet
 from services.simulator.models_list import models_list
 from tests.unit.providers.samples import ScriptedProbe, model_row
@@ -55,7 +56,7 @@ async def test_with_the_simulator_on_there_is_nothing_else():
     found = await discover(sources("on", keys=KEYS, operator=operator), probe)
     assert names(found) == ["simulator"]
     assert probe.asked == [SIMULATOR]
-    assert found.endpoints[0].key is None
+    assert found.endpoints[0].keys == ()
     assert found.endpoints[0].simulated
 
 
@@ -72,17 +73,17 @@ async def test_auto_takes_the_operators_endpoints_then_keys_then_local_servers()
     assert names(found) == ["gpu", "openai", "deepseek", "ollama"]
     assert SIMULATOR not in probe.asked
     gpu, openai, deepseek, ollama = found.endpoints
-    assert (gpu.base_url, gpu.key) == ("http://gpu/v1", keys["GPU_API_KEY"])
-    assert openai.key is keys["OPENAI_API_KEY"]
+    assert (gpu.base_url, gpu.keys) == ("http://gpu/v1", (Key("GPU_API_KEY", keys["GPU_API_KEY"]),))
+    assert openai.keys[0].secret is keys["OPENAI_API_KEY"]
     assert "max_completion_tokens" in openai.quirks
     assert set(deepseek.serves) == {"deepseek-v3.2", "deepseek-v4-pro"}
-    assert (ollama.key, ollama.serves) == (None, {"qwen3:4b": "qwen3:4b"})
-    assert found.endpoint_for("mine").serves["mine"] == "x"
+    assert (ollama.keys, ollama.serves) == ((), {"qwen3:4b": "qwen3:4b"})
+    assert found.endpoints_for("mine") == (gpu,)
 
 
 async def test_a_vendor_of_other_vendors_models_serves_them_under_its_own_names():
     found = await discover(sources(keys={"OPENROUTER_API_KEY": Secret("k")}), ScriptedProbe({}))
-    endpoint = found.endpoint_for(found.resolve("claude-opus").id)
+    (endpoint,) = found.endpoints_for(found.resolve("claude-opus").id)
     assert (endpoint.name, endpoint.serves["claude-opus-5-5"]) == ("openrouter", "anthropic/claude-opus-5.5")
     assert found.price("claude-opus-5-5", endpoint) is not None
 
@@ -152,7 +153,7 @@ async def test_a_list_of_models_that_is_none_is_no_endpoint(answer):
 async def test_the_local_alias_moves_to_a_qwen_that_was_found():
     found = await discover(sources("off"), ScriptedProbe({OLLAMA: listing("llama3", "Qwen3:4b")}))
     assert found.resolve("qwen-local").id == "Qwen3:4b"
-    assert found.endpoint_for("Qwen3:4b").name == "ollama"
+    assert found.endpoints_for("Qwen3:4b")[0].name == "ollama"
     assert found.resolve("qwen3-8b").aliases == ()
     price = found.price("Qwen3:4b", found.endpoints[0])
     assert price is not None

@@ -80,7 +80,7 @@ async def test_what_the_provider_does_not_count_is_estimated(provider: ScriptedP
         (body(b""), ProviderUnavailable, "malformed"),
         (body({"data": []}), ProviderUnavailable, "empty"),
         (body({"error": {"type": "server_error"}}), ProviderUnavailable, "error_in_answer"),
-        (hold_after(), ProviderUnavailable, "first_byte_timeout"),
+        (hold_after(), ProviderUnavailable, "total_timeout"),
     ],
 )
 async def test_a_failure_is_named_and_booked_without_tokens(

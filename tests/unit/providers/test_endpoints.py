@@ -12,6 +12,7 @@ from omnisphere.model.v1 import model_pb2
 from services.chassis.errors import NoEndpoint, UnknownModel
 from services.chassis.settings import Secret, StartError
 from services.providers.endpoints import Directory, Endpoint, PriceRow, merged, operator_file, shipped
+from services.providers.keys import Key
 from services.providers.prices import ListPrice, look_up
 from tests.unit.providers.samples import model_row
 
@@ -80,19 +81,19 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
 
 def test_a_known_model_that_nobody_serves_says_so():
     with pytest.raises(NoEndpoint) as refused:
-        Directory((model_row("m"),), ()).endpoint_for("m")
+        Directory((model_row("m"),), ()).endpoints_for("m")
     assert refused.value.metadata == {"model": "m"}
 
 
-ENDPOINT = Endpoint(name="one", base_url="http://h/v1", key=None, serves={"m": "m"})
+ENDPOINT = Endpoint(name="one", base_url="http://h/v1", serves={"m": "m"})
 
 
-def test_the_first_endpoint_that_serves_a_model_is_taken():
+def test_all_endpoints_that_serve_a_model_are_known():
     other = replace(ENDPOINT, name="other", serves={"n": "n"})
     second = replace(ENDPOINT, name="second")
     found = Directory((model_row("m"), model_row("n")), (other, ENDPOINT, second))
-    assert found.endpoint_for("m").name == "one"
-    assert found.endpoint_for("n").name == "other"
+    assert found.endpoints_for("m") == (ENDPOINT, second)
+    assert found.endpoints_for("n") == (other,)
     assert [endpoint.name for endpoint in found.listed[0].endpoints] == ["one", "second"]
 
 
@@ -158,7 +159,7 @@ def test_the_version_is_the_same_for_the_same_and_changes_with_anything():
 
 
 def test_the_catalogue_never_says_an_address_or_a_key():
-    hidden = replace(ENDPOINT, base_url="http://secret-host/v1", key=Secret("sk-canary"))
+    hidden = replace(ENDPOINT, base_url="http://secret-host/v1", keys=(Key("V_API_KEY", Secret("sk-canary")),))
     listed = Directory((model_row("m"),), (hidden,)).listed
     assert "secret-host" not in str(listed)
     assert "sk-canary" not in f"{listed} {hidden!r}"

@@ -129,17 +129,17 @@ async def test_a_stream_has_the_same_answer_and_one_end(service: Running):
     assert end.end.attempts[0].usage == whole.end.attempts[0].usage
 
 
-async def test_a_failing_status_carries_the_attempts_and_is_not_repeated(service: Running, simulator: Simulator):
+async def test_a_failing_status_carries_all_attempts_and_no_channel_repeats_it(service: Running, simulator: Simulator):
     for stream in (False, True):
-        simulator.faults.add(read_fault({"kind": "status", "status": 503}))
+        simulator.faults.add(read_fault({"kind": "status", "status": 503, "times": 2}))
         call = collected(service.stub, ASKED) if stream else service.stub.Generate(pb.GenerateRequest(generation=ASKED))
         code, info, (packed,) = await failed(call)
         assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "PROVIDER_UNAVAILABLE")
         found = attempt_pb2.AttemptsFailed()
         assert packed.Unpack(found)
-        assert [attempt.http_status for attempt in found.attempts] == [503]
-    assert simulator.books.total().requests == 2
-    assert service.booked("failed") == 2
+        assert [(attempt.number, attempt.http_status) for attempt in found.attempts] == [(1, 503), (2, 503)]
+    assert simulator.books.total().requests == 4
+    assert service.booked("failed") == 4
 
 
 async def test_a_stream_that_breaks_off_says_so_after_its_content(service: Running, simulator: Simulator):

@@ -30,7 +30,7 @@ def test_every_value_has_a_variable():
             "OMNISPHERE_DISCOVER": "off",
             "OMNISPHERE_PROVIDERS_DISCOVER_EVERY": "5m",
             "OMNISPHERE_PROVIDERS_CONNECT_TIMEOUT": "250ms",
-            "OMNISPHERE_PROVIDERS_FIRST_BYTE_TIMEOUT": "2s",
+            "OMNISPHERE_PROVIDERS_FIRST_TOKEN_TIMEOUT": "2s",
             "OMNISPHERE_PROVIDERS_IDLE_TIMEOUT": "3s",
             "OMNISPHERE_PROVIDERS_MOST_ANSWER_BYTES": "1024",
         }
@@ -40,7 +40,7 @@ def test_every_value_has_a_variable():
     assert (settings.simulator, settings.simulator_url, settings.discover) == ("off", "http://simulator:9180", False)
     assert settings.discover_every == timedelta(minutes=5)
     assert settings.connect_timeout == timedelta(seconds=0.25)
-    assert (settings.first_byte_timeout, settings.idle_timeout) == (timedelta(seconds=2), timedelta(seconds=3))
+    assert (settings.first_token_timeout, settings.idle_timeout) == (timedelta(seconds=2), timedelta(seconds=3))
 
 
 def test_keys_are_found_by_the_end_of_their_names_and_without_line_ends():

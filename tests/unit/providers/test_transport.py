@@ -10,9 +10,10 @@ from dataclasses import replace
 import pytest
 
 from services.chassis.errors import ProviderUnavailable
-from services.providers.transport import Limits, Transport
+from services.providers.patience import Limits
+from services.providers.transport import Transport
 
-LIMITS = Limits(connect=2, first_byte=2, whole=2, idle=2, most_bytes=1 << 20)
+LIMITS = Limits(connect=2, first_token=2, whole=2, idle=2, total=5, most_bytes=1 << 20)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -192,13 +193,13 @@ async def test_a_whole_answer_may_take_longer_to_begin_than_a_stream():
         await writer.drain()
 
     server, url = await listening(late)
-    hasty = Transport(replace(LIMITS, connect=0.05, first_byte=0.05))
+    hasty = Transport(replace(LIMITS, connect=0.05, first_token=0.05))
     async with await hasty.post(url, {}, b"{}", "p", stream=False) as answering:
         assert await answering.body() == b"done"
     with pytest.raises(ProviderUnavailable) as failure:
         async with await hasty.post(url, {}, b"{}", "p", stream=True):
             pass
-    assert failure.value.metadata["cause"] == "first_byte_timeout"
+    assert failure.value.metadata["cause"] == "first_token_timeout"
     await hasty.close()
     await asyncio.sleep(0.2)  # until the server has noticed
     server.close()

@@ -67,16 +67,16 @@ class ProvidersServiceServicer:
     """
 
     def Generate(self, request, context):
-        """Asks one model. Not idempotent: it spends money, so no channel retries it.
-        A failing status carries AttemptsFailed.
+        """Asks one model, at another key or endpoint of it where one fails. Not idempotent: it spends money, so no channel
+        retries it. A failing status carries AttemptsFailed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamGenerate(self, request, context):
-        """Asks one model, and passes the answer on as it comes: any number of deltas, then exactly one `end`.
-        Without `end` the answer is not complete, and the status says why (with AttemptsFailed).
+        """Asks one model, and passes the answer on as it comes: any number of deltas, then exactly one `end`. Until the first
+        delta a failure is made good at another key or endpoint, as in Generate; after it never. Without `end` the answer is not complete, and the status says why (with AttemptsFailed).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

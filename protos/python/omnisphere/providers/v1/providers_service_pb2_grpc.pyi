@@ -34,12 +34,12 @@ class ProvidersServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ProvidersServiceAsyncStub: ...
     Generate: _grpc.UnaryUnaryMultiCallable[_providers_service_pb2.GenerateRequest, _providers_service_pb2.GenerateResponse]
-    """Asks one model. Not idempotent: it spends money, so no channel retries it.
-    A failing status carries AttemptsFailed.
+    """Asks one model, at another key or endpoint of it where one fails. Not idempotent: it spends money, so no channel
+    retries it. A failing status carries AttemptsFailed.
     """
     StreamGenerate: _grpc.UnaryStreamMultiCallable[_providers_service_pb2.StreamGenerateRequest, _providers_service_pb2.StreamGenerateResponse]
-    """Asks one model, and passes the answer on as it comes: any number of deltas, then exactly one `end`.
-    Without `end` the answer is not complete, and the status says why (with AttemptsFailed).
+    """Asks one model, and passes the answer on as it comes: any number of deltas, then exactly one `end`. Until the first
+    delta a failure is made good at another key or endpoint, as in Generate; after it never. Without `end` the answer is not complete, and the status says why (with AttemptsFailed).
     """
     GetAttempts: _grpc.UnaryUnaryMultiCallable[_providers_service_pb2.GetAttemptsRequest, _providers_service_pb2.GetAttemptsResponse]
     """What was booked for a call, for a caller that was cut off from its end. Idempotent."""
@@ -54,12 +54,12 @@ class ProvidersServiceAsyncStub(ProvidersServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Generate: _aio.UnaryUnaryMultiCallable[_providers_service_pb2.GenerateRequest, _providers_service_pb2.GenerateResponse]  # type: ignore[assignment]
-    """Asks one model. Not idempotent: it spends money, so no channel retries it.
-    A failing status carries AttemptsFailed.
+    """Asks one model, at another key or endpoint of it where one fails. Not idempotent: it spends money, so no channel
+    retries it. A failing status carries AttemptsFailed.
     """
     StreamGenerate: _aio.UnaryStreamMultiCallable[_providers_service_pb2.StreamGenerateRequest, _providers_service_pb2.StreamGenerateResponse]  # type: ignore[assignment]
-    """Asks one model, and passes the answer on as it comes: any number of deltas, then exactly one `end`.
-    Without `end` the answer is not complete, and the status says why (with AttemptsFailed).
+    """Asks one model, and passes the answer on as it comes: any number of deltas, then exactly one `end`. Until the first
+    delta a failure is made good at another key or endpoint, as in Generate; after it never. Without `end` the answer is not complete, and the status says why (with AttemptsFailed).
     """
     GetAttempts: _aio.UnaryUnaryMultiCallable[_providers_service_pb2.GetAttemptsRequest, _providers_service_pb2.GetAttemptsResponse]  # type: ignore[assignment]
     """What was booked for a call, for a caller that was cut off from its end. Idempotent."""
@@ -77,8 +77,8 @@ class ProvidersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _providers_service_pb2.GenerateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_providers_service_pb2.GenerateResponse, _abc.Awaitable[_providers_service_pb2.GenerateResponse]]:
-        """Asks one model. Not idempotent: it spends money, so no channel retries it.
-        A failing status carries AttemptsFailed.
+        """Asks one model, at another key or endpoint of it where one fails. Not idempotent: it spends money, so no channel
+        retries it. A failing status carries AttemptsFailed.
         """
 
     @_abc_1.abstractmethod
@@ -87,8 +87,8 @@ class ProvidersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _providers_service_pb2.StreamGenerateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_providers_service_pb2.StreamGenerateResponse], _abc.AsyncIterator[_providers_service_pb2.StreamGenerateResponse]]:
-        """Asks one model, and passes the answer on as it comes: any number of deltas, then exactly one `end`.
-        Without `end` the answer is not complete, and the status says why (with AttemptsFailed).
+        """Asks one model, and passes the answer on as it comes: any number of deltas, then exactly one `end`. Until the first
+        delta a failure is made good at another key or endpoint, as in Generate; after it never. Without `end` the answer is not complete, and the status says why (with AttemptsFailed).
         """
 
     @_abc_1.abstractmethod
