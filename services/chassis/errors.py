@@ -94,7 +94,7 @@ class ProviderRateLimited(ServiceError):
     """The provider limits our rate."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
-    keys = frozenset({"provider", "provider_type", "status"})
+    keys = frozenset({"attempts", "provider", "provider_type", "status"})
     text = "the provider limits our rate"
 
 
@@ -102,7 +102,7 @@ class ProviderUnavailable(ServiceError):
     """The provider failed, hung up or cannot be reached."""
 
     code = grpc.StatusCode.UNAVAILABLE
-    keys = frozenset({"provider", "provider_type", "status", "cause"})
+    keys = frozenset({"attempts", "provider", "provider_type", "status", "cause"})
     text = "the provider is not available"
 
 
@@ -110,7 +110,7 @@ class StreamInterrupted(ServiceError):
     """The answer broke off after its first words."""
 
     code = grpc.StatusCode.UNAVAILABLE
-    keys = frozenset({"provider", "provider_type", "cause"})
+    keys = frozenset({"attempts", "provider", "provider_type", "cause"})
     text = "the answer broke off"
 
 
@@ -118,7 +118,7 @@ class ProviderRejected(ServiceError):
     """The provider refuses the request, and would refuse it again."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
-    keys = frozenset({"provider", "provider_type", "status"})
+    keys = frozenset({"attempts", "provider", "provider_type", "status"})
     text = "the provider refuses the request"
 
 
@@ -134,7 +134,7 @@ class ProviderAuth(ServiceError):
     """The provider does not accept our key. Nothing the caller can mend."""
 
     code = grpc.StatusCode.INTERNAL
-    keys = frozenset({"provider", "provider_type", "status"})
+    keys = frozenset({"attempts", "provider", "provider_type", "status"})
     text = "the provider does not accept the key of this deployment"
 
 

@@ -80,7 +80,7 @@ class Caller:
                     index += 1
                     parts = await anext(pieces, None)
         except ServiceError as failure:
-            failure.details = (attempt_pb2.AttemptsFailed(attempts=tries.attempts),)
+            tries.tell(failure)
             raise
         yield pb.StreamGenerateResponse(end=_end(call))
 

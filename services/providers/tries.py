@@ -32,6 +32,13 @@ class Tries:
     tried: Tried = field(default_factory=Tried)
     attempts: list[attempt_pb2.Attempt] = field(default_factory=list)
 
+    def tell(self, failure: ServiceError) -> None:
+        """Put into a failure what was tried before it came to that."""
+        if self.attempts:
+            failure.details = (attempt_pb2.AttemptsFailed(attempts=self.attempts),)
+        if len(self.attempts) > 1 and "attempts" in failure.keys:
+            failure.metadata["attempts"] = ",".join(f"{each.endpoint}:{each.error_reason}" for each in self.attempts)
+
 
 class Trier:
     """Makes the attempts."""
@@ -59,8 +66,7 @@ class Trier:
                 attempt, lambda failure: self._again(tries, failure), call_context.current().deadline
             )
         except ServiceError as failure:
-            if tries.attempts:
-                failure.details = (attempt_pb2.AttemptsFailed(attempts=tries.attempts),)
+            tries.tell(failure)
             raise
 
     def _again(self, tries: Tries, failure: ServiceError) -> Again | None:

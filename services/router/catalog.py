@@ -127,9 +127,20 @@ class CatalogueKeeper:
 
     async def _keep(self) -> None:
         while True:
-            callable_now = any(model.endpoints for model in self.current.models)
-            await asyncio.sleep(self._every if callable_now else _SOON)
+            await asyncio.sleep(self._pause())
             await self._refresh(_TIMEOUT)
+
+    def _pause(self) -> float:
+        """Until the next look: the usual time, less where nothing can be called or an endpoint's rest ends before."""
+        if not any(model.endpoints for model in self.current.models):
+            return _SOON
+        rests = (
+            endpoint.rests_for.ToTimedelta().total_seconds()
+            for model in self.current.models
+            for endpoint in model.endpoints
+            if endpoint.state == model_pb2.Endpoint.STATE_RESTING
+        )
+        return min(self._every, max(_SOON, min(rests, default=self._every)))
 
     async def _refresh(self, timeout: float) -> None:
         request = providers_pb.ListModelsRequest(known_version=self.current.version)

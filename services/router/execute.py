@@ -1,22 +1,26 @@
 """Walk the plan: per candidate fit, call, and on an error fall back, until one answers.
 
-Committed means that content has been published. Before it, a failed attempt is replaced invisibly. After it, an answer
-that breaks off is replaced only where every follower can take a new one, and a Restart says so.
+Committed means that content has been published. Before it, a failed attempt is replaced invisibly, at the model's other
+keys and endpoints by the providers service, at another model here. After it, an answer that breaks off is replaced only
+where every follower can take a new one, and a Restart says so; at another endpoint of the same model if there is one.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.context.v1 import context_service_pb2 as context_pb
+from omnisphere.model.v1 import model_pb2
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.chassis.errors import (
+    ContentFiltered,
     ContextTooLong,
     InvalidRequest,
     NoCandidateLeft,
@@ -86,29 +90,32 @@ class Executor:
     ) -> Answered:
         """The first complete answer, its deltas published. Raises the error that the caller should see."""
         failures: list[tuple[Candidate, ServiceError]] = []
+        waiting = deque(plan.candidates)
         committed = False
-        for candidate in plan.candidates:
-            if _pointless(candidate, failures):
-                continue
-            if failures:
+        while (candidate := _next(waiting, plan, failures)) is not None:
+            if failures and failures[-1][0] is not candidate:
                 record.decision.fallbacks += 1
             if committed:
                 flight.publish_restart(failures[-1][1].reason(), len(record.decision.attempts) + 1)
                 committed = False
             collector = Collector()
             try:
-                return await self._ask(candidate, conversation, flight, record, collector, stream=stream)
+                avoid = _failed_endpoints(candidate, failures)
+                return await self._ask(candidate, avoid, conversation, flight, record, collector, stream=stream)
             except ServiceError as failure:
                 failures.append((candidate, failure))
                 book_failed(record, failure)
                 committed = not collector.is_empty
-                if not _worth_another(failure, committed=committed) or (committed and not flight.may_restart()):
+                if not _worth_another(failure, plan, committed=committed) or (committed and not flight.may_restart()):
                     break
+                if committed and _has_another_endpoint(candidate, failures):
+                    waiting.appendleft(candidate)
         raise _summed_up(failures)
 
     async def _ask(
         self,
         candidate: Candidate,
+        avoid: Sequence[str],
         conversation: chat_pb2.Conversation,
         flight: Flight,
         record: Record,
@@ -124,6 +131,7 @@ class Executor:
         generation = request.generation
         generation.model, generation.request_id = candidate.model.id, flight.request_id
         generation.purpose, generation.call_id = attempt_pb2.PURPOSE_ANSWER, call_context.new_call_id()
+        generation.avoid_endpoints.extend(avoid)
         generation.conversation.CopyFrom(fitted)
         try:
             with record.step("generate"):
@@ -209,15 +217,49 @@ def _reserved(candidate: Candidate, conversation: chat_pb2.Conversation) -> int:
     return min(asked, candidate.model.max_output_tokens, candidate.model.window_tokens // 4)
 
 
-def _worth_another(failure: ServiceError, *, committed: bool) -> bool:
+def _worth_another(failure: ServiceError, plan: Plan, *, committed: bool) -> bool:
     """Whether another model may do better. A providers service that went away in the middle may be back by then."""
+    if isinstance(failure, ContentFiltered):
+        return plan.filtered_goes_on
     return isinstance(failure, _TRY_ANOTHER) or (committed and isinstance(failure, PeerUnavailable))
 
 
-def _pointless(candidate: Candidate, failures: Sequence[tuple[Candidate, ServiceError]]) -> bool:
-    """After a conversation was too long for a window, only a larger one is worth a call."""
-    too_small = [tried.model.window_tokens for tried, failure in failures if isinstance(failure, ContextTooLong)]
-    return candidate.model.window_tokens <= max(too_small, default=-1)
+def _next(
+    waiting: deque[Candidate], plan: Plan, failures: Sequence[tuple[Candidate, ServiceError]]
+) -> Candidate | None:
+    """The next candidate. After a conversation was too long for a window, only a larger one is worth a call."""
+    too_small = max(
+        (tried.model.window_tokens for tried, failure in failures if isinstance(failure, ContextTooLong)), default=-1
+    )
+    while waiting:
+        candidate = waiting.popleft()
+        if candidate.model.window_tokens > too_small:
+            return candidate
+    larger, asked = plan.larger_window, {tried.model.id for tried, _ in failures}
+    if too_small < 0 or larger is None or larger.model.id in asked or larger.model.window_tokens <= too_small:
+        return None
+    return larger
+
+
+def _failed_endpoints(candidate: Candidate, failures: Sequence[tuple[Candidate, ServiceError]]) -> Sequence[str]:
+    """Where this model was asked for this request before."""
+    return sorted(
+        {
+            attempt.endpoint
+            for tried, failure in failures
+            if tried.model.id == candidate.model.id
+            for detail in failure.details
+            if isinstance(detail, attempt_pb2.AttemptsFailed)
+            for attempt in detail.attempts
+        }
+    )
+
+
+def _has_another_endpoint(candidate: Candidate, failures: Sequence[tuple[Candidate, ServiceError]]) -> bool:
+    """Whether the model can be asked where it was not asked before for this request."""
+    failed, asked = _failed_endpoints(candidate, failures), sum(tried is candidate for tried, _ in failures)
+    ready = [each.name for each in candidate.model.endpoints if each.state == model_pb2.Endpoint.STATE_READY]
+    return asked < len(ready) and not set(failed).issuperset(ready)
 
 
 def says_what_it_cost(failure: BaseException) -> bool:

@@ -36,13 +36,16 @@ class Candidate:
 class Plan:
     """The models in the order in which they are asked, and those that were considered and dropped.
 
-    `substituted` names models of the policy whose place another one took.
+    `substituted` names models of the policy whose place another one took. `larger_window` is asked only after the
+    conversation was too long for others. `filtered_goes_on`: a content filter's refusal is a failure like others.
     """
 
     strategy: str
     candidates: tuple[Candidate, ...]
     dropped: tuple[Candidate, ...] = ()
     substituted: tuple[str, ...] = ()
+    larger_window: Candidate | None = None
+    filtered_goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

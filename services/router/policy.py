@@ -28,6 +28,8 @@ class PolicyRow:
     reference_model: str
     default_task: str
     tasks: dict[str, Route]
+    # Whether a request that a provider's content filter refuses goes to the fallback; else the refusal is the answer.
+    filtered_goes_on: bool = False
 
     def __post_init__(self) -> None:
         if self.default_task not in self.tasks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from omnisphere.model.v1 import model_pb2
 from omnisphere.router.v1 import decision_pb2
@@ -42,7 +42,24 @@ class Rule:
                 chosen.append(Candidate(instead, f"{reason}: nearest tier to {name}"))
                 if why != _PLANNED:  # else it is asked already, in the other place
                     substituted.append(name)
-        return Plan("rule", tuple(chosen), tuple(dropped), tuple(substituted))
+        return Plan(
+            "rule",
+            tuple(chosen),
+            tuple(dropped),
+            tuple(substituted),
+            larger_window=_larger(facts, chosen),
+            filtered_goes_on=self._policy.filtered_goes_on,
+        )
+
+
+def _larger(facts: Facts, chosen: Sequence[Candidate]) -> Candidate | None:
+    """The cheapest model whose window is larger than those of all that were chosen, where that may matter."""
+    window = max((candidate.model.window_tokens for candidate in chosen), default=0)
+    if facts.input_bytes <= window:
+        return None  # bytes bound tokens: it fits
+    suited = [model for model in facts.models if model.window_tokens > window and unfit(model, facts) == _PLANNED]
+    found = min(suited, key=lambda model: (expected_cost(model, facts).nanousd, model.id), default=None)
+    return Candidate(found, "larger window") if found is not None else None
 
 
 def _nearest(facts: Facts, tier: model_pb2.Tier.ValueType, taken: Collection[str]) -> model_pb2.Model | None:

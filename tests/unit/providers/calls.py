@@ -53,9 +53,14 @@ async def failed(
     return failure.value, "".join(said)
 
 
-def attempt_of(error: ServiceError) -> attempt_pb2.Attempt:
-    """The one attempt that the error carries."""
+def attempts_of(error: ServiceError) -> list[attempt_pb2.Attempt]:
+    """The attempts that the error carries."""
     (details,) = error.details
     assert isinstance(details, attempt_pb2.AttemptsFailed)
-    (attempt,) = details.attempts
+    return list(details.attempts)
+
+
+def attempt_of(error: ServiceError) -> attempt_pb2.Attempt:
+    """The one attempt that the error carries."""
+    (attempt,) = attempts_of(error)
     return attempt

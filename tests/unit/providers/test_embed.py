@@ -20,10 +20,10 @@ from services.chassis.errors import (
     ServiceError,
     UnknownModel,
 )
+from tests.unit.providers.answers import body, hold_after
 from tests.unit.providers.calls import attempt_of
 from tests.unit.providers.conftest import HASTY, MakeRig, Rig, ScriptedProvider
 from tests.unit.providers.samples import CANARY
-from tests.unit.providers.test_call import body, hold_after
 
 GOOD = {"id": "up-7", "data": [{"index": 0, "embedding": [1.0, 0.5]}], "usage": {"prompt_tokens": 4}}
 

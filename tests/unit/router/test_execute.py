@@ -8,6 +8,8 @@ from datetime import timedelta
 import pytest
 
 from omnisphere.chat.v1 import chat_pb2
+from omnisphere.model.v1 import model_pb2
+from omnisphere.providers.v1 import attempt_pb2
 from services.chassis.errors import (
     ContentFiltered,
     ContextTooLong,
@@ -24,7 +26,7 @@ from services.chassis.errors import (
     UnknownModel,
 )
 from services.router.execute import Executor
-from services.router.flight import Flight
+from services.router.flight import Flight, Follower
 from services.router.guard import Guard
 from services.router.plan import Candidate, Plan
 from services.router.record import Record
@@ -182,14 +184,19 @@ class Direct:
         )
 
     async def run(self, conversation: chat_pb2.Conversation, **windows: int) -> str:
-        candidates = tuple(Candidate(model(name, window=window), "") for name, window in windows.items())
-        plan = Plan("rule", candidates)
+        return await self.follow(Plan("rule", _candidates(**windows)), conversation)
+
+    async def follow(self, plan: Plan, conversation: chat_pb2.Conversation) -> str:
         answered = await self.executor.run(plan, conversation, self.flight, self.record, stream=True)
         return answered.model
 
     @property
     def asked(self) -> list[str]:
         return [generation.model for generation in self.providers.asked]
+
+
+def _candidates(**windows: int) -> tuple[Candidate, ...]:
+    return tuple(Candidate(model(name, window=window), "") for name, window in windows.items())
 
 
 async def test_after_context_too_long_only_a_larger_window_is_asked():
@@ -216,6 +223,53 @@ async def test_too_long_is_remembered_over_another_models_failure():
         await it.run(talk("x"), small=8_000, busy=200_000, same=8_000)
     assert caught.value.metadata["attempts"] == "small:CONTEXT_TOO_LONG,busy:PROVIDER_RATE_LIMITED"
     assert it.asked == ["small", "busy"]
+
+
+async def test_the_larger_window_of_a_plan_is_asked_only_after_context_too_long():
+    (small, busy), (large,) = _candidates(small=8_000, busy=8_000), _candidates(large=90_000)
+    it = Direct()
+    it.providers.play("small", [failed(ContextTooLong, "small")])
+    assert await it.follow(Plan("rule", (small, busy), larger_window=large), talk("x")) == "large"
+    assert it.asked == ["small", "large"]
+    other = Direct()
+    for name in ("small", "busy"):
+        other.providers.play(name, [failed(ProviderUnavailable, name)])
+    with pytest.raises(NoCandidateLeft):
+        await other.follow(Plan("rule", (small, busy), larger_window=large), talk("x"))
+    assert other.asked == ["small", "busy"]
+
+
+@pytest.mark.parametrize(("goes_on", "asked"), [(False, ["a"]), (True, ["a", "b"])])
+async def test_a_filtered_request_goes_on_only_where_the_policy_says_so(goes_on, asked):
+    it = Direct()
+    it.providers.play("a", [failed(ContentFiltered, "a")])
+    plan = Plan("rule", _candidates(a=8_000, b=8_000), filtered_goes_on=goes_on)
+    if goes_on:
+        assert await it.follow(plan, talk("x")) == "b"
+    else:
+        with pytest.raises(ContentFiltered):
+            await it.follow(plan, talk("x"))
+    assert it.asked == asked
+
+
+@pytest.mark.parametrize(("endpoints", "asked"), [(("eu", "us"), ["m", "m"]), (("eu",), ["m", "b"])])
+async def test_after_the_first_words_the_same_model_goes_on_at_another_endpoint(endpoints, asked):
+    it = Direct()
+    interrupted = failed(StreamInterrupted, "m")
+    (detail,) = interrupted.details
+    assert isinstance(detail, attempt_pb2.AttemptsFailed)
+    detail.attempts[0].endpoint = "eu"
+    it.providers.play("m", ["half", interrupted], answer("whole", model="m"))
+    it.flight._followers.add(Follower("r", restartable=True, deadline=None, leads=True))
+    first, second = _candidates(m=8_000, b=8_000)
+    del first.model.endpoints[:]
+    first.model.endpoints.extend(
+        model_pb2.Endpoint(name=name, state=model_pb2.Endpoint.STATE_READY) for name in endpoints
+    )
+    assert await it.follow(Plan("rule", (first, second)), talk("x")) == asked[-1]
+    assert it.asked == asked
+    assert list(it.providers.asked[1].avoid_endpoints) == (["eu"] if asked[-1] == "m" else [])
+    assert it.record.decision.fallbacks == asked.count("b")
 
 
 LONG = talk(*(user(f"turn {n} " + "x" * 500) for n in range(20)))

@@ -111,3 +111,17 @@ def test_no_plan_repeats_invents_or_holds_a_model_that_cannot(models, needs):
     assert set(ids(made)) <= {known.id for known in models}
     able = [known for known in models if unfit(known, facts) == decision_pb2.Candidate.DROPPED_UNSPECIFIED]
     assert bool(made.candidates) == bool(able)
+
+
+def test_a_long_conversation_has_a_larger_window_in_reserve_and_a_short_one_does_not_look_for_it():
+    row = PolicyRow("rule", "first", "task", {"task": Route("first", "second")})
+    models = [
+        model("first", window=1_000),
+        model("second", window=2_000),
+        model("dear", window=90_000, price="9"),
+        model("cheap", window=9_000, price="1"),
+    ]
+    long = Rule(row).plan(Facts("task", models, frozenset(), 2_001, 100))
+    assert long.larger_window is not None
+    assert long.larger_window.model.id == "cheap"
+    assert Rule(row).plan(Facts("task", models, frozenset(), 2_000, 100)).larger_window is None

@@ -57,25 +57,29 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED, with RetryInfo. The provider limits our rate.
 
         {"reason": "PROVIDER_RATE_LIMITED", "domain": "omnisphere",
-         "metadata": {"provider": "openai", "provider_type": "rate_limit_exceeded", "status": "429"}}
+         "metadata": {"provider": "openai", "provider_type": "rate_limit_exceeded", "status": "429",
+                      "attempts": "eu:PROVIDER_UNAVAILABLE,us:PROVIDER_RATE_LIMITED"}}
     """
     ERROR_REASON_PROVIDER_UNAVAILABLE: _ErrorReason.ValueType  # 6
     """UNAVAILABLE, with RetryInfo when known. The provider failed, hung up or cannot be reached.
 
         {"reason": "PROVIDER_UNAVAILABLE", "domain": "omnisphere",
-         "metadata": {"provider": "openai", "cause": "status", "provider_type": "server_error", "status": "503"}}
+         "metadata": {"provider": "openai", "cause": "status", "provider_type": "server_error", "status": "503",
+                      "attempts": "eu:PROVIDER_UNAVAILABLE,us:PROVIDER_UNAVAILABLE"}}
     """
     ERROR_REASON_STREAM_INTERRUPTED: _ErrorReason.ValueType  # 7
     """UNAVAILABLE. The answer broke off after its first words.
 
         {"reason": "STREAM_INTERRUPTED", "domain": "omnisphere",
-         "metadata": {"provider": "openai", "cause": "stream_truncated", "provider_type": "stream_truncated"}}
+         "metadata": {"provider": "openai", "cause": "stream_truncated", "provider_type": "stream_truncated",
+                      "attempts": "eu:PROVIDER_UNAVAILABLE,us:STREAM_INTERRUPTED"}}
     """
     ERROR_REASON_PROVIDER_REJECTED: _ErrorReason.ValueType  # 8
     """FAILED_PRECONDITION. The provider refuses the request, and would refuse it again.
 
         {"reason": "PROVIDER_REJECTED", "domain": "omnisphere",
-         "metadata": {"provider": "openai", "provider_type": "invalid_request_error", "status": "400"}}
+         "metadata": {"provider": "openai", "provider_type": "invalid_request_error", "status": "400",
+                      "attempts": "eu:PROVIDER_UNAVAILABLE,us:PROVIDER_REJECTED"}}
     """
     ERROR_REASON_CONTENT_FILTERED: _ErrorReason.ValueType  # 9
     """FAILED_PRECONDITION. The provider's filter refused the request. No other model was asked.
@@ -87,7 +91,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL. The provider does not accept OUR key. Nothing the caller can mend.
 
         {"reason": "PROVIDER_AUTH", "domain": "omnisphere",
-         "metadata": {"provider": "openai", "provider_type": "invalid_api_key", "status": "401"}}
+         "metadata": {"provider": "openai", "provider_type": "invalid_api_key", "status": "401",
+                      "attempts": "eu:PROVIDER_UNAVAILABLE,us:PROVIDER_AUTH"}}
     """
     ERROR_REASON_NO_CANDIDATE_LEFT: _ErrorReason.ValueType  # 11
     """UNAVAILABLE, with the least RetryInfo of the attempts. Every model of the plan failed.
@@ -147,7 +152,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """The reasons, each with its gRPC code and the keys of ErrorInfo.metadata."""
+    """The reasons, each with its gRPC code and the keys of ErrorInfo.metadata. `attempts` is there where a model was asked more
+    than once: endpoints and their failures, in order.
+    """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
@@ -182,25 +189,29 @@ ERROR_REASON_PROVIDER_RATE_LIMITED: ErrorReason.ValueType  # 5
 """RESOURCE_EXHAUSTED, with RetryInfo. The provider limits our rate.
 
     {"reason": "PROVIDER_RATE_LIMITED", "domain": "omnisphere",
-     "metadata": {"provider": "openai", "provider_type": "rate_limit_exceeded", "status": "429"}}
+     "metadata": {"provider": "openai", "provider_type": "rate_limit_exceeded", "status": "429",
+                  "attempts": "eu:PROVIDER_UNAVAILABLE,us:PROVIDER_RATE_LIMITED"}}
 """
 ERROR_REASON_PROVIDER_UNAVAILABLE: ErrorReason.ValueType  # 6
 """UNAVAILABLE, with RetryInfo when known. The provider failed, hung up or cannot be reached.
 
     {"reason": "PROVIDER_UNAVAILABLE", "domain": "omnisphere",
-     "metadata": {"provider": "openai", "cause": "status", "provider_type": "server_error", "status": "503"}}
+     "metadata": {"provider": "openai", "cause": "status", "provider_type": "server_error", "status": "503",
+                  "attempts": "eu:PROVIDER_UNAVAILABLE,us:PROVIDER_UNAVAILABLE"}}
 """
 ERROR_REASON_STREAM_INTERRUPTED: ErrorReason.ValueType  # 7
 """UNAVAILABLE. The answer broke off after its first words.
 
     {"reason": "STREAM_INTERRUPTED", "domain": "omnisphere",
-     "metadata": {"provider": "openai", "cause": "stream_truncated", "provider_type": "stream_truncated"}}
+     "metadata": {"provider": "openai", "cause": "stream_truncated", "provider_type": "stream_truncated",
+                  "attempts": "eu:PROVIDER_UNAVAILABLE,us:STREAM_INTERRUPTED"}}
 """
 ERROR_REASON_PROVIDER_REJECTED: ErrorReason.ValueType  # 8
 """FAILED_PRECONDITION. The provider refuses the request, and would refuse it again.
 
     {"reason": "PROVIDER_REJECTED", "domain": "omnisphere",
-     "metadata": {"provider": "openai", "provider_type": "invalid_request_error", "status": "400"}}
+     "metadata": {"provider": "openai", "provider_type": "invalid_request_error", "status": "400",
+                  "attempts": "eu:PROVIDER_UNAVAILABLE,us:PROVIDER_REJECTED"}}
 """
 ERROR_REASON_CONTENT_FILTERED: ErrorReason.ValueType  # 9
 """FAILED_PRECONDITION. The provider's filter refused the request. No other model was asked.
@@ -212,7 +223,8 @@ ERROR_REASON_PROVIDER_AUTH: ErrorReason.ValueType  # 10
 """INTERNAL. The provider does not accept OUR key. Nothing the caller can mend.
 
     {"reason": "PROVIDER_AUTH", "domain": "omnisphere",
-     "metadata": {"provider": "openai", "provider_type": "invalid_api_key", "status": "401"}}
+     "metadata": {"provider": "openai", "provider_type": "invalid_api_key", "status": "401",
+                  "attempts": "eu:PROVIDER_UNAVAILABLE,us:PROVIDER_AUTH"}}
 """
 ERROR_REASON_NO_CANDIDATE_LEFT: ErrorReason.ValueType  # 11
 """UNAVAILABLE, with the least RetryInfo of the attempts. Every model of the plan failed.
