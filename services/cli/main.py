@@ -110,13 +110,24 @@ def simulate(
     port: Annotated[int, typer.Option("--port", help="0 takes a free one")] = 9180,
     latency_scale: Annotated[float, typer.Option("--latency-scale", help="0: answers at once")] = 1.0,
     fleet: Annotated[Path | None, typer.Option("--fleet", help="a fleet.toml of your own")] = None,
+    fault: Annotated[list[str] | None, typer.Option("--fault", help="an outage to rehearse, S01 to S16")] = None,
+    model: Annotated[str, typer.Option("--model", help="the model that it meets; *: every one")] = "*",
 ) -> None:
-    """Run a fleet of simulated models that speaks OpenAI's wire format."""
+    """Run a fleet of simulated models, good or with an outage; `omnisphere faults` lists the outages."""
     from services.cli.up import simulate as run_simulator
     from services.simulator.settings import SimulatorSettings
 
     settings = SimulatorSettings(port=port, latency_scale=latency_scale, fleet=fleet)
-    _run(run_simulator(console, settings))
+    _run(run_simulator(console, settings, fault or [], model))
+
+
+@app.command()
+def faults() -> None:
+    """List the outages that `omnisphere simulate --fault` rehearses."""
+    from services.simulator.scenarios import SCENARIOS
+
+    for name, scenario in SCENARIOS.items():
+        console.print(f"{name}  {scenario.text}", highlight=False)
 
 
 @app.command()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from services.chassis.settings import StartError, environment, state_directory
 from services.providers.endpoints import operator_file, shipped
 from services.router.policy import load_policies
 from services.simulator.fleet import FleetError
+from services.simulator.scenarios import SCENARIOS
 from services.simulator.server import Simulator
 from services.simulator.settings import SimulatorSettings
 from services.together import one_process
@@ -80,8 +82,10 @@ async def up_four(console: Console) -> None:
         await mesh.stop()
 
 
-async def simulate(console: Console, settings: SimulatorSettings) -> None:
-    """The simulator alone."""
+async def simulate(console: Console, settings: SimulatorSettings, outages: Sequence[str], model: str) -> None:
+    """The simulator alone; the named `outages` meet the `model`. Raises StartError for names that nobody knows."""
+    if unknown := sorted(set(outages) - set(SCENARIOS)):
+        raise StartError(f"--fault: there is no {', '.join(unknown)}; known are {', '.join(SCENARIOS)}")
     simulator = Simulator()
     try:
         await simulator.start(settings)
@@ -90,6 +94,13 @@ async def simulate(console: Console, settings: SimulatorSettings) -> None:
     except OSError as failure:
         cause = os.strerror(failure.errno) if failure.errno else "it is not ours"
         raise StartError(f"port {settings.host}:{settings.port} cannot be opened: {cause}") from failure
+    if model != "*" and model not in simulator.fleet:
+        await simulator.stop()
+        raise StartError(f"--model: there is no {model} in the fleet")
+    for name in outages:
+        for fault in SCENARIOS[name].faults:
+            simulator.faults.add(replace(fault, model=model))
+        console.print(f"{name}: {SCENARIOS[name].text}", highlight=False)
     asked_to_stop = catch_signals()
     where = f"http://{settings.host}:{simulator.port}"
     console.print(f"{len(simulator.fleet)} simulated models at {where}/v1, books at {where}/books; Ctrl-C ends it")

@@ -12,6 +12,7 @@ from services.simulator.api_error import invalid
 class FaultKind(StrEnum):
     """What goes wrong."""
 
+    NONE = "none"  # nothing: a good answer between bad ones
     STATUS = "status"  # an HTTP error status with an OpenAI body
     RESET = "reset"  # the connection is closed without an answer
     SILENCE = "silence"  # accepted, never answered
@@ -26,6 +27,7 @@ class FaultKind(StrEnum):
     ERROR_EVENT = "error_event"  # {"error": ...} as an event mid-stream
     CONTENT_FILTER = "content_filter"  # 400 content_filter
     CONTEXT_LENGTH = "context_length"  # 400 context_length_exceeded
+    BILLED_EMPTY = "billed_empty"  # an answer without anything in it, that is billed as if it were whole
     DRIP = "drip"  # the whole answer, one byte per 100 ms
 
 

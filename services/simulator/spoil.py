@@ -9,7 +9,7 @@ from typing import Protocol
 from services.simulator.api_error import ApiError, context_too_long
 from services.simulator.faults import Fault, FaultKind
 from services.simulator.fleet import Model
-from services.simulator.openai_chat import Exchange, compact, finish_event, sse
+from services.simulator.openai_chat import DONE, Exchange, compact, completion, finish_event, sse
 from services.simulator.script import SSE_TYPE, Ending, Script, Step, Verdict, error_script
 
 _DRIP_S = 0.1
@@ -39,8 +39,12 @@ def spoiled(script: Script, fault: Fault, asked: Asked, model: Model) -> Script:
     """The script as this fault leaves it."""
     if fault.kind in _REFUSALS:
         return error_script(_REFUSALS[fault.kind](fault, asked, model))
+    if fault.kind is FaultKind.NONE:
+        return script
     if fault.kind is FaultKind.NO_DONE:
         return _no_done(script, asked)
+    if fault.kind is FaultKind.BILLED_EMPTY:
+        return _billed_empty(script, asked)
     return _CHANGES[fault.kind](script, fault)
 
 
@@ -153,6 +157,18 @@ def _no_done(script: Script, asked: Asked) -> Script:
         last = Step(0.0, finish_event(asked).data)
         return _broken(script, (*script.steps[:-1], last), Ending.CLOSE)
     return script
+
+
+def _billed_empty(script: Script, asked: Asked) -> Script:
+    """As providers do whose model spent everything on thoughts, or whose filter took it all."""
+    if not isinstance(asked, Exchange):
+        return script
+    document = {**completion(asked), "choices": []}
+    if not _is_stream(script):
+        body = compact(document)
+        return replace(script, steps=(replace(script.steps[0], data=body),), length=len(body))
+    last = b"".join((sse({**document, "object": "chat.completion.chunk"}), DONE))
+    return replace(script, steps=(replace(script.steps[0], data=last),))
 
 
 def _beginning(script: Script, fault: Fault) -> tuple[Step, ...]:

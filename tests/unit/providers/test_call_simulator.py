@@ -92,6 +92,8 @@ FAULTS: list[tuple[dict[str, object], type[ServiceError] | None, type[ServiceErr
     ({"kind": "html"}, U, U),
     ({"kind": "html", "status": 502}, U, U),
     ({"kind": "no_done"}, P, P),
+    ({"kind": "none"}, P, P),
+    ({"kind": "billed_empty"}, U, U),
     ({"kind": "error_event"}, U, I),
     ({"kind": "content_filter"}, ContentFiltered, ContentFiltered),
     ({"kind": "context_length"}, ContextTooLong, ContextTooLong),
