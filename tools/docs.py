@@ -4,6 +4,7 @@ docs/map.md            every file of services/ and of the Python client with the
 docs/configuration.md  every environment variable with type, default and meaning
 docs/errors.md         every ErrorReason with its code and metadata
 docs/metrics.md        every metric with its type, labels, unit and meaning
+docs/models.md         every model of the catalogue with its list price
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from services.context import settings as context
 from services.providers import settings as providers
 from services.router import settings as router
 from services.simulator import settings as simulator
+from tools import models_page
 from tools.metric_tables import LABELS, tables
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +42,13 @@ _SETTINGS: dict[str, tuple[type, str]] = {
 
 def pages() -> dict[str, str]:
     """The pages by file name."""
-    return {"map.md": _map(), "configuration.md": _configuration(), "errors.md": _errors(), "metrics.md": _metrics()}
+    return {
+        "map.md": _map(),
+        "configuration.md": _configuration(),
+        "errors.md": _errors(),
+        "metrics.md": _metrics(),
+        "models.md": models_page.current(),
+    }
 
 
 def _map() -> str:

@@ -154,6 +154,14 @@ class NoEndpoint(ServiceError):
     text = "no endpoint serves this model here"
 
 
+class Unpriced(ServiceError):
+    """Nobody knows what the model costs, and this deployment does not call such models."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    keys = frozenset({"model"})
+    text = "the price of this model is not known"
+
+
 class Overloaded(ServiceError):
     """One of our own queues is full."""
 

@@ -24,6 +24,7 @@ from services.providers.affinity import beginning_of
 from services.providers.endpoints import Directory, ModelRow
 from services.providers.exchange import Exchange, Sender, named
 from services.providers.picker import Need, Pick
+from services.providers.pricing import Pricing
 from services.providers.sse import EventStream
 from services.providers.transport import Answering
 from services.providers.tries import Trier, Tries
@@ -46,14 +47,16 @@ class Caller:
 
     def __init__(
         self,
-        *,
         directory: Callable[[], Directory],
         formats: Mapping[WireFormat, Adapter],
+        *,
+        pricing: Pricing,
         sender: Sender,
         trier: Trier,
         clock: Clock,
     ) -> None:
         self._directory = directory
+        self._pricing = pricing
         self._formats = formats
         self._sender = sender
         self._trier = trier
@@ -89,7 +92,7 @@ class Caller:
         model = directory.resolve(generation.model)
         if model.embeds:
             raise InvalidRequest(field="generation.model", problem="names a model that answers no conversation")
-        endpoints, conversation = directory.endpoints_for(model.id), generation.conversation
+        endpoints, conversation = self._pricing.endpoints(directory, model.id), generation.conversation
         alone = len(endpoints) == 1 and len(endpoints[0].keys) < 2
         tenant = call_context.current().caller.tenant
         need = Need(
@@ -123,7 +126,7 @@ class Caller:
         return _Call(
             tries=tries,
             pick=pick,
-            price=directory.price(model.id, endpoint),
+            price=self._pricing.price(directory, model.id, endpoint),
             headers=adapter.headers(key.secret.reveal() if key else "", endpoint.quirks),
             path=encoded.path,
             body=encoded.body,

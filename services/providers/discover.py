@@ -26,13 +26,13 @@ from services.providers.endpoints import (
     LocalRow,
     ModelRow,
     OperatorFile,
-    PriceRow,
     Shipped,
     VendorRow,
     merged,
 )
 from services.providers.keys import keys_of
 from services.providers.prices import ListPrice
+from services.providers.tariff import PriceRow
 
 _LOCAL_ALIAS = "qwen-local"
 _LOCAL_WINDOW, _LOCAL_OUTPUT = 32_768, 8_192
@@ -77,7 +77,7 @@ async def discover(sources: Sources, probe: Probe) -> Directory:
         models = _with_local_models(models, found, endpoints)
         endpoints += found
         if endpoints or sources.simulator == "off":
-            return Directory(models, tuple(endpoints), sources.shipped.price_providers)
+            return Directory(models, tuple(endpoints), sources.shipped.price_providers, sources.operator.price)
     return await _simulated(models, sources, probe)
 
 

@@ -18,6 +18,7 @@ from services.providers.adapters import EmbeddingsAdapter, Target, WireFormat
 from services.providers.endpoints import Directory, ModelRow
 from services.providers.exchange import Exchange, Sender, named
 from services.providers.picker import Need, Pick
+from services.providers.pricing import Pricing
 from services.providers.tries import Trier, Tries
 
 
@@ -26,14 +27,16 @@ class Embedder:
 
     def __init__(
         self,
-        *,
         directory: Callable[[], Directory],
         formats: Mapping[WireFormat, EmbeddingsAdapter],
+        *,
+        pricing: Pricing,
         sender: Sender,
         trier: Trier,
         clock: Clock,
     ) -> None:
         self._directory = directory
+        self._pricing = pricing
         self._formats = formats
         self._sender = sender
         self._trier = trier
@@ -45,7 +48,7 @@ class Embedder:
         model = directory.resolve(request.model)
         if not model.embeds:
             raise InvalidRequest(field="model", problem="names a model that makes no vectors")
-        endpoints = [each for each in directory.endpoints_for(model.id) if each.format in self._formats]
+        endpoints = [each for each in self._pricing.endpoints(directory, model.id) if each.format in self._formats]
         if not endpoints:
             raise NoEndpoint(model=model.id)
         tries = Tries(
@@ -97,7 +100,7 @@ class Embedder:
         return Exchange(
             tries=tries,
             pick=pick,
-            price=directory.price(target.model, pick.endpoint),
+            price=self._pricing.price(directory, target.model, pick.endpoint),
             headers=adapter.headers(pick.key.secret.reveal() if pick.key else "", pick.endpoint.quirks),
             path=encoded.path,
             body=encoded.body,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -14,35 +14,13 @@ from services.chassis.errors import NoEndpoint, UnknownModel
 from services.chassis.settings import StartError, decode, read_toml
 from services.providers.adapters import Target, WireFormat
 from services.providers.keys import KEY_SUFFIX, Key
-from services.providers.prices import GenaiPrice, ListPrice, Price, look_up
+from services.providers.prices import ListPrice, Price, guessed, look_up
+from services.providers.tariff import PriceOverride, PriceRow, Tariff
 
 T = TypeVar("T")
 TierName = Literal["small", "medium", "large", "frontier"]
 CapabilityName = Literal["tools", "images", "documents", "json_schema", "reasoning", "embeddings"]
 Quirk = Literal["max_completion_tokens", "developer_role", "system_role_only", "base64_vectors"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceRow:
-    """A price that the operator states, USD per million tokens as decimal text."""
-
-    input_usd_per_mtok: str
-    output_usd_per_mtok: str
-    cache_read_usd_per_mtok: str = ""
-    cache_write_usd_per_mtok: str = ""
-
-    def price(self) -> ListPrice:
-        """The price as the meter uses it. Raises ValueError for text that is no price."""
-        return ListPrice.of(
-            self.input_usd_per_mtok,
-            self.output_usd_per_mtok,
-            self.cache_read_usd_per_mtok,
-            self.cache_write_usd_per_mtok,
-            source="configuration",
-        )
-
-    def __post_init__(self) -> None:
-        self.price()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +97,11 @@ class LocalRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorFile:
-    """providers.toml: further endpoints and models; a model with a known id replaces the shipped one."""
+    """providers.toml: endpoints, models, and prices of any; a model with a known id replaces the shipped one."""
 
     endpoint: tuple[EndpointRow, ...] = ()
     model: tuple[ModelRow, ...] = ()
+    price: tuple[PriceOverride, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +171,11 @@ def operator_file(path: Path, known: tuple[ModelRow, ...]) -> OperatorFile:
         for model in endpoint.serves
         if model not in ids
     ]
+    problems += [
+        f"{path}.price[{at}].model: {row.model!r} is no id of the catalogue"
+        for at, row in enumerate(file.price)
+        if row.model not in ids
+    ]
     if problems:
         raise StartError("\n".join(problems))
     return file
@@ -215,8 +199,13 @@ class Directory:
         models: tuple[ModelRow, ...],
         endpoints: tuple[Endpoint, ...],
         price_providers: Mapping[str, str] | None = None,
+        overrides: Sequence[PriceOverride] = (),
     ) -> None:
         self._price_providers = price_providers or {}
+        self._overrides: dict[tuple[str, str], list[PriceOverride]] = {}
+        for override in overrides:
+            self._overrides.setdefault((override.model, override.endpoint), []).append(override)
+        self._prices: dict[tuple[str, str], Price | None] = {}
         self.models = {row.id: row for row in models}
         self.endpoints = endpoints
         self._by_name = {alias: row.id for row in models for alias in row.aliases} | {i: i for i in self.models}
@@ -245,18 +234,33 @@ class Directory:
 
     def price(self, model: str, endpoint: Endpoint) -> Price | None:
         """What a call costs there: the operator's price, the endpoint's own, the price book's, or None: unknown."""
-        row = self.models[model]
-        if row.price is not None and not endpoint.simulated:
-            return row.price.price()
-        if stated := endpoint.prices.get(model):
-            return stated
-        found: GenaiPrice | None = look_up(endpoint.price_provider, endpoint.serves[model], input_only=row.embeds)
-        return found
+        place = (model, endpoint.name)
+        if place not in self._prices:
+            self._prices[place] = self._found_price(self.models[model], endpoint)
+        return self._prices[place]
+
+    def guess(self, model: str) -> Price:
+        """For a model without a known price: the dearest list price of its tier, so that nobody is surprised."""
+        tier = self.models[model].tier
+        prices = [self._list_price(row) for row in self.models.values() if row.tier == tier and not row.embeds]
+        return guessed([price for price in prices if price is not None])
+
+    def _found_price(self, row: ModelRow, endpoint: Endpoint) -> Price | None:
+        if endpoint.simulated:
+            return endpoint.prices.get(row.id)
+        own: Price | None = row.price.price() if row.price is not None else endpoint.prices.get(row.id)
+        served = endpoint.serves[row.id]
+        own = own or look_up(endpoint.price_provider, served, input_only=row.embeds)
+        return self._overridden(row, own, endpoint.name, "")
 
     def _list_price(self, row: ModelRow) -> Price | None:
-        if row.price is not None:
-            return row.price.price()
-        return look_up(self._price_providers.get(row.vendor, ""), row.id, input_only=row.embeds)
+        own: Price | None = row.price.price() if row.price is not None else None
+        own = own or look_up(self._price_providers.get(row.vendor, ""), row.id, input_only=row.embeds)
+        return self._overridden(row, own, "")
+
+    def _overridden(self, row: ModelRow, own: Price | None, *endpoints: str) -> Price | None:
+        rows = next((found for name in endpoints if (found := self._overrides.get((row.id, name)))), None)
+        return Tariff(rows, own) if rows else own
 
     def _message(self, row: ModelRow) -> model_pb2.Model:
         serving = self._serving[row.id]

@@ -14,10 +14,11 @@ _MOST_GUESSED_BYTES = 1024 * 1024
 
 def cost(usage: chat_pb2.Usage, price: Price | None, at: datetime) -> chat_pb2.Cost:
     """The cost of one attempt. Without a price it is unpriced, which is not zero; without tokens it is zero."""
-    if price is None:
+    usd = price.usd(usage, at) if price is not None else None
+    if price is None or usd is None:
         return chat_pb2.Cost(nanousd=0, priced=not any_tokens(usage))
-    nanousd = (price.usd(usage, at) * _NANO).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
-    return chat_pb2.Cost(nanousd=int(nanousd), priced=True)
+    nanousd = (usd * _NANO).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
+    return chat_pb2.Cost(nanousd=int(nanousd), priced=price.known or not any_tokens(usage))
 
 
 def any_tokens(usage: chat_pb2.Usage) -> bool:

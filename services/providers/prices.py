@@ -5,6 +5,7 @@ genai-prices never updates itself here: its own data, of the installed version, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -23,13 +24,17 @@ _MILLION = Decimal(1_000_000)
 
 
 class Price(Protocol):
-    """What the tokens of one attempt cost."""
+    """What the tokens of one attempt cost. `known` is false where it is a guess of ours."""
 
-    def usd(self, usage: chat_pb2.Usage, at: datetime) -> Decimal:
-        """The exact cost in USD, not rounded. `at` is when the attempt went out (prices change with time)."""
+    @property
+    def known(self) -> bool:
+        """Whether somebody states it."""
 
-    def listed(self) -> model_pb2.Prices:
-        """The price as the catalogue shows it."""
+    def usd(self, usage: chat_pb2.Usage, at: datetime) -> Decimal | None:
+        """The exact cost in USD, not rounded; None: not known. `at` is when the attempt went out: prices change."""
+
+    def listed(self, at: datetime | None = None) -> model_pb2.Prices:
+        """The price of a small request as the catalogue shows it; None: now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,10 @@ class ListPrice:
     output: Decimal
     cache_read: Decimal
     cache_write: Decimal
+    reasoning: Decimal
     source: str
     as_of: str
+    known: bool = True
 
     @classmethod
     def of(
@@ -50,15 +57,20 @@ class ListPrice:
         output_mtok: str,
         cache_read_mtok: str = "",
         cache_write_mtok: str = "",
+        reasoning_mtok: str = "",
         *,
         source: str,
         as_of: date | None = None,
     ) -> ListPrice:
-        """From decimal text; an empty cache price is that of fresh input. Raises ValueError for what is no price."""
-        fresh = _decimal(input_mtok)
+        """From decimal text; an empty cache price is that of fresh input, one of reasoning that of output.
+
+        Raises ValueError for what is no price.
+        """
+        fresh, output = _decimal(input_mtok), _decimal(output_mtok)
         return cls(
             input=fresh,
-            output=_decimal(output_mtok),
+            output=output,
+            reasoning=_decimal(reasoning_mtok) if reasoning_mtok else output,
             cache_read=_decimal(cache_read_mtok) if cache_read_mtok else fresh,
             cache_write=_decimal(cache_write_mtok) if cache_write_mtok else fresh,
             source=source,
@@ -71,17 +83,19 @@ class ListPrice:
             self.input * usage.input_uncached_tokens
             + self.cache_read * usage.input_cache_read_tokens
             + self.cache_write * usage.input_cache_write_tokens
-            + self.output * (usage.output_tokens + usage.reasoning_tokens)
+            + self.output * usage.output_tokens
+            + self.reasoning * usage.reasoning_tokens
         )
         return total / _MILLION
 
-    def listed(self) -> model_pb2.Prices:
-        """All four figures."""
+    def listed(self, at: datetime | None = None) -> model_pb2.Prices:  # noqa: ARG002 - a flat price has no date
+        """All figures."""
         return model_pb2.Prices(
             input_usd_per_mtok=f"{self.input:f}",
             cache_read_usd_per_mtok=f"{self.cache_read:f}",
             cache_write_usd_per_mtok=f"{self.cache_write:f}",
             output_usd_per_mtok=f"{self.output:f}",
+            reasoning_usd_per_mtok="" if self.reasoning == self.output else f"{self.reasoning:f}",
             source=self.source,
             as_of=self.as_of,
         )
@@ -89,6 +103,8 @@ class ListPrice:
 
 class GenaiPrice:
     """A price of genai-prices: may depend on the date, the time of day and the size of the request."""
+
+    known = True
 
     def __init__(self, info: ModelInfo, source: str, *, input_only: bool = False) -> None:
         self._info = info
@@ -114,14 +130,16 @@ class GenaiPrice:
         )
         return price.calc_price(counted)["total_price"]
 
-    def listed(self) -> model_pb2.Prices:
-        """The price of a small request today."""
-        now = datetime.now(UTC)
+    def listed(self, at: datetime | None = None) -> model_pb2.Prices:
+        """The figures of that moment."""
+        now = at or datetime.now(UTC)
         price = self._info.get_prices(now)
         flat = self._flat(price)
+        output = _base(price, "output_mtok") or Decimal(0)
         shown = flat or ListPrice(
             input=_base(price, "input_mtok") or Decimal(0),
-            output=_base(price, "output_mtok") or Decimal(0),
+            output=output,
+            reasoning=output,
             cache_read=_base(price, "cache_read_mtok", "input_mtok") or Decimal(0),
             cache_write=_base(price, "cache_write_mtok", "input_mtok") or Decimal(0),
             source=self._source,
@@ -145,7 +163,27 @@ class GenaiPrice:
         fresh, output, read, write = (figure if isinstance(figure, Decimal) else None for figure in figures)
         if fresh is None or output is None or read is None or write is None:
             return None
-        return ListPrice(fresh, output, read, write, self._source, as_of="")
+        return ListPrice(fresh, output, read, write, output, self._source, as_of="")
+
+
+def guessed(prices: Sequence[Price]) -> ListPrice:
+    """The dearest of each figure of all of them, as a price that nobody states."""
+    every = [price.listed() for price in prices]
+
+    def dearest(*names: str) -> Decimal:
+        figures = (getattr(listed, name) for listed in every for name in names)
+        return max((Decimal(figure) for figure in figures if figure), default=Decimal(0))
+
+    return ListPrice(
+        input=dearest("input_usd_per_mtok"),
+        output=dearest("output_usd_per_mtok"),
+        cache_read=dearest("input_usd_per_mtok"),
+        cache_write=dearest("input_usd_per_mtok", "cache_write_usd_per_mtok"),
+        reasoning=dearest("output_usd_per_mtok", "reasoning_usd_per_mtok"),
+        source="guess",
+        as_of="",
+        known=False,
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -28,6 +28,7 @@ from services.providers.metrics import ProvidersMetrics
 from services.providers.patience import Limits
 from services.providers.picker import Picker
 from services.providers.places import Places
+from services.providers.pricing import Pricing
 from services.providers.retry import Retries, RetryRules
 from services.providers.service import ProvidersService
 from services.providers.settings import ProvidersSettings
@@ -119,7 +120,8 @@ def build(settings: ProvidersSettings, log: Log, registry: CollectorRegistry) ->
     def directory() -> Directory:
         return surroundings.directory
 
-    caller, embedder = callers(directory, transport, attempts, picker, retries, metrics, clock)
+    pricing = Pricing(settings.unpriced)
+    caller, embedder = callers(directory, transport, attempts, picker, retries, pricing, metrics, clock)
     servicer = ProvidersService(caller, embedder, Listing(directory, places, clock), attempts)
 
     async def start() -> None:
@@ -150,6 +152,7 @@ def callers(
     attempts: Attempts,
     picker: Picker,
     retries: Retries,
+    pricing: Pricing,
     metrics: ProvidersMetrics,
     clock: Clock,
 ) -> tuple[Caller, Embedder]:
@@ -157,8 +160,8 @@ def callers(
     sender = Sender(transport=transport, attempts=attempts, picker=picker, clock=clock)
     trier = Trier(picker=picker, retries=retries, metrics=metrics, clock=clock)
     return (
-        Caller(directory=directory, formats=formats.CHAT, sender=sender, trier=trier, clock=clock),
-        Embedder(directory=directory, formats=formats.EMBEDDINGS, sender=sender, trier=trier, clock=clock),
+        Caller(directory, formats.CHAT, pricing=pricing, sender=sender, trier=trier, clock=clock),
+        Embedder(directory, formats.EMBEDDINGS, pricing=pricing, sender=sender, trier=trier, clock=clock),
     )
 
 

@@ -13,6 +13,7 @@ from services.chassis.settings import Secret, StartError, setting, state_directo
 from services.chassis.settings import load as load_settings
 from services.providers.balancer import BalancerName
 from services.providers.keys import found_in
+from services.providers.pricing import UnpricedPolicy
 
 PREFIX = "OMNISPHERE_PROVIDERS"
 
@@ -59,6 +60,10 @@ class ProvidersSettings(ServerSettings):
     breaker_first: timedelta = setting(timedelta(seconds=5), "For how long at first; each failed probe doubles it.")
     breaker_most: timedelta = setting(timedelta(seconds=60), "For how long at most.")
     most_answer_bytes: int = setting(32 * 1024 * 1024, "The largest answer that is read.")
+    unpriced: UnpricedPolicy = setting(
+        "allow",
+        "A call of unknown price: refuse, estimate at the dearest price of its tier (marked), or allow (marked).",
+    )
     ledger: bool = setting(True, "Whether attempts are kept: a JSON line and a row of a file under OMNISPHERE_STATE.")
     ledger_keep: timedelta = setting(timedelta(days=35), "How long the file keeps them; the lines go on.")
     state: Path = setting(

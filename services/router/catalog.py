@@ -89,7 +89,8 @@ def list_price(model: model_pb2.Model, usage: chat_pb2.Usage) -> chat_pb2.Cost:
         fresh * usage.input_uncached_tokens
         + Decimal(prices.cache_read_usd_per_mtok or fresh) * usage.input_cache_read_tokens
         + Decimal(prices.cache_write_usd_per_mtok or fresh) * usage.input_cache_write_tokens
-        + Decimal(prices.output_usd_per_mtok) * (usage.output_tokens + usage.reasoning_tokens)
+        + Decimal(prices.output_usd_per_mtok) * usage.output_tokens
+        + Decimal(prices.reasoning_usd_per_mtok or prices.output_usd_per_mtok) * usage.reasoning_tokens
     )
     nanousd = (usd_per_million * 1_000).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
     return chat_pb2.Cost(nanousd=int(nanousd), priced=True)

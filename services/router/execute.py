@@ -32,6 +32,7 @@ from services.chassis.errors import (
     ServiceError,
     StreamInterrupted,
     UnknownModel,
+    Unpriced,
 )
 from services.router.collect import Collector
 from services.router.flight import Flight
@@ -49,6 +50,7 @@ _TRY_ANOTHER = (
     ProviderUnavailable,
     StreamInterrupted,
     UnknownModel,
+    Unpriced,
 )
 # Kept free for an answer whose length nobody limited.
 _RESERVED_OUTPUT_TOKENS = 4_096
@@ -266,7 +268,7 @@ def says_what_it_cost(failure: BaseException) -> bool:
     """Whether all that the providers booked for the call came back with its failure."""
     if not isinstance(failure, ServiceError):
         return False
-    never_sent = isinstance(failure, NoEndpoint | UnknownModel | InvalidRequest)
+    never_sent = isinstance(failure, NoEndpoint | UnknownModel | InvalidRequest | Unpriced)
     return never_sent or any(isinstance(detail, attempt_pb2.AttemptsFailed) for detail in failure.details)
 
 

@@ -15,6 +15,7 @@ from services.providers.ledger import Attempts
 from services.providers.metrics import ProvidersMetrics
 from services.providers.picker import Picker
 from services.providers.places import Places
+from services.providers.pricing import Pricing, UnpricedPolicy
 from services.providers.retry import Retries, RetryRules
 from services.providers.server import callers
 from services.providers.transport import Transport
@@ -34,10 +35,11 @@ def wired(
     clock: Clock | None = None,
     rules: RetryRules = ONCE,
     breaker: BreakerRules = PATIENT_BREAKER,
+    unpriced: UnpricedPolicy = "allow",
 ) -> tuple[Caller, Embedder]:
     """A caller and an embedder that make one attempt, unless `rules` says otherwise."""
     clock = clock or SystemClock()
     picker = Picker(Places(breaker, longest_rest=0.0), BALANCERS["power_of_two"], Random(1), NoWatch())
     retries = Retries(rules, clock, Random(1))
     books = attempts or Attempts(NoBook(), metrics)
-    return callers(lambda: directory, transport, books, picker, retries, metrics, clock)
+    return callers(lambda: directory, transport, books, picker, retries, Pricing(unpriced), metrics, clock)

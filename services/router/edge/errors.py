@@ -45,6 +45,7 @@ BY_REASON: dict[str, tuple[int, str]] = {
     "NOT_FOUND": (504, "not_cached"),
     "NO_CANDIDATE_LEFT": (503, "no_candidate_left"),
     "NO_ENDPOINT": (404, "no_endpoint"),
+    "UNPRICED": (404, "unpriced"),
     "OVERLOADED": (429, "overloaded"),
     "PEER_UNAVAILABLE": (503, "peer_unavailable"),
     "PROVIDER_AUTH": (502, "provider_auth"),

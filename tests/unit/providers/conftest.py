@@ -13,12 +13,13 @@ from prometheus_client import CollectorRegistry
 from services.chassis.clock import SystemClock
 from services.chassis.settings import Secret
 from services.ledger.ledger import NoBook
-from services.providers.endpoints import Directory, Endpoint, PriceRow
+from services.providers.endpoints import Directory, Endpoint
 from services.providers.keys import Key
 from services.providers.ledger import Attempts
 from services.providers.metrics import ProvidersMetrics
 from services.providers.patience import Limits
 from services.providers.retry import RetryRules
+from services.providers.tariff import PriceRow
 from services.providers.transport import Transport
 from services.simulator.server import Simulator
 from services.simulator.settings import SimulatorSettings

@@ -11,9 +11,10 @@ import pytest
 from omnisphere.model.v1 import model_pb2
 from services.chassis.errors import NoEndpoint, UnknownModel
 from services.chassis.settings import Secret, StartError
-from services.providers.endpoints import Directory, Endpoint, PriceRow, merged, operator_file, shipped
+from services.providers.endpoints import Directory, Endpoint, merged, operator_file, shipped
 from services.providers.keys import Key
 from services.providers.prices import ListPrice, look_up
+from services.providers.tariff import PriceRow
 from tests.unit.providers.samples import model_row
 
 NAMES = [

@@ -887,7 +887,9 @@ class Cost(_message.Message):
     NANOUSD_FIELD_NUMBER: _builtins.int
     PRICED_FIELD_NUMBER: _builtins.int
     nanousd: _builtins.int
-    """Output only. In 1e-9 USD."""
+    """Output only. In 1e-9 USD. Where `priced` is false: without the attempts of unknown price, or with our guess of them, as
+    the operator chose.
+    """
     priced: _builtins.bool
     """Output only. False: for at least one attempt no price was known. Unpriced is not zero."""
     def __init__(

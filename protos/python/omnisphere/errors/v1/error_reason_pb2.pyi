@@ -150,6 +150,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "CANCELLED", "domain": "omnisphere", "metadata": {}}
     """
+    ERROR_REASON_UNPRICED: _ErrorReason.ValueType  # 22
+    """FAILED_PRECONDITION. Nobody knows what the model costs, and this deployment does not call such models.
+
+        {"reason": "UNPRICED", "domain": "omnisphere", "metadata": {"model": "my-model"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons, each with its gRPC code and the keys of ErrorInfo.metadata. `attempts` is there where a model was asked more
@@ -281,5 +286,10 @@ ERROR_REASON_CANCELLED: ErrorReason.ValueType  # 21
 """CANCELLED. The call was given up before its end.
 
     {"reason": "CANCELLED", "domain": "omnisphere", "metadata": {}}
+"""
+ERROR_REASON_UNPRICED: ErrorReason.ValueType  # 22
+"""FAILED_PRECONDITION. Nobody knows what the model costs, and this deployment does not call such models.
+
+    {"reason": "UNPRICED", "domain": "omnisphere", "metadata": {"model": "my-model"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -171,6 +171,7 @@ class Prices(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     TIERED_FIELD_NUMBER: _builtins.int
+    REASONING_USD_PER_MTOK_FIELD_NUMBER: _builtins.int
     input_usd_per_mtok: _builtins.str
     """Output only. Input read afresh."""
     cache_read_usd_per_mtok: _builtins.str
@@ -178,13 +179,15 @@ class Prices(_message.Message):
     cache_write_usd_per_mtok: _builtins.str
     """Output only. Input written to the provider's prompt cache. Empty: as fresh input."""
     output_usd_per_mtok: _builtins.str
-    """Output only. Output; reasoning is billed like it."""
+    """Output only. Output."""
     source: _builtins.str
     """Output only. Where the price comes from: "genai-prices 0.2.3", "endpoint" or "configuration"."""
     as_of: _builtins.str
     """Output only. Day the price was looked up, as YYYY-MM-DD."""
     tiered: _builtins.bool
     """Output only. True: the price depends on the size of the request; the figures are those of a small one."""
+    reasoning_usd_per_mtok: _builtins.str
+    """Output only. Reasoning, where it costs other than output; empty: as output."""
     def __init__(
         self,
         *,
@@ -195,10 +198,11 @@ class Prices(_message.Message):
         source: _builtins.str = ...,
         as_of: _builtins.str = ...,
         tiered: _builtins.bool = ...,
+        reasoning_usd_per_mtok: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "cache_read_usd_per_mtok", b"cache_read_usd_per_mtok", "cache_write_usd_per_mtok", b"cache_write_usd_per_mtok", "input_usd_per_mtok", b"input_usd_per_mtok", "output_usd_per_mtok", b"output_usd_per_mtok", "source", b"source", "tiered", b"tiered"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "cache_read_usd_per_mtok", b"cache_read_usd_per_mtok", "cache_write_usd_per_mtok", b"cache_write_usd_per_mtok", "input_usd_per_mtok", b"input_usd_per_mtok", "output_usd_per_mtok", b"output_usd_per_mtok", "reasoning_usd_per_mtok", b"reasoning_usd_per_mtok", "source", b"source", "tiered", b"tiered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
