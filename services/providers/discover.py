@@ -33,6 +33,7 @@ from services.providers.endpoints import (
 from services.providers.keys import keys_of
 from services.providers.prices import ListPrice
 from services.providers.tariff import PriceRow
+from services.providers.via import Via
 
 _LOCAL_ALIAS = "qwen-local"
 _LOCAL_WINDOW, _LOCAL_OUTPUT = 32_768, 8_192
@@ -60,17 +61,18 @@ class Sources:
     simulator: str
     simulator_url: str
     look_locally: bool
+    proxy: str = ""
 
 
 async def discover(sources: Sources, probe: Probe) -> Directory:
     """What is there now."""
     models = merged(sources.shipped.models, sources.operator.model)
     if sources.simulator != "on":
-        endpoints = [_operator_endpoint(row, sources.keys) for row in sources.operator.endpoint]
+        endpoints = [_operator_endpoint(row, sources) for row in sources.operator.endpoint]
         own = {row.name for row in sources.operator.endpoint}
         vendors = [row for row in sources.shipped.vendors if row.name not in own]
         vendors = [row for row in vendors if keys_of(row.key_variable, sources.keys)]
-        endpoints += [_vendor_endpoint(row, models, sources.keys) for row in vendors]
+        endpoints += [_vendor_endpoint(row, models, sources) for row in vendors]
         rows = sources.shipped.locals if sources.look_locally else ()
         looked = await asyncio.gather(*(_local_endpoint(row, probe) for row in rows))
         found = [local for local in looked if local is not None]
@@ -81,11 +83,12 @@ async def discover(sources: Sources, probe: Probe) -> Directory:
     return await _simulated(models, sources, probe)
 
 
-def _operator_endpoint(row: EndpointRow, keys: Mapping[str, Secret]) -> Endpoint:
+def _operator_endpoint(row: EndpointRow, sources: Sources) -> Endpoint:
     return Endpoint(
         name=row.name,
         base_url=row.base_url.rstrip("/"),
-        keys=keys_of(row.key_variable, keys),
+        keys=keys_of(row.key_variable, sources.keys),
+        via=row.via(sources.proxy),
         serves=row.serves,
         format=row.format,
         quirks=frozenset(row.quirks),
@@ -97,12 +100,13 @@ def _operator_endpoint(row: EndpointRow, keys: Mapping[str, Secret]) -> Endpoint
     )
 
 
-def _vendor_endpoint(row: VendorRow, models: Sequence[ModelRow], keys: Mapping[str, Secret]) -> Endpoint:
+def _vendor_endpoint(row: VendorRow, models: Sequence[ModelRow], sources: Sources) -> Endpoint:
     own = {model.id: model.id for model in models if model.vendor == row.name}
     return Endpoint(
         name=row.name,
         base_url=row.base_url,
-        keys=keys_of(row.key_variable, keys),
+        keys=keys_of(row.key_variable, sources.keys),
+        via=Via(sources.proxy),
         serves=row.serves or own,
         format=row.format,
         quirks=frozenset(row.quirks),

@@ -16,6 +16,7 @@ from services.providers.adapters import Target, WireFormat
 from services.providers.keys import KEY_SUFFIX, Key
 from services.providers.prices import ListPrice, Price, guessed, look_up
 from services.providers.tariff import PriceOverride, PriceRow, Tariff
+from services.providers.via import STRAIGHT, Via
 
 T = TypeVar("T")
 TierName = Literal["small", "medium", "large", "frontier"]
@@ -61,8 +62,14 @@ class EndpointRow:
     weight: float = 1.0
     rpm: int = 0
     tpm: int = 0
+    # A proxy of its own, or "direct" past the one of the settings; and the authorities that vouch for the server.
+    proxy: str = ""
+    ca_file: Path | None = None
 
     def __post_init__(self) -> None:
+        self.via("")
+        if self.ca_file is not None and not self.ca_file.is_file():
+            raise ValueError("ca_file is no file")
         if not 0 < self.weight < float("inf"):
             raise ValueError("weight must be above 0")
         if self.rpm < 0 or self.tpm < 0:
@@ -71,6 +78,11 @@ class EndpointRow:
             raise ValueError("base_url must start with http:// or https://")
         if self.key_variable and not self.key_variable.endswith(KEY_SUFFIX):
             raise ValueError(f"key_variable must end with {KEY_SUFFIX}")
+
+    def via(self, proxy: str) -> Via:
+        """How it is reached; `proxy` is that of the settings."""
+        own = "" if self.proxy == "direct" else self.proxy or proxy
+        return Via(own, str(self.ca_file or ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +145,7 @@ class Endpoint:
     weight: float = 1.0
     rpm: int = 0
     tpm: int = 0
+    via: Via = STRAIGHT
 
     def target(self, model: ModelRow) -> Target:
         """The model as requests here name it."""

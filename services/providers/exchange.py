@@ -65,6 +65,7 @@ class Sender:
             exchange.body,
             endpoint.name,
             stream=exchange.tries.need.stream,
+            via=endpoint.via,
         )
         exchange.status = answering.status
         now, wall = self._clock.monotonic(), self._clock.wall()

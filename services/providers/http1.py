@@ -7,6 +7,7 @@ that nothing waits for ever or grows without a bound. Failures are httpx's own c
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Callable
 
@@ -75,6 +76,14 @@ class Connection(asyncio.Protocol):
     def reusable(self) -> bool:
         """Whether the answer is whole and the server keeps the connection."""
         return self._complete and self._keep_alive and not self.closed and self._failure is None
+
+    async def begin_tls(self, context: ssl.SSLContext, host: str) -> None:
+        """From here on everything is TLS; for tunnels. Raises OSError where the server is not who it should be."""
+        assert self._transport is not None  # noqa: S101 - connection_made() comes before anybody has it
+        secured = await self._loop.start_tls(self._transport, self, context, server_hostname=host)
+        if secured is None:
+            raise ConnectionError
+        self._transport = secured
 
     def rest(self) -> None:
         """No request is under way: whatever the server sends now ends the connection."""

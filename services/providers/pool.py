@@ -16,6 +16,7 @@ from typing import NamedTuple
 import httpx
 
 from services.providers.http1 import Connection
+from services.providers.via import STRAIGHT, Via
 
 # Shorter than what servers in front of models keep (60 s and more); those that keep less hang up, which is noticed.
 _KEEP_SECONDS = 30.0
@@ -68,9 +69,10 @@ class _Body(httpx.AsyncByteStream):
 
 
 class Pool(httpx.AsyncBaseTransport):
-    """One pool for all servers; LIFO, so that a few connections stay warm."""
+    """One pool for all servers that are reached in the same way; LIFO, so that a few connections stay warm."""
 
-    def __init__(self) -> None:
+    def __init__(self, via: Via = STRAIGHT) -> None:
+        self._via = via
         self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
         self._tls: ssl.SSLContext | None = None
         self._open: set[Connection] = set()
@@ -122,17 +124,9 @@ class Pool(httpx.AsyncBaseTransport):
         return None
 
     async def _connected(self, origin: Origin, patience: float) -> Connection:
-        loop = asyncio.get_running_loop()
-        secure = origin.scheme == "https"
         try:
             async with asyncio.timeout(patience):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(loop, self._lost),
-                    origin.host,
-                    origin.port,
-                    ssl=self._context() if secure else None,
-                    server_hostname=origin.host if secure else None,
-                )
+                connection = await (self._tunnel(origin, patience) if self._via.proxy else self._straight(origin))
         except TimeoutError as failure:
             raise httpx.ConnectTimeout("no connection in time") from failure
         except OSError as failure:
@@ -140,8 +134,35 @@ class Pool(httpx.AsyncBaseTransport):
         self._open.add(connection)
         return connection
 
+    async def _straight(self, origin: Origin) -> Connection:
+        loop, secure = asyncio.get_running_loop(), origin.scheme == "https"
+        _, connection = await loop.create_connection(
+            lambda: Connection(loop, self._lost),
+            origin.host,
+            origin.port,
+            ssl=self._context() if secure else None,
+            server_hostname=origin.host if secure else None,
+        )
+        return connection
+
+    async def _tunnel(self, origin: Origin, patience: float) -> Connection:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(lambda: Connection(loop, self._lost), *self._via.proxy_address)
+        try:
+            connection.send(self._via.connect_request(origin.host, origin.port))
+            await connection.head(patience)
+            if connection.status != 200:
+                raise httpx.ProxyError("the proxy opens no tunnel")
+            connection.rest()
+            if origin.scheme == "https":
+                await connection.begin_tls(self._context(), origin.host)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
     def _context(self) -> ssl.SSLContext:
-        self._tls = self._tls or ssl.create_default_context()
+        self._tls = self._tls or self._via.tls()
         return self._tls
 
     def _lost(self, connection: Connection) -> None:

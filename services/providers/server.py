@@ -54,6 +54,7 @@ class Surroundings:
             simulator=settings.simulator,
             simulator_url=settings.simulator_url,
             look_locally=settings.discover,
+            proxy=settings.proxy.reveal() if settings.proxy else "",
         )
         self._required = settings.simulator == "off"
         self._every = settings.discover_every.total_seconds()

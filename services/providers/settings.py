@@ -14,6 +14,7 @@ from services.chassis.settings import load as load_settings
 from services.providers.balancer import BalancerName
 from services.providers.keys import found_in
 from services.providers.pricing import UnpricedPolicy
+from services.providers.via import Via
 
 PREFIX = "OMNISPHERE_PROVIDERS"
 
@@ -36,6 +37,9 @@ class ProvidersSettings(ServerSettings):
     )
     discover: bool = setting(True, "Whether to look for local model servers.", env="OMNISPHERE_DISCOVER")
     discover_every: timedelta = setting(timedelta(seconds=30), "How often to look again.")
+    proxy: Secret | None = setting(
+        None, "http://[user:password@]host:port through which vendors are asked; local servers never are."
+    )
     connect_timeout: timedelta = setting(timedelta(seconds=5), "For the connection to a provider.")
     first_token_timeout: timedelta = setting(timedelta(seconds=30), "For the first piece of an answer that streams.")
     idle_timeout: timedelta = setting(timedelta(seconds=60), "For each pause within an answer; a comment ends none.")
@@ -80,6 +84,10 @@ class ProvidersSettings(ServerSettings):
 def load(environ: Mapping[str, str]) -> ProvidersSettings:
     """The settings in this environment. Raises StartError that names every variable that is wrong."""
     settings = load_settings(ProvidersSettings, environ, prefix=PREFIX)
+    try:
+        Via(settings.proxy.reveal() if settings.proxy else "")
+    except ValueError as failure:
+        raise StartError(f"{PREFIX}_PROXY: {failure}") from None
     if settings.attempts < 1 or settings.breaker_failures < 1 or not 0 <= settings.retry_budget <= 1:
         raise StartError(
             f"{PREFIX}_ATTEMPTS and {PREFIX}_BREAKER_FAILURES must be 1 or more, {PREFIX}_RETRY_BUDGET from 0 to 1"

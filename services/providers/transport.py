@@ -13,11 +13,13 @@ import httpx
 from services.chassis.errors import ProviderUnavailable, ServiceError
 from services.providers.patience import Limits, Patience
 from services.providers.pool import Origin, Pool, Reply, origin_of
+from services.providers.via import STRAIGHT, Via
 
 # The first that fits.
 _CAUSES: dict[type[Exception], str] = {
     httpx.ConnectTimeout: "connect_timeout",
     httpx.ConnectError: "connect",
+    httpx.ProxyError: "proxy",
     httpx.NetworkError: "hung_up",
     httpx.TimeoutException: "timeout",
     httpx.UnsupportedProtocol: "url",
@@ -98,18 +100,25 @@ class Answering:
 
 
 class Transport:
-    """One pool for all endpoints. Redirects are not followed, cookies not kept, proxies not guessed."""
+    """A pool for each way to reach servers. Redirects are not followed, cookies not kept, proxies not guessed."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._pool = Pool()
+        self._pools = {STRAIGHT: Pool()}
 
     async def post(
-        self, url: str, headers: Mapping[str, str], body: bytes, provider: str, *, stream: bool
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        provider: str,
+        *,
+        stream: bool,
+        via: Via = STRAIGHT,
     ) -> Answering:
         """Send, and wait for the head of the answer: `async with await post(...)`. Leaving the block hangs up."""
         patience = Patience(self._limits, time.monotonic(), stream=stream)
-        return await self._ask("POST", url, headers, body, provider, patience)
+        return await self._ask("POST", url, headers, body, provider, patience, via)
 
     async def get(
         self, url: str, headers: Mapping[str, str], provider: str, *, patience: float
@@ -124,11 +133,20 @@ class Transport:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._pool.aclose()
+        for pool in self._pools.values():
+            await pool.aclose()
 
     async def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, provider: str, patience: Patience
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        provider: str,
+        patience: Patience,
+        via: Via = STRAIGHT,
     ) -> Answering:
+        pool = self._pools.get(via) or self._pools.setdefault(via, Pool(via))
         cause = patience.cause()
         try:
             origin, head = _place(method, url)
@@ -137,7 +155,7 @@ class Transport:
                 raise httpx.LocalProtocolError("a header of more than one line")
             request = b"%b%bcontent-length: %d\r\n\r\n%b" % (head, said.encode("latin-1"), len(body), body)
             left = patience.left(time.monotonic())
-            reply = await self._pool.ask(origin, request, connect=self._limits.connect, patience=left)
+            reply = await pool.ask(origin, request, connect=self._limits.connect, patience=left)
         except httpx.ReadTimeout:
             raise ProviderUnavailable(provider=provider, cause=cause, provider_type="transport") from None
         except _FAILURES as failure:
