@@ -44,6 +44,11 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
             "miss_cpu_vs_echo": ratio(rows, "miss", "mesh", "echo", "cpu_us"),
             **_streams(rows, "mesh"),
         },
+        "providers": {
+            "cpu_vs_echo": ratio(rows, "providers", "providers", "echo", "cpu_us"),
+            "rps_vs_echo": ratio(rows, "providers", "providers", "echo", "rps"),
+            **_relay(rows),
+        },
         "echo": {"stream_tokens_s": _tokens(rows, "stream", "echo")},
         "http": _http(rows),
         "peers": _peers(rows),
@@ -89,6 +94,17 @@ def _streams(rows: Sequence[Row], target: str) -> dict[str, float | None]:
 def _tokens(rows: Sequence[Row], path: str, target: str) -> float | None:
     rates = [row["rps"] * row["tokens"] for row in rows if row["path"] == path and row["target"] == target]
     return round(statistics.median(rates)) if rates else None
+
+
+def _relay(rows: Sequence[Row]) -> dict[str, float | None]:
+    """Gaps between relayed tokens, divided by the pace of the upstream."""
+    mine = [row for row in rows if row["path"] == "relay"]
+    return {
+        f"relay_{name}_vs_pace": _rounded(statistics.median(row[field] / row["pace_ms"] for row in mine))
+        if mine
+        else None
+        for name, field in (("gap", "gap_ms"), ("worst_gap", "worst_gap_ms"))
+    }
 
 
 def _http(rows: Sequence[Row]) -> dict[str, float | None]:

@@ -20,7 +20,7 @@ import uvloop
 from rich.console import Console
 
 from bench import score_mesh
-from bench.mesh import load, paths, peers, starts, upstream
+from bench.mesh import load, paths, peers, relay, starts, upstream
 from bench.mesh.paths import Row, Size
 from bench.mesh.processes import BenchError, Servers
 from bench.mesh.rig import Upstreams, everything, one_process, upstreams
@@ -28,7 +28,7 @@ from bench.mesh.table import show
 from services.chassis.settings import StartError, environment
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
-_PARTS = ("start", "hit", "miss", "stream", "http", "peers")
+_PARTS = ("start", "hit", "miss", "stream", "providers", "http", "peers")
 
 
 def _arguments(base: Mapping[str, str]) -> argparse.Namespace:
@@ -95,11 +95,14 @@ async def _measure(arguments: argparse.Namespace, base: Mapping[str, str], rows:
         behind = upstreams(servers, arguments.mock, base)
         if "start" in parts:
             rows.take(iter([await starts.one_process(servers, base, behind, arguments.rounds)]))
-        if parts & {"hit", "miss", "stream"}:
+        measures = {"hit": paths.hit, "miss": paths.miss, "stream": paths.stream, "providers": paths.providers}
+        if parts & measures.keys():
             async with everything(servers, base, behind) as rig:
-                for part, measured in (("hit", paths.hit), ("miss", paths.miss), ("stream", paths.stream)):
+                for part, measured in measures.items():
                     if part in parts:
                         rows.take(measured(rig, size))
+                if "providers" in parts:
+                    rows.take(await relay.relayed(rig.providers, size.rounds))
         if parts & {"http", "peers"}:
             _http(arguments, base, rows, servers, behind)
     finally:

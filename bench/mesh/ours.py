@@ -13,11 +13,13 @@ from pathlib import Path
 from bench.mesh.processes import Servers, said
 from bench.mesh.upstream import MODEL
 from omnisphere.chat.v1 import chat_pb2
+from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.together.four_processes import FourProcesses
 
 COMPLETE = "/omnisphere.router.v1.RouterService/Complete"
 STREAM = "/omnisphere.router.v1.RouterService/StreamComplete"
+GENERATE = "/omnisphere.providers.v1.ProvidersService/Generate"
 _MESSAGES, _WORDS = 20, 32
 # What a ledger and logs cost is told by leaving them out.
 BARE = {"OMNISPHERE_ROUTER_LEDGER": "off", "OMNISPHERE_PROVIDERS_LEDGER": "off"} | {
@@ -44,6 +46,17 @@ def question(*, miss: bool = False) -> pb.CompleteRequest:
     request.conversation.messages.add(role=chat_pb2.ROLE_USER, parts=[chat_pb2.Part(text="What is the capital?")])
     request.options.cache.no_cache = miss
     return request
+
+
+def small() -> pb.CompleteRequest:
+    """One short question."""
+    message = chat_pb2.Message(role=chat_pb2.ROLE_USER, parts=[chat_pb2.Part(text="What is the capital of France?")])
+    return pb.CompleteRequest(model=MODEL, conversation=chat_pb2.Conversation(messages=[message]))
+
+
+def generation(model: str) -> providers_pb.Generation:
+    """The same to the providers service."""
+    return providers_pb.Generation(model=model, conversation=small().conversation, request_id="bench")
 
 
 def streamed(model: str) -> pb.StreamCompleteRequest:
@@ -87,12 +100,16 @@ def one_process(servers: Servers, environ: Mapping[str, str]) -> Running:
 
 
 @asynccontextmanager
-async def four_processes(environ: Mapping[str, str], folder: Path) -> AsyncIterator[Running]:
-    """`omnisphere up --mesh`."""
+async def four_processes(environ: Mapping[str, str], folder: Path) -> AsyncIterator[tuple[Running, Running]]:
+    """`omnisphere up --mesh`, and its providers service by itself."""
     mesh = FourProcesses(environ, logs=folder / "logs", simulator=False)
     await mesh.start()
     try:
         pids = tuple(running.process.pid for running in mesh.services.values())
-        yield Running(mesh.services["router"].port, 0, pids)
+        providers = mesh.services["providers"]
+        yield (
+            Running(mesh.services["router"].port, 0, pids),
+            Running(providers.port, 0, (providers.process.pid,)),
+        )
     finally:
         await mesh.stop()

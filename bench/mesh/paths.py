@@ -11,6 +11,7 @@ from bench.mesh.ours import Running
 from bench.mesh.processes import BenchError
 from bench.mesh.rig import Rig
 from bench.mesh.upstream import MODEL, NAME_THERE, PACED_MODEL, TOKENS
+from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 
 CHAT = "/v1/chat/completions"
 NO_CACHE = "cache-control: no-cache"
@@ -66,6 +67,15 @@ def stream(rig: Rig, size: Size) -> Iterator[Row]:
         if path == "stream_paced":
             targets.append(_paced_upstream(rig.paced))
         yield from windows(path, targets, at_once=STREAMS, seconds=size.seconds, rounds=size.rounds)
+
+
+def providers(rig: Rig, size: Size) -> Iterator[Row]:
+    """A small chat through the providers service alone, beside an echo of the same question."""
+    asked = providers_pb.GenerateRequest(generation=ours.generation(MODEL))
+    length = verify.generate(rig.providers.port, asked)
+    echo = Target("echo", rig.echo.port, ours.COMPLETE, framed(ours.small()), rig.echo.pids, 1)
+    mine = Target("providers", rig.providers.port, ours.GENERATE, framed(asked), rig.providers.pids, length)
+    yield from _both("providers", [mine, echo], size)
 
 
 def http(edge: Running, mock: Running, size: Size) -> Iterator[Row]:

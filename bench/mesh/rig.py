@@ -14,12 +14,14 @@ from bench.mesh.processes import Servers
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """`bare` is one process without ledger and logs. `mesh` is four processes. `echo2` is an echo behind an echo."""
+    """`bare` is one process without ledger and logs. `mesh` is four processes, `providers` one of them. `echo2` is an
+    echo behind an echo."""
 
     paced: Running
     one_process: Running
     bare: Running
     mesh: Running
+    providers: Running
     echo: Running
     echo2: Running
 
@@ -37,7 +39,8 @@ def upstreams(servers: Servers, source: Path, base: Mapping[str, str]) -> Upstre
     """Start both."""
     quick = upstream.start(servers, source, base)
     paced = upstream.start(servers, source, base, gap_ms=upstream.GAP_MS)
-    config = upstream.providers_toml(servers.folder, quick.port, paced.port)
+    relayed = upstream.start(servers, source, base, gap_ms=upstream.RELAY_GAP_MS)
+    config = upstream.providers_toml(servers.folder, quick.port, paced.port, relayed.port)
     at_once, one_by_one = (Running(server.port, server.port, (server.process.pid,)) for server in (quick, paced))
     return Upstreams(at_once, one_by_one, config)
 
@@ -62,12 +65,13 @@ async def everything(servers: Servers, base: Mapping[str, str], behind: Upstream
     front = servers.python("bench.mesh.echo", "--behind", f"127.0.0.1:{echo.port}", environ=plain)
     folder = servers.folder / "mesh"
     folder.mkdir()
-    async with ours.four_processes(ours.environment(base, folder, behind.config), folder) as mesh:
+    async with ours.four_processes(ours.environment(base, folder, behind.config), folder) as (mesh, providers):
         yield Rig(
             paced=behind.paced,
             one_process=one,
             bare=bare,
             mesh=mesh,
+            providers=providers,
             echo=Running(echo.port, 0, (echo.process.pid,)),
             echo2=Running(front.port, 0, (front.process.pid, echo.process.pid)),
         )

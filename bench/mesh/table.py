@@ -36,7 +36,7 @@ def show(console: Console, rows: Sequence[Row], told: Mapping[str, Any]) -> None
 
 def _ratios(console: Console, told: Mapping[str, Any]) -> None:
     table = Table("of", "figure", "value", box=None)
-    for group in ("one_process", "mesh", "echo", "http"):
+    for group in ("one_process", "mesh", "providers", "echo", "http"):
         for name, value in told[group].items():
             if value is not None:
                 table.add_row(group, name, f"{value:,}")

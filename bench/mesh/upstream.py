@@ -14,7 +14,9 @@ from bench.mesh.processes import BenchError, Servers, Started, said
 TOKENS = 100
 # Of a second upstream that sends its tokens one by one.
 GAP_MS = 5
-MODEL, PACED_MODEL, NAME_THERE = "gpt-5-mini", "gpt-5-nano", "gpt-mock"
+# Of a third, at the pace of a model that is read by a person.
+RELAY_GAP_MS = 50
+MODEL, PACED_MODEL, RELAYED_MODEL, NAME_THERE = "gpt-5-mini", "gpt-5-nano", "gpt-5", "gpt-mock"
 
 
 def compiler() -> str | None:
@@ -37,14 +39,18 @@ def start(servers: Servers, source: Path, environ: Mapping[str, str], *, gap_ms:
     return server
 
 
-def providers_toml(folder: Path, port: int, paced_port: int) -> Path:
+def providers_toml(folder: Path, port: int, paced_port: int, relayed_port: int) -> Path:
     """Our configuration with these upstreams as the only endpoints, a model each."""
     path = folder / "providers.toml"
     path.write_text(
         "".join(
             f'[[endpoint]]\nname = "{name}"\nbase_url = "http://127.0.0.1:{where}/v1"\n'
             f'[endpoint.serves]\n"{model}" = "{NAME_THERE}"\n'
-            for name, where, model in (("upstream", port, MODEL), ("paced", paced_port, PACED_MODEL))
+            for name, where, model in (
+                ("upstream", port, MODEL),
+                ("paced", paced_port, PACED_MODEL),
+                ("relayed", relayed_port, RELAYED_MODEL),
+            )
         )
     )
     return path

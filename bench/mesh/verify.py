@@ -15,6 +15,8 @@ from google.protobuf.message import Message
 from bench.mesh.processes import BenchError
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.chat.v1 import chat_pb2
+from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
+from omnisphere.providers.v1.providers_service_pb2_grpc import ProvidersServiceStub
 from omnisphere.router.v1 import router_service_pb2 as pb
 from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceStub
 
@@ -36,6 +38,19 @@ def complete(port: int, request: pb.CompleteRequest) -> pb.CompleteResponse:
     if answer.finish_reason != chat_pb2.FINISH_REASON_STOP or not text.startswith(_WORDS):
         raise BenchError(f"Complete on port {port} answered {text[:80]!r}, finish reason {answer.finish_reason}")
     return answer
+
+
+def generate(port: int, request: providers_pb.GenerateRequest) -> int:
+    """One whole answer of the providers service; its bytes on the wire. Raises BenchError."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        try:
+            answer = ProvidersServiceStub(channel).Generate(request, timeout=_SECONDS, wait_for_ready=True)
+        except grpc.RpcError as failure:
+            raise BenchError(f"Generate on port {port} failed: {failure}") from failure
+    text = "".join(part.text for part in answer.message.parts)
+    if not text.startswith(_WORDS) or len(answer.end.attempts) != 1:
+        raise BenchError(f"Generate on port {port} answered {text[:80]!r}")
+    return on_the_wire(answer)
 
 
 def hit(port: int, request: pb.CompleteRequest) -> pb.CompleteResponse:
