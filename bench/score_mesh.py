@@ -99,12 +99,11 @@ def _tokens(rows: Sequence[Row], path: str, target: str) -> float | None:
 def _relay(rows: Sequence[Row]) -> dict[str, float | None]:
     """Gaps between relayed tokens, divided by the pace of the upstream."""
     mine = [row for row in rows if row["path"] == "relay"]
-    return {
-        f"relay_{name}_vs_pace": _rounded(statistics.median(row[field] / row["pace_ms"] for row in mine))
-        if mine
-        else None
-        for name, field in (("gap", "gap_ms"), ("worst_gap", "worst_gap_ms"))
-    }
+    figures: dict[str, float | None] = {}
+    for name in ("gap", "worst_gap"):
+        ratios = [row[f"{name}_ms"] / row["pace_ms"] for row in mine]
+        figures[f"relay_{name}_vs_pace"] = _rounded(statistics.median(ratios)) if ratios else None
+    return figures
 
 
 def _http(rows: Sequence[Row]) -> dict[str, float | None]:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
+from prometheus_client import Gauge as LockedGauge
 from prometheus_client.registry import Collector
 
 from services.cache.metrics import CacheMetrics
-from services.chassis.counting import Counter, Family, Histogram
+from services.chassis.counting import Counter, Family, Gauge, Histogram
 from services.chassis.metrics import CallMetrics
 from services.context.metrics import ContextMetrics
 from services.providers.metrics import ProvidersMetrics
@@ -56,7 +57,7 @@ LABELS: Mapping[str, str] = {
     "why": "`queue_full`, `storage`, or the reason of an error in lower case",
 }
 _UNITS = (("seconds", "seconds"), ("bytes", "bytes"), ("nanousd", "10⁻⁹ USD"), ("tokens?", "tokens"))
-_KINDS = {Counter: "counter", Gauge: "gauge", Histogram: "histogram"}
+_KINDS = {Counter: "counter", Gauge: "gauge", LockedGauge: "gauge", Histogram: "histogram"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,11 @@ class _Noted(CollectorRegistry):
 
     def __init__(self) -> None:
         super().__init__()
-        self.noted: list[Family[Any] | Gauge] = []
+        self.noted: list[Family[Any] | LockedGauge] = []
 
     def register(self, collector: Collector) -> None:
         super().register(collector)
-        if isinstance(collector, Family | Gauge):
+        if isinstance(collector, Family | LockedGauge):
             self.noted.append(collector)
 
 
@@ -107,7 +108,7 @@ def _made_by(classes: tuple[Callable[[CollectorRegistry], object], ...]) -> Iter
         (family,) = collector.describe()
         kind = _KINDS[type(collector)]
         unit = next((said for word, said in _UNITS if re.search(rf"_{word}(_|$)", family.name)), "number")
-        labels = () if isinstance(collector, Gauge) else collector.label_names
+        labels = () if isinstance(collector, LockedGauge) else collector.label_names
         yield Metric(
             f"{family.name}_total" if kind == "counter" else family.name, kind, labels, unit, family.documentation
         )

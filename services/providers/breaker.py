@@ -38,7 +38,7 @@ class Breaker:
 
     def rests_for(self, now: float) -> float:
         """Seconds until a call may go out; 0: now. While a probe is out: until it would be worth another look."""
-        if self.closed:
+        if not self._open_for:
             return 0.0
         left = max(0.0, self._until - now)
         return max(left, self._rules.first) if self._probing else left

@@ -68,8 +68,9 @@ class Sender:
             via=endpoint.via,
         )
         exchange.status = answering.status
-        now, wall = self._clock.monotonic(), self._clock.wall()
-        self._picker.headers(exchange.pick, answering.headers, now, wall)
+        if answering.tells_limits:
+            now, wall = self._clock.monotonic(), self._clock.wall()
+            self._picker.headers(exchange.pick, answering.headers, now, wall)
         if answering.status != 200:
             async with answering:
                 raise await self._refusal(exchange, answering)

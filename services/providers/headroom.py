@@ -30,6 +30,7 @@ _LENGTH = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s
 _UNITS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 # A reset further away than this is a quota of another kind, and no reason to leave a key alone for so long.
 _MOST_SECONDS = 300.0
+_MOST_DIGITS = 15
 
 
 @dataclass(slots=True)
@@ -83,6 +84,8 @@ class Headroom:
 
     def waits_for(self, tokens: int, now: float) -> float:
         """Seconds until the operator's limits allow a request of so many tokens."""
+        if self._requests is None and self._tokens is None:
+            return 0.0
         waits = 0.0
         if self._requests is not None:
             waits = self._requests.waits_for(1, now)
@@ -92,6 +95,8 @@ class Headroom:
 
     def is_tight(self, model: str, tokens: int, now: float) -> bool:
         """Whether the provider said that it has no room for this now. Others use the key, too: it may be outdated."""
+        if not self._told:
+            return False
         for what, amount in (("requests", 1), ("tokens", tokens)):
             told = self._told.get((model, what))
             if told is not None and told.until > now and told.left < amount:
@@ -104,6 +109,8 @@ class Headroom:
             self._requests.take(1, now)
         if self._tokens is not None:
             self._tokens.take(tokens, now)
+        if not self._told:
+            return
         for what, amount in (("requests", 1), ("tokens", tokens)):
             if told := self._told.get((model, what)):
                 told.left -= amount
@@ -113,8 +120,9 @@ class Headroom:
         for what, names in _NAMES.items():
             for remaining, reset in names:
                 left = headers.get(remaining, "")
-                seconds = _seconds(headers.get(reset, ""), wall)
-                if left.isdecimal() and len(left) < 16 and seconds is not None:
+                if not left.isdecimal() or len(left) > _MOST_DIGITS:
+                    continue
+                if (seconds := _seconds(headers.get(reset, ""), wall)) is not None:
                     self._told[model, what] = _Told(int(left), now + min(seconds, _MOST_SECONDS))
                     break
 

@@ -1,24 +1,21 @@
-"""What an attempt used and cost: exact decimals, rounded half-even to nano-dollars once per attempt."""
+"""What an attempt used and cost: exact, rounded half-even to nano-dollars once per attempt."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal
 
 from omnisphere.chat.v1 import chat_pb2
 from services.providers.prices import Price
 
-_NANO = Decimal(1_000_000_000)
 _MOST_GUESSED_BYTES = 1024 * 1024
 
 
 def cost(usage: chat_pb2.Usage, price: Price | None, at: datetime) -> chat_pb2.Cost:
     """The cost of one attempt. Without a price it is unpriced, which is not zero; without tokens it is zero."""
-    usd = price.usd(usage, at) if price is not None else None
-    if price is None or usd is None:
+    nanousd = price.nanousd(usage, at) if price is not None else None
+    if price is None or nanousd is None:
         return chat_pb2.Cost(nanousd=0, priced=not any_tokens(usage))
-    nanousd = (usd * _NANO).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
-    return chat_pb2.Cost(nanousd=int(nanousd), priced=price.known or not any_tokens(usage))
+    return chat_pb2.Cost(nanousd=nanousd, priced=price.known or not any_tokens(usage))
 
 
 def any_tokens(usage: chat_pb2.Usage) -> bool:

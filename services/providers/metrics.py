@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
 from omnisphere.providers.v1 import attempt_pb2
-from services.chassis.counting import Counter, Histogram
+from services.chassis.counting import Count, Counter, Distribution, Gauge, Histogram
 
 # The names of OpenTelemetry's conventions.
 Operation = Literal["chat", "embeddings"]
@@ -27,6 +27,16 @@ _CLASSES = {
     "output": "output_tokens",
     "reasoning": "reasoning_tokens",
 }
+
+
+class _Series(NamedTuple):
+    """What every attempt of one kind counts in, looked up once: its labels are bounded, and so are the kinds."""
+
+    attempts: Count
+    cost: Count
+    duration: Distribution
+    input: Distribution
+    output: Distribution | None
 
 
 class ProvidersMetrics:
@@ -54,6 +64,7 @@ class ProvidersMetrics:
         self._unpriced = Counter(
             "omnisphere_providers_unpriced_attempts", "Attempts without a known price.", ["model"], registry=registry
         )
+        self._series: dict[tuple[object, ...], _Series] = {}
         # The names and buckets of OpenTelemetry's GenAI conventions, so that dashboards made for them fit.
         said = ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"]
         self._duration = Histogram(
@@ -117,22 +128,46 @@ class ProvidersMetrics:
 
     def book(self, attempt: attempt_pb2.Attempt, operation: Operation) -> None:
         """Count one attempt, whatever became of it."""
-        model, endpoint, usage = attempt.model, attempt.endpoint, attempt.usage
-        self._attempts.labels(model, endpoint, PURPOSE_WORDS[attempt.purpose], OUTCOME_WORDS[attempt.outcome]).inc()
+        usage = attempt.usage
+        kind = (
+            attempt.model,
+            attempt.endpoint,
+            attempt.purpose,
+            attempt.outcome,
+            attempt.error_reason,
+            usage.estimated,
+            operation,
+        )
+        mine = self._series.get(kind)
+        if mine is None:
+            mine = self._series[kind] = self._of(attempt, operation)
+        mine.attempts.value += 1
+        mine.cost.value += attempt.cost.nanousd
+        mine.duration.observe(_seconds(attempt.latency))
         source = "estimated" if usage.estimated else "reported"
         counts = {name: tokens for name, field in _CLASSES.items() if (tokens := getattr(usage, field))}
         for name, tokens in counts.items():
-            self._tokens.labels(model, name, source).inc(tokens)
-        self._cost.labels(model, source).inc(attempt.cost.nanousd)
+            self._tokens.labels(attempt.model, name, source).inc(tokens)
         if not attempt.cost.priced:
-            self._unpriced.labels(model).inc()
-        self._duration.labels(operation, endpoint, model, attempt.error_reason).observe(_seconds(attempt.latency))
+            self._unpriced.labels(attempt.model).inc()
         if attempt.HasField("time_to_first_token"):
-            self._first_chunk.labels(operation, endpoint, model).observe(_seconds(attempt.time_to_first_token))
+            place = (operation, attempt.endpoint, attempt.model)
+            self._first_chunk.labels(*place).observe(_seconds(attempt.time_to_first_token))
         output = counts.pop("output", 0) + counts.pop("reasoning", 0)
-        self._usage.labels(operation, endpoint, model, "input").observe(sum(counts.values()))
-        if operation == "chat":
-            self._usage.labels(operation, endpoint, model, "output").observe(output)
+        mine.input.observe(sum(counts.values()))
+        if mine.output is not None:
+            mine.output.observe(output)
+
+    def _of(self, attempt: attempt_pb2.Attempt, operation: Operation) -> _Series:
+        model, place = attempt.model, (operation, attempt.endpoint, attempt.model)
+        words = PURPOSE_WORDS[attempt.purpose], OUTCOME_WORDS[attempt.outcome]
+        return _Series(
+            attempts=self._attempts.labels(model, attempt.endpoint, *words),
+            cost=self._cost.labels(model, "estimated" if attempt.usage.estimated else "reported"),
+            duration=self._duration.labels(*place, attempt.error_reason),
+            input=self._usage.labels(*place, "input"),
+            output=self._usage.labels(*place, "output") if operation == "chat" else None,
+        )
 
 
 def _seconds(duration: Duration) -> float:

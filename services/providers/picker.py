@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
+from typing import NamedTuple
 
 from services.chassis.errors import ProviderRateLimited, ProviderUnavailable, ServiceError
 from services.providers.affinity import WarmPlaces
@@ -27,8 +28,7 @@ _WARM_IS_WORTH = 4.0
 _FRESH, _TIRED, _ASKED = range(3)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class Need(NamedTuple):
     """What is to be sent: `tokens` is our guess, `beginning` may be empty, `avoid` names endpoints to ask last."""
 
     model: str
@@ -46,8 +46,7 @@ class Tried:
     down: set[str] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class Pick:
+class Pick(NamedTuple):
     """A call that is out: where, with which key, for which model. Ends with succeeded(), failed() or given_up()."""
 
     endpoint: Endpoint
@@ -62,8 +61,7 @@ class Pick:
         return self.key.name if self.key else ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Option:
+class _Option(NamedTuple):
     endpoint: Endpoint
     key: Key | None
     state: EndpointState

@@ -5,10 +5,12 @@ genai-prices never updates itself here: its own data, of the installed version, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from fractions import Fraction
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Protocol
@@ -21,6 +23,8 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
 
 _MILLION = Decimal(1_000_000)
+# What a USD per million tokens is per token.
+_NANO_PER_MTOK = 1_000
 
 
 class Price(Protocol):
@@ -32,6 +36,9 @@ class Price(Protocol):
 
     def usd(self, usage: chat_pb2.Usage, at: datetime) -> Decimal | None:
         """The exact cost in USD, not rounded; None: not known. `at` is when the attempt went out: prices change."""
+
+    def nanousd(self, usage: chat_pb2.Usage, at: datetime) -> int | None:
+        """The same in nano-dollars, rounded half-even once."""
 
     def listed(self, at: datetime | None = None) -> model_pb2.Prices:
         """The price of a small request as the catalogue shows it; None: now."""
@@ -49,6 +56,16 @@ class ListPrice:
     source: str
     as_of: str
     known: bool = True
+    # The figures above in whole parts of a nano-dollar per token, and how many such parts a nano-dollar has.
+    _parts: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    _scale: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        figures = (self.input, self.cache_read, self.cache_write, self.output, self.reasoning)
+        exact = [Fraction(figure) * _NANO_PER_MTOK for figure in figures]
+        scale = math.lcm(*(figure.denominator for figure in exact))
+        object.__setattr__(self, "_scale", scale)
+        object.__setattr__(self, "_parts", tuple(int(figure * scale) for figure in exact))
 
     @classmethod
     def of(
@@ -88,6 +105,19 @@ class ListPrice:
         )
         return total / _MILLION
 
+    def nanousd(self, usage: chat_pb2.Usage, at: datetime) -> int:  # noqa: ARG002 - a flat price has no date
+        """The same in whole numbers all the way: a tenth of what decimals cost."""
+        fresh, read, write, output, reasoning = self._parts
+        parts = (
+            fresh * usage.input_uncached_tokens
+            + read * usage.input_cache_read_tokens
+            + write * usage.input_cache_write_tokens
+            + output * usage.output_tokens
+            + reasoning * usage.reasoning_tokens
+        )
+        whole, rest = divmod(parts, self._scale)
+        return whole + (2 * rest > self._scale or (2 * rest == self._scale and whole % 2))
+
     def listed(self, at: datetime | None = None) -> model_pb2.Prices:  # noqa: ARG002 - a flat price has no date
         """All figures."""
         return model_pb2.Prices(
@@ -110,6 +140,12 @@ class GenaiPrice:
         self._info = info
         self._source = source
         self._input_only = input_only
+        self._last: tuple[ModelPrice, ListPrice | None] | None = None
+
+    def nanousd(self, usage: chat_pb2.Usage, at: datetime) -> int:
+        """The same, rounded."""
+        flat = self._flat(self._info.get_prices(at))
+        return flat.nanousd(usage, at) if flat is not None else rounded(self.usd(usage, at))
 
     def usd(self, usage: chat_pb2.Usage, at: datetime) -> Decimal:
         """The sum over the token classes at the price of that moment."""
@@ -152,6 +188,11 @@ class GenaiPrice:
 
     def _flat(self, price: ModelPrice) -> ListPrice | None:
         """The four figures where the price is flat: far cheaper to apply than the general rule, and equal to it."""
+        if self._last is None or self._last[0] is not price:
+            self._last = price, self._flattened(price)
+        return self._last[1]
+
+    def _flattened(self, price: ModelPrice) -> ListPrice | None:
         figures = [
             _figure(price, "input_mtok"),
             _figure(price, "output_mtok"),
@@ -164,6 +205,11 @@ class GenaiPrice:
         if fresh is None or output is None or read is None or write is None:
             return None
         return ListPrice(fresh, output, read, write, output, self._source, as_of="")
+
+
+def rounded(usd: Decimal) -> int:
+    """Nano-dollars, half to even."""
+    return int((usd * 1_000_000_000).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
 
 
 def guessed(prices: Sequence[Price]) -> ListPrice:

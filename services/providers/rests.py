@@ -48,13 +48,13 @@ class Rests:
 
     def binding_for(self, model: str, now: float) -> float:
         """Seconds for which it must be left alone; 0: it need not."""
+        if not self._rests:
+            return 0.0
         return max((rest.until - now for rest in self._of(model) if rest.binding and rest.until > now), default=0.0)
 
     def prefers_rest(self, model: str, now: float) -> bool:
         """Whether others should go first."""
-        return any(rest.until > now for rest in self._of(model))
+        return bool(self._rests) and any(rest.until > now for rest in self._of(model))
 
     def _of(self, model: str) -> list[_Rest]:
-        if not self._rests:
-            return []
         return [rest for name in (model, ALL) if (rest := self._rests.get(name)) is not None]

@@ -80,6 +80,12 @@ class Tariff:
         price = self._at(at.astimezone(UTC).date(), size)
         return price.usd(usage, at) if price is not None else None
 
+    def nanousd(self, usage: chat_pb2.Usage, at: datetime) -> int | None:
+        """The same, rounded."""
+        size = usage.input_uncached_tokens + usage.input_cache_read_tokens + usage.input_cache_write_tokens
+        price = self._at(at.astimezone(UTC).date(), size)
+        return price.nanousd(usage, at) if price is not None else None
+
     def listed(self, at: datetime | None = None) -> model_pb2.Prices:
         """The figures of that day."""
         today = (at or datetime.now(UTC)).astimezone(UTC).date()

@@ -46,6 +46,11 @@ class Answering:
         self.status = reply.status
 
     @property
+    def tells_limits(self) -> bool:
+        """Whether the head says how much may still be sent."""
+        return any(b"ratelimit-" in name.lower() for name, _ in self._reply.headers)
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """By name in lower case; of a repeated one the first."""
         pairs = reversed(self._reply.headers)

@@ -98,7 +98,7 @@ def test_a_forbidden_model_leaves_the_key_to_other_models():
     scene = Scene(replace(A, keys=KEYS[:1]), replace(B, priority=1))
     scene.fail(ProviderAuth(status="403"))
     assert set(scene.where()) == {("b", "")}
-    assert set(scene.where(need=replace(NEED, model="n"))) == {("a", "A_API_KEY")}
+    assert set(scene.where(need=NEED._replace(model="n"))) == {("a", "A_API_KEY")}
 
 
 def test_a_limited_key_rests_as_long_as_it_was_asked_to():
@@ -114,7 +114,7 @@ def test_a_limited_key_rests_as_long_as_it_was_asked_to():
 def test_an_account_without_money_rests_for_all_models():
     scene = Scene(replace(A, keys=KEYS[:1]), replace(B, priority=1))
     scene.fail(ProviderRateLimited(provider_type="insufficient_quota"))
-    assert set(scene.where(need=replace(NEED, model="n"))) == {("b", "")}
+    assert set(scene.where(need=NEED._replace(model="n"))) == {("b", "")}
 
 
 def test_an_endpoint_without_the_model_is_asked_last():
@@ -162,7 +162,7 @@ def test_for_one_request_those_that_failed_are_asked_last_and_the_same_at_most_t
 
 
 def test_endpoints_to_avoid_are_asked_only_where_there_is_no_other():
-    avoiding = replace(NEED, avoid=frozenset({"b"}))
+    avoiding = NEED._replace(avoid=frozenset({"b"}))
     assert {endpoint for endpoint, _ in Scene(A, B).where(need=avoiding)} == {"a"}
     assert {endpoint for endpoint, _ in Scene(B).where(need=avoiding)} == {"b"}
 
@@ -187,7 +187,7 @@ def test_where_the_provider_says_that_little_is_left_others_go_first():
 
 
 def test_a_conversation_goes_where_its_beginning_is_warm_unless_that_is_far_busier():
-    need = replace(NEED, beginning=b"x" * 16)
+    need = NEED._replace(beginning=b"x" * 16)
     scene = Scene(A, B, need=need)
     pick = scene.pick()
     scene.picker.succeeded(pick, 0.1, 0.0)
