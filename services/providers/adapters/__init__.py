@@ -43,6 +43,7 @@ class Target:
     served_name: str
     max_output_tokens: int
     quirks: frozenset[str] = frozenset()
+    capabilities: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,19 @@ class Ending:
     finish_reason: chat_pb2.FinishReason.ValueType
     provider_finish_reason: str
     usage: chat_pb2.Usage | None
-    upstream_id: str
     complete: bool
+    # What the answer had and the contract has no place for.
+    degradations: tuple[chat_pb2.Degradation, ...] = ()
 
 
 class Reading(Protocol):
-    """One answer being read: whole, or event by event. Raises MalformedAnswer and ErrorInAnswer."""
+    """One answer being read: whole, or event by event. Raises MalformedAnswer and ErrorInAnswer.
+
+    `upstream_id` and `upstream_model` are what the provider calls the answer and its model; empty until it did.
+    """
+
+    upstream_id: str
+    upstream_model: str
 
     @property
     def output_bytes(self) -> int:
