@@ -47,6 +47,7 @@ def serving(records: Iterable[Record], replay: Path, data: Path) -> Iterator[int
             "OMNISPHERE_PROVIDERS_PORT": "0",
             "OMNISPHERE_PROVIDERS_METRICS_PORT": "-1",
             "OMNISPHERE_PROVIDERS_LEDGER": "off",
+            "OMNISPHERE_PROVIDERS_ATTEMPTS": "1",
         }
         yield int(said(servers.start([sys.executable, "-m", "services.providers"], environ), _READY))
     finally:

@@ -32,9 +32,7 @@ def settings(
     """`thinking`, and `output_config` where the model takes a word for it. An effort that is not possible is said."""
     effort = conversation.sampling.reasoning_effort
     adaptive = "adaptive_thinking" in target.quirks
-    if effort == chat_pb2.REASONING_EFFORT_NONE:
-        return {"thinking": {"type": "disabled"}} if adaptive else {}
-    if effort not in _BUDGETS:
+    if effort not in _BUDGETS:  # NONE among them: without a word there is no thinking
         return {}
     possible = not _in_loop_without_thinking(turns)
     if adaptive:

@@ -8,6 +8,7 @@ Quirks of vendors and models are named flags:
     developer_role         system messages go out as developer
     system_role_only       developer messages go out as system
     no_sampling            temperature and top_p are refused
+    no_stream_options      there is no such field: usage comes anyway (Mistral)
     random_seed            Mistral's name of the seed
     no_reasoning_effort    there is no such setting
     thinking_switch        it is `thinking: {type: enabled | disabled}` (DeepSeek, Moonshot)

@@ -37,7 +37,7 @@ def written(conversation: chat_pb2.Conversation, target: Target, *, stream: bool
     body |= _response_format(conversation.response_format)
     body |= _sampling(conversation.sampling, target.quirks, lost)
     body["stream"] = stream
-    if stream:
+    if stream and "no_stream_options" not in target.quirks:
         body["stream_options"] = {"include_usage": True}
     body = with_vendor_options(body, conversation.vendor_options_json, _CARRIED)
     return Encoded("/chat/completions", dumped(body), tuple(lost.degradations))
