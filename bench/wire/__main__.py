@@ -1,8 +1,8 @@
-"""python -m bench.wire --data DIR --replay FILE: recorded traffic of real providers through the real providers service.
+"""python -m bench.wire --data DIR --replay FILE: recorded traffic of real providers through the providers service.
 
-A replay server gives each recording under an address of its own; the service has an endpoint for each, and is asked over
-gRPC with what the recording asked, as far as the contract can say it. What came back is a row; `bench.score_wire` compares
-the rows with what was expected.
+A replay server gives each recording under an address of its own; the service has an endpoint for each, and is asked
+over gRPC with what the recording asked, as far as the contract can say it. What came back is a row; `bench.score_wire`
+compares the rows with what was expected.
 """
 
 from __future__ import annotations

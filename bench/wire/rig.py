@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from bench.mesh.processes import Servers, said
 from bench.wire.records import Record
+from services.chassis.settings import environment
 
 FORMATS = {
     "openai.chat": "openai_chat",
@@ -34,11 +34,11 @@ def serving(records: Iterable[Record], replay: Path, data: Path) -> Iterator[int
     servers = Servers()
     try:
         files = sorted(str(path) for path in data.glob("*.jsonl.gz"))
-        replaying = servers.start([sys.executable, "-u", str(replay), "--port", "0", *files], os.environ)
+        replaying = servers.start([sys.executable, "-u", str(replay), "--port", "0", *files], environment())
         upstream = said(replaying, _REPLAYING)
         config = servers.folder / "providers.toml"
         config.write_text("\n".join(_rows(records, upstream)))
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("OMNISPHERE_")}
+        environ = {name: value for name, value in environment().items() if not name.startswith("OMNISPHERE_")}
         environ |= {
             "OMNISPHERE_SIMULATOR": "off",
             "OMNISPHERE_DISCOVER": "off",
