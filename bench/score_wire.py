@@ -1,8 +1,9 @@
 """python -m bench.score_wire --data DIR FILE: the rows of a run of bench.wire against what was expected.
 
 An exchange is right when every figure of it is: text, thoughts (without white space), refusal, tool calls, finish word
-and class, usage, signatures, model, completeness; of an error its class and how long to wait. Partial answers (`partial`)
-are compared in text, model and error. A missing row is wrong. An id that the provider did not give is not compared.
+and class, usage, signatures, model, completeness; of an error its class and how long to wait. Partial answers
+(`partial`) are compared in text, model and error. A missing row is wrong. An id that the provider did not give is not
+compared.
 
 `impossible` counts exchanges whose expected usage contradicts itself (parts of a total that are larger than it): no
 disjoint count can say that. They are wrong here, and named apart.

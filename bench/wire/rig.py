@@ -12,8 +12,9 @@ from pathlib import Path
 from bench.mesh.processes import Servers, said
 from bench.wire.records import Record
 from services.chassis.settings import environment
+from services.providers.adapters import WireFormat
 
-FORMATS = {
+FORMATS: dict[str, WireFormat] = {
     "openai.chat": "openai_chat",
     "openai.responses": "openai_responses",
     "openai.embeddings": "openai_chat",

@@ -78,9 +78,7 @@ def call(call_id: str, name: str, arguments: object) -> chat_pb2.Part:
     return chat_pb2.Part(tool_call=chat_pb2.ToolCall(id=call_id, name=name, arguments_json=written or "{}"))
 
 
-def result(
-    call_id: str, parts: Iterable[chat_pb2.Part], *, name: str = "", is_error: bool = False
-) -> chat_pb2.Part:
+def result(call_id: str, parts: Iterable[chat_pb2.Part], *, name: str = "", is_error: bool = False) -> chat_pb2.Part:
     """A tool's result."""
     given = list(parts) or [text("")]
     return chat_pb2.Part(
