@@ -127,7 +127,8 @@ def _vectors(expected: Json, row: Json) -> list[str]:
     same = (got["count"], got["dim"]) == (wanted["count"], wanted["dim"])
     close = same and all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(got["first3"], wanted["first3"], strict=True))
     wrong = [] if close else ["vectors"]
-    return wrong if row["usage"]["input_tokens"] == expected["usage"]["input_tokens"] else [*wrong, "usage"]
+    used = (row["usage"] or {}).get("input_tokens")
+    return wrong if used == expected["usage"]["input_tokens"] else [*wrong, "usage"]
 
 
 def _same_calls(got: list[Json], wanted: list[Json]) -> bool:

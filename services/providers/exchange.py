@@ -61,7 +61,7 @@ class Sender:
         """The request is out and its answer is a 200: `async with await send(...)`. Leaving the block hangs up."""
         endpoint = exchange.endpoint
         answering = await self._transport.post(
-            endpoint.base_url + exchange.path,
+            address(endpoint.base_url, exchange.path),
             _headers(exchange),
             exchange.body,
             endpoint.name,
@@ -137,6 +137,14 @@ class Sender:
         else:
             self._picker.given_up(exchange.pick)
         return attempt
+
+
+def address(base_url: str, path: str) -> str:
+    """Where a request goes. A base URL may end with a query, as Azure's api-version, which then ends the address."""
+    base, _, query = base_url.partition("?")
+    if not query:
+        return base + path
+    return f"{base.rstrip('/')}{path}{'&' if '?' in path else '?'}{query}"
 
 
 def named(failure: Exception, *, provider: str, model: str, in_stream: bool = False) -> tuple[str, ServiceError] | None:

@@ -6,7 +6,7 @@ import pytest
 
 from services.chassis.errors import ProviderAuth, ProviderRateLimited, ProviderUnavailable
 from services.providers.adapters import ErrorInAnswer, MalformedAnswer
-from services.providers.exchange import named
+from services.providers.exchange import address, named
 from services.providers.sse import EventTooLarge
 
 
@@ -53,3 +53,9 @@ def test_a_stream_whose_connection_broke_is_cut_and_a_whole_answer_is_not(in_str
 
 def test_a_mistake_of_ours_is_named_by_nobody_here():
     assert named(ZeroDivisionError(), provider="somewhere", model="m") is None
+
+
+def test_a_query_of_the_base_url_ends_the_address():
+    assert address("http://h/v1", "/chat") == "http://h/v1/chat"
+    assert address("http://h/v1?api-version=1", "/chat") == "http://h/v1/chat?api-version=1"
+    assert address("http://h/v1/?a=1", "/x:stream?alt=sse") == "http://h/v1/x:stream?alt=sse&a=1"

@@ -208,6 +208,13 @@ def test_every_form_of_an_error_in_a_stream_is_one(event: dict[str, object], kin
     assert raised.value.body.get("type") != "error"
 
 
+def test_an_item_that_only_the_provider_can_read_goes_back_as_it_came() -> None:
+    item: dict[str, object] = {"type": "compaction", "id": "c_1", "encrypted_content": "Z0FB"}
+    read, _ = answered(item, said_item({"type": "output_text", "text": "a"}))
+    sent = encoded(conversation(user("q"), read))["input"]
+    assert [each for each in sent if each.get("type") == "compaction"] == [item]
+
+
 def test_an_answer_without_output_is_empty() -> None:
     with pytest.raises(MalformedAnswer) as raised:
         answered()

@@ -80,7 +80,7 @@ class CohereChatReading(BaseReading):
         self.introduce(document.get("id"), None)
         self.finish_word = string(document.get("finish_reason")) or self.finish_word
         if raw := mapping(document.get("usage")):
-            tokens = mapping(raw.get("tokens"))
+            tokens = mapping(raw.get("tokens")) or mapping(raw.get("billed_units"))
             self.usage = disjoint(
                 prompt=count(tokens, "input_tokens"),
                 completion=count(tokens, "output_tokens"),

@@ -106,6 +106,8 @@ class OpenAIResponsesReading(BaseReading):
                     self.answer.tool_call(key, call_id="", name="", arguments=arguments)
             case kind:
                 self.drop(kind)  # what the provider's own tools did
+                if done and isinstance(kind, str):
+                    self._prove(key, item, ("type", *_PROOF_FIELDS))
 
     def _message(self, key: str, item: Mapping[str, Any]) -> None:
         streamed = set(self._grown)
@@ -138,9 +140,13 @@ class OpenAIResponsesReading(BaseReading):
             if words:
                 self._grown.add(f"summary/{key}" if summary else f"content/{key}")
             self.answer.reasoning(words, key)
-        if item.get("encrypted_content"):
+        self._prove(key, item, _PROOF_FIELDS)
+
+    def _prove(self, key: str, item: Mapping[str, Any], fields: Sequence[str]) -> None:
+        """What only the provider can read of an item goes back as it came, whatever kind of item it is."""
+        if string(item.get("encrypted_content")):
             self.answer.begin("reasoning", key)
-            self._proofs[key] = compact({name: item[name] for name in _PROOF_FIELDS if item.get(name)})
+            self._proofs[key] = compact({name: item[name] for name in fields if item.get(name)})
 
     def _delta(self, kind: str, item: str, event: Mapping[str, Any]) -> None:
         inner = f"{item}/{event.get('content_index', 0)}"

@@ -133,9 +133,11 @@ def _thoughts(part: chat_pb2.Part, target: Target, lost: Lost, path: str) -> Jso
     if not proof or not is_object(proof):
         lost.content(path, part)
         return None
-    text = part.reasoning.text
+    fields, text = parsed_object(proof), part.reasoning.text
+    if "type" in fields:
+        return fields  # another kind of item that only the provider can read
     summary = [{"type": "summary_text", "text": text}] if text else []
-    return {"type": "reasoning", "summary": summary} | parsed_object(proof)
+    return {"type": "reasoning", "summary": summary} | fields
 
 
 def _results(path: str, message: chat_pb2.Message, lost: Lost) -> list[Json]:
