@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from services.providers.adapters import Embedded, Encoded, Target
+from services.providers.adapters import Embedded, Encoded, MalformedAnswer, Target
 from services.providers.adapters.headers import google
 from services.providers.adapters.json_text import Json, decoded, dumped, parsed_object
 from services.providers.adapters.reading import refuse
@@ -33,6 +33,8 @@ class GeminiEmbeddings:
         """The vectors, in the order of the texts."""
         document = parsed_object(decoded(body))
         refuse(document.get("error"))
-        rows = document.get("embeddings")
-        found = [vector(row.get("values") if isinstance(row, dict) else None) for row in rows or ()]
+        rows = document.get("embeddings") or []
+        if not isinstance(rows, list):
+            raise MalformedAnswer
+        found = [vector(row.get("values") if isinstance(row, dict) else None) for row in rows]
         return Embedded(same_length(found, texts=texts, dimensions=dimensions), None, "")

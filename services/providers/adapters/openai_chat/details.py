@@ -33,6 +33,8 @@ class Details:
             key = f"{detail.get('type')}#{detail.get('index')}"
             fields = self._seen.setdefault(key, {})
             words = _TEXTS.get(str(detail.get("type")), "")
+            if any(detail.get(name) for name in _PROOFS):
+                self._answer.begin("reasoning", key)
             for name, value in detail.items():
                 if name == words and isinstance(value, str):
                     self._answer.reasoning(value, key)
@@ -46,12 +48,8 @@ class Details:
     def close(self) -> None:
         """The proofs are whole."""
         for key, fields in self._seen.items():
-            if not any(fields.get(name) for name in _PROOFS):
-                continue
-            if self._answer.has("reasoning", key):
+            if any(fields.get(name) for name in _PROOFS):
                 self._answer.sign("reasoning", compact(fields), key)
-            else:
-                self._answer.redacted(compact(fields), key)
         self._seen = {}
 
 

@@ -22,11 +22,11 @@ class Echo:
     def take(self, part: chat_pb2.Part, path: str) -> None:
         """One part of thoughts."""
         quirks = self._quirks
-        if "reasoning_details" in quirks and self._lost.proof(part, self._target, path):
-            if detail := echoed(part):
-                self._details.append(detail)
-                return
-        elif part.HasField("signature"):
+        own = self._lost.proof(part, self._target, path)
+        if own and (detail := echoed(part) if "reasoning_details" in quirks else None):
+            self._details.append(detail)
+            return
+        if own:
             self._lost.signature(f"{path}.signature")
         if part.reasoning.text and quirks & {"reasoning_content", "reasoning_details", "thinking_content"}:
             self._texts.append(part.reasoning.text)
