@@ -93,6 +93,16 @@ class OpenAIChatReading(BaseReading):
         message = choice.get(where) or {}
         if not isinstance(message, dict):
             raise MalformedAnswer
+        if len(message) == 1 and isinstance(message.get("content"), str):
+            self.answer.text(message["content"])  # most chunks of most streams
+        else:
+            self._message(message)
+        if isinstance(choice.get("finish_reason"), str):
+            self.finish_word = choice["finish_reason"]
+        if isinstance(choice.get("usage"), dict):
+            self.usage = _usage(choice["usage"])
+
+    def _message(self, message: Mapping[str, Any]) -> None:
         self._reasoning(message)
         self._content(message.get("content"))
         self.answer.refusal(string(message.get("refusal")))
@@ -106,10 +116,6 @@ class OpenAIChatReading(BaseReading):
         for name in _NO_PLACE:
             if message.get(name):
                 self.drop(name)
-        if isinstance(choice.get("finish_reason"), str):
-            self.finish_word = choice["finish_reason"]
-        if isinstance(choice.get("usage"), dict):
-            self.usage = _usage(choice["usage"])
 
     def _reasoning(self, message: Mapping[str, Any]) -> None:
         """Thoughts go by several names; OpenRouter's details have their proofs beside them."""
