@@ -59,7 +59,7 @@ def error_class(error: Json) -> str:
         text = str(value).lower() if value is not None else ""
         if _CLEAN.fullmatch(text):
             return text
-    return f"http_{error['status']}"
+    return f"http_{error['status'] or 200}"
 
 
 def figures(expected: Mapping[str, Json], rows: Mapping[str, Json]) -> dict[str, Any]:
@@ -128,7 +128,8 @@ def _vectors(expected: Json, row: Json) -> list[str]:
     close = same and all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(got["first3"], wanted["first3"], strict=True))
     wrong = [] if close else ["vectors"]
     used = (row["usage"] or {}).get("input_tokens")
-    return wrong if used == expected["usage"]["input_tokens"] else [*wrong, "usage"]
+    wrong += [] if used == expected["usage"]["input_tokens"] else ["usage"]
+    return wrong if row["model"] == expected["model"] else [*wrong, "model"]
 
 
 def _same_calls(got: list[Json], wanted: list[Json]) -> bool:

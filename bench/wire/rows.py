@@ -75,6 +75,7 @@ def vectors(response: pb.EmbedResponse) -> Row:
     return {
         "vectors": {"count": len(response.embeddings), "dim": len(first), "first3": list(first[:3])},
         "usage": usage(response.attempts[-1].usage),
+        "model": response.attempts[-1].upstream_model or None,
         "complete": True,
     }
 

@@ -76,7 +76,7 @@ class Embedder:
             # Nobody waits any more. The provider has the request, and may bill it.
             self._sender.book(exchange, attempt_pb2.ATTEMPT_OUTCOME_CANCELLED, _estimate(request), error=None)
             raise
-        exchange.upstream_id = embedded.upstream_id
+        exchange.upstream_id, exchange.upstream_model = embedded.upstream_id, embedded.upstream_model
         usage = embedded.usage or _estimate(request)
         self._sender.book(exchange, attempt_pb2.ATTEMPT_OUTCOME_OK, usage, error=None)
         return pb.EmbedResponse(

@@ -39,20 +39,20 @@ def from_response(
     """The error for an answer that is not 2xx."""
     error = _error_object(body)
     words = _words(error)
+    wait = retry_after(headers, now)
     said: dict[str, Any] = {"provider": provider, "provider_type": provider_type(error, status), "status": str(status)}
     if status == 413 or (status in (400, 422) and phrases.too_long(words)):
         return ContextTooLong(model=model, **said)
     if status in (400, 403, 422) and phrases.filtered(words):
         return ContentFiltered(**said)
     if status in (401, 402, 403) or (status == 400 and phrases.bad_key(words)):
-        return ProviderAuth(**said)
+        return ProviderAuth(retry_after=wait, **said)
     if status == 404 or (status in (400, 422) and phrases.unknown_model(words)):
         return UnknownModel(name=model, **said)
     if status == 429:
-        wait = retry_after(headers, now)
         return ProviderRateLimited(retry_after=_retry_delay(error) if wait is None else wait, **said)
     if status >= 500 or status in (408, 409, 425, 498, 499) or status < 400:
-        return ProviderUnavailable(cause="status", retry_after=retry_after(headers, now), **said)
+        return ProviderUnavailable(cause="status", retry_after=wait, **said)
     return ProviderRejected(**said)
 
 

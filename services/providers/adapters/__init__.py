@@ -113,8 +113,9 @@ class Embedded:
     """Vectors as an answer had them: 32-bit floats. `usage` None: the provider reported none."""
 
     vectors: Sequence[array[float]]
-    usage: chat_pb2.Usage | None
-    upstream_id: str
+    usage: chat_pb2.Usage | None = None
+    upstream_id: str = ""
+    upstream_model: str = ""
 
 
 class EmbeddingsAdapter(Protocol):

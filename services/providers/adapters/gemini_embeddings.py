@@ -37,4 +37,4 @@ class GeminiEmbeddings:
         if not isinstance(rows, list):
             raise MalformedAnswer
         found = [vector(row.get("values") if isinstance(row, dict) else None) for row in rows]
-        return Embedded(same_length(found, texts=texts, dimensions=dimensions), None, "")
+        return Embedded(same_length(found, texts=texts, dimensions=dimensions))

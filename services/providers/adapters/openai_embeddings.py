@@ -48,7 +48,8 @@ class OpenAIEmbeddings:
             raise MalformedAnswer("empty")
         vectors = [vector(row.get("embedding")) for row in _ordered(rows, texts)]
         found = same_length(vectors, texts=texts, dimensions=dimensions)
-        return Embedded(found, _usage(document.get("usage")), string(document.get("id"))[:256])
+        named = (string(document.get(name))[:256] for name in ("id", "model"))
+        return Embedded(found, _usage(document.get("usage")), *named)
 
 
 def _ordered(rows: Sequence[Any], texts: int) -> Sequence[Mapping[str, Any]]:

@@ -80,9 +80,12 @@ class OpenAIChatReading(BaseReading):
     def _envelope(self, document: Mapping[str, Any]) -> None:
         refuse(document.get("error"))
         self.introduce(document.get("id"), document.get("model"))
-        for holder in (document, document.get("x_groq")):  # Groq's older streams
-            if isinstance(holder, dict) and isinstance(holder.get("usage"), dict):
-                self.usage = _usage(holder["usage"])
+        if isinstance(document.get("usage"), dict):
+            self.usage = _usage(document["usage"])
+        if isinstance(document.get("x_groq"), dict):  # Groq's older streams
+            refuse(document["x_groq"].get("error"))
+            if isinstance(document["x_groq"].get("usage"), dict):
+                self.usage = _usage(document["x_groq"]["usage"])
 
     def _choice(self, choice: Any, where: str) -> None:  # noqa: ANN401 - whatever the provider sent
         if not isinstance(choice, dict):
