@@ -94,8 +94,8 @@ def main() -> int:
         print(f"no recordings in {arguments.data}, or no replay server at {arguments.replay}", file=sys.stderr)
         return 2
     records = list(read(arguments.data))
-    with serving(records, arguments.replay, arguments.data) as port:
-        found = asyncio.run(asked(records, port, at_once=arguments.at_once))
+    with serving(records, arguments.replay, arguments.data) as service:
+        found = asyncio.run(asked(records, service.port, at_once=arguments.at_once))
     if arguments.predictions:
         arguments.predictions.write_text("".join(json.dumps(row) + "\n" for row in found))
     score_wire.show(score_wire.expectations(arguments.data), {row["id"]: row for row in found})

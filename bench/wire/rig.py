@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.mesh.processes import Servers, said
@@ -29,9 +30,22 @@ _GIVES_VECTORS = "openai.embeddings"
 _CHAT = ["tools", "images", "documents", "json_schema", "reasoning"]
 
 
+# The key of every endpoint: it may stand in requests, and nowhere else.
+KEY = "sk-canary-5d0c1f8e"
+_KEY_VARIABLE = "RECORDED_API_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A providers service: where it listens, and the file that it logs to."""
+
+    port: int
+    log: Path
+
+
 @contextmanager
-def serving(records: Iterable[Record], replay: Path, data: Path) -> Iterator[int]:
-    """The port of the providers service while it runs."""
+def serving(records: Iterable[Record], replay: Path, data: Path) -> Iterator[Serving]:
+    """The providers service while it runs."""
     servers = Servers()
     try:
         files = sorted(str(path) for path in data.glob("*.jsonl.gz"))
@@ -47,10 +61,11 @@ def serving(records: Iterable[Record], replay: Path, data: Path) -> Iterator[int
             "OMNISPHERE_PROVIDERS_CONFIG": str(config),
             "OMNISPHERE_PROVIDERS_PORT": "0",
             "OMNISPHERE_PROVIDERS_METRICS_PORT": "-1",
-            "OMNISPHERE_PROVIDERS_LEDGER": "off",
+            _KEY_VARIABLE: KEY,
             "OMNISPHERE_PROVIDERS_ATTEMPTS": "1",
         }
-        yield int(said(servers.start([sys.executable, "-m", "services.providers"], environ), _READY))
+        service = servers.start([sys.executable, "-m", "services.providers"], environ)
+        yield Serving(int(said(service, _READY)), service.output)
     finally:
         servers.close()
 
@@ -71,5 +86,6 @@ def _rows(records: Iterable[Record], upstream: str) -> Iterator[str]:
             f"name = {json.dumps(record.id)}",
             f"base_url = {json.dumps(f'http://127.0.0.1:{upstream}/{record.id}')}",
             f"format = {json.dumps(FORMATS[record.api])}",
+            f"key_variable = {json.dumps(_KEY_VARIABLE)}",
             f"serves = {{ {json.dumps(record.id)} = {json.dumps(record.model)} }}",
         )
