@@ -210,7 +210,8 @@ def test_every_form_of_an_error_in_a_stream_is_one(event: dict[str, object], kin
 
 def test_an_item_that_only_the_provider_can_read_goes_back_as_it_came() -> None:
     item: dict[str, object] = {"type": "compaction", "id": "c_1", "encrypted_content": "Z0FB"}
-    read, _ = answered(item, said_item({"type": "output_text", "text": "a"}))
+    read, ending = answered(item, said_item({"type": "output_text", "text": "a"}))
+    assert not ending.degradations
     sent = encoded(conversation(user("q"), read))["input"]
     assert [each for each in sent if each.get("type") == "compaction"] == [item]
 

@@ -60,7 +60,8 @@ class OpenAIResponsesReading(BaseReading):
             self._response(mapping(event.get("response")), final=kind in _TERMINAL)
         elif kind in ("response.output_item.added", "response.output_item.done"):
             fields = mapping(event.get("item"))
-            self._keys[string(fields.get("id"))] = str(item)
+            if item_id := string(fields.get("id")):
+                self._keys[item_id] = str(item)
             self._item(str(item), fields, done=kind.endswith("done"))
         else:
             self._delta(kind, str(item), event)
@@ -104,10 +105,9 @@ class OpenAIResponsesReading(BaseReading):
                     self.answer.tool_call(key, call_id=call_id, name=string(item.get("name")), arguments="")
                 if arguments and self._first(f"call/{key}"):
                     self.answer.tool_call(key, call_id="", name="", arguments=arguments)
-            case kind:
-                self.drop(kind)  # what the provider's own tools did
-                if done and isinstance(kind, str):
-                    self._prove(key, item, ("type", *_PROOF_FIELDS))
+            case kind:  # what the provider's own tools did, or what it alone can read
+                if not (done and isinstance(kind, str) and self._prove(key, item, ("type", *_PROOF_FIELDS))):
+                    self.drop(kind)
 
     def _message(self, key: str, item: Mapping[str, Any]) -> None:
         streamed = set(self._grown)
@@ -142,11 +142,13 @@ class OpenAIResponsesReading(BaseReading):
             self.answer.reasoning(words, key)
         self._prove(key, item, _PROOF_FIELDS)
 
-    def _prove(self, key: str, item: Mapping[str, Any], fields: Sequence[str]) -> None:
-        """What only the provider can read of an item goes back as it came, whatever kind of item it is."""
-        if string(item.get("encrypted_content")):
-            self.answer.begin("reasoning", key)
-            self._proofs[key] = compact({name: item[name] for name in fields if item.get(name)})
+    def _prove(self, key: str, item: Mapping[str, Any], fields: Sequence[str]) -> bool:
+        """What only the provider can read of an item goes back as it came; whether it has something like it."""
+        if not string(item.get("encrypted_content")):
+            return False
+        self.answer.begin("reasoning", key)
+        self._proofs[key] = compact({name: item[name] for name in fields if item.get(name)})
+        return True
 
     def _delta(self, kind: str, item: str, event: Mapping[str, Any]) -> None:
         inner = f"{item}/{event.get('content_index', 0)}"
