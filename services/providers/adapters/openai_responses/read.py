@@ -106,7 +106,7 @@ class OpenAIResponsesReading(BaseReading):
                 if arguments and self._first(f"call/{key}"):
                     self.answer.tool_call(key, call_id="", name="", arguments=arguments)
             case kind:  # what the provider's own tools did, or what it alone can read
-                if not (done and isinstance(kind, str) and self._prove(key, item, ("type", *_PROOF_FIELDS))):
+                if done and not self._prove(key, item, ("type", *_PROOF_FIELDS)):
                     self.drop(kind)
 
     def _message(self, key: str, item: Mapping[str, Any]) -> None:
