@@ -84,6 +84,24 @@ def result_text(result: chat_pb2.ToolResult, lost: Lost, path: str) -> str:
     return f"Error: {text}" if result.is_error else text
 
 
+def effort_word(sampling: chat_pb2.Sampling, quirks: frozenset[str]) -> str:
+    """OpenAI's word for an effort; empty: none is asked for. Some of its models know no "none"."""
+    word = EFFORTS.get(sampling.reasoning_effort, "")
+    return "minimal" if word == "none" and "minimal_effort" in quirks else word
+
+
+def function_tool(tool: chat_pb2.Tool) -> Json:
+    """A tool as Chat Completions, Cohere and Ollama describe it."""
+    function: Json = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
+    if tool.parameters_json:
+        function["parameters"] = schema(tool.parameters_json)
+    if tool.strict:
+        function["strict"] = True
+    return {"type": "function", "function": function}
+
+
 def drawn(sampling: chat_pb2.Sampling, names: Mapping[str, str]) -> Json:
     """The settings that are set, under the names that a format has for them."""
     return {names[field.name]: value for field, value in sampling.ListFields() if field.name in names}

@@ -6,9 +6,8 @@ from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import Encoded, Target, media
 from services.providers.adapters.json_text import Json, dumped
 from services.providers.adapters.lost import Lost
-from services.providers.adapters.openai_chat.write import function_tool
 from services.providers.adapters.options import with_vendor_options
-from services.providers.adapters.turns import drawn, messages, parts, result_text, schema
+from services.providers.adapters.turns import NO_ARGUMENTS, drawn, function_tool, messages, parts, result_text, schema
 
 _ROLES = {
     chat_pb2.ROLE_SYSTEM: "system",
@@ -114,7 +113,7 @@ def _tools(conversation: chat_pb2.Conversation, lost: Lost) -> Json:
     tools = [function_tool(tool) for tool in conversation.tools if named in ("", tool.name)]
     for tool in tools:
         tool["function"].pop("strict", None)
-        tool["function"].setdefault("parameters", {"type": "object", "properties": {}})
+        tool["function"].setdefault("parameters", NO_ARGUMENTS)
     encoded: Json = {"tools": tools}
     if any(tool.strict for tool in conversation.tools):
         encoded["strict_tools"] = True

@@ -6,13 +6,13 @@ from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import Encoded, Target, media
 from services.providers.adapters.json_text import Json, dumped
 from services.providers.adapters.lost import Lost
-from services.providers.adapters.openai_chat.write import function_tool
 from services.providers.adapters.options import with_vendor_options
 from services.providers.adapters.turns import (
     EFFORTS,
     arguments_object,
     call_names,
     drawn,
+    function_tool,
     messages,
     parts,
     result_text,

@@ -6,10 +6,12 @@ Quirks of vendors and models are named flags:
 
     max_completion_tokens  the newer name of the limit
     developer_role         system messages go out as developer
+    cache_marks            marks of the prompt cache go out as Anthropic's (OpenRouter)
     system_role_only       developer messages go out as system
     no_sampling            temperature and top_p are refused
     no_stream_options      there is no such field: usage comes anyway (Mistral)
     random_seed            Mistral's name of the seed
+    minimal_effort         the least effort is "minimal", not "none"
     no_reasoning_effort    there is no such setting
     thinking_switch        it is `thinking: {type: enabled | disabled}` (DeepSeek, Moonshot)
     reasoning_content      thoughts go back in this field (DeepSeek, Moonshot)

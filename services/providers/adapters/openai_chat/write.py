@@ -8,7 +8,7 @@ from services.providers.adapters.json_text import Json, dumped
 from services.providers.adapters.lost import Lost
 from services.providers.adapters.openai_chat import thoughts
 from services.providers.adapters.options import with_vendor_options
-from services.providers.adapters.turns import EFFORTS, parts, result_text, schema
+from services.providers.adapters.turns import EFFORTS, effort_word, function_tool, parts, result_text, schema
 
 _ROLES = {
     chat_pb2.ROLE_SYSTEM: "system",
@@ -59,7 +59,7 @@ def _messages(conversation: chat_pb2.Conversation, target: Target, lost: Lost) -
         if message.role == chat_pb2.ROLE_ASSISTANT:
             encoded |= _assistant(message, path, target, lost)
         else:
-            encoded["content"] = _content(message, path, lost)
+            encoded["content"] = _content(message, path, target.quirks, lost)
         out.append(encoded)
     return out
 
@@ -70,7 +70,7 @@ def _plain(message: chat_pb2.Message, quirks: frozenset[str]) -> Json | None:
     if len(said) != 1 or role == chat_pb2.ROLE_TOOL or message.name:
         return None
     part = said[0]
-    if part.WhichOneof("content") != "text" or part.HasField("signature"):
+    if part.WhichOneof("content") != "text" or part.HasField("signature") or part.cache_breakpoint:
         return None
     return {"role": _role(role, quirks) if quirks else _ROLES[role], "content": part.text}
 
@@ -83,7 +83,7 @@ def _role(role: chat_pb2.Role.ValueType, quirks: frozenset[str]) -> str:
     return _ROLES[role]
 
 
-def _content(message: chat_pb2.Message, path: str, lost: Lost) -> str | list[Json]:
+def _content(message: chat_pb2.Message, path: str, quirks: frozenset[str], lost: Lost) -> str | list[Json]:
     """Plain text where there is nothing else: every compatible server reads that."""
     pieces: list[Json] = []
     for inner, part in parts(path, message):
@@ -92,9 +92,11 @@ def _content(message: chat_pb2.Message, path: str, lost: Lost) -> str | list[Jso
         piece = _piece(part)
         if piece is None:
             lost.content(inner, part)
-        else:
-            pieces.append(piece)
-    if all(piece["type"] == "text" for piece in pieces) and len(pieces) <= 1:
+            continue
+        if part.cache_breakpoint and "cache_marks" in quirks:
+            piece["cache_control"] = {"type": "ephemeral"}
+        pieces.append(piece)
+    if len(pieces) <= 1 and all(piece.keys() == {"type", "text"} for piece in pieces):
         return "".join(piece["text"] for piece in pieces)
     return pieces
 
@@ -170,18 +172,6 @@ def _tools(conversation: chat_pb2.Conversation) -> Json:
     return encoded
 
 
-def function_tool(tool: chat_pb2.Tool) -> Json:
-    """A tool as this format, Cohere's and Ollama's describe it."""
-    function: Json = {"name": tool.name}
-    if tool.description:
-        function["description"] = tool.description
-    if tool.parameters_json:
-        function["parameters"] = schema(tool.parameters_json)
-    if tool.strict:
-        function["strict"] = True
-    return {"type": "function", "function": function}
-
-
 def _response_format(form: chat_pb2.ResponseFormat) -> Json:
     if form.kind == chat_pb2.ResponseFormat.KIND_JSON_OBJECT:
         return {"response_format": {"type": "json_object"}}
@@ -212,5 +202,5 @@ def _sampling(sampling: chat_pb2.Sampling, quirks: frozenset[str], lost: Lost) -
     elif "no_reasoning_effort" in quirks:
         lost.settings(sampling, "reasoning_effort")
     else:
-        encoded["reasoning_effort"] = EFFORTS[sampling.reasoning_effort]
+        encoded["reasoning_effort"] = effort_word(sampling, quirks)
     return encoded

@@ -5,7 +5,7 @@
 A signature of this format is the reasoning item as JSON without its words: `{"id": ..., "encrypted_content": ...}`;
 of another item that only the provider can read, with its type.
 Quirks are named flags, as those of Chat Completions: `developer_role`, `system_role_only`, `no_sampling`,
-`api_key_header`.
+`minimal_effort`, `api_key_header`.
 """
 
 from __future__ import annotations

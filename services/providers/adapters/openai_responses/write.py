@@ -9,7 +9,7 @@ from services.providers.adapters import Encoded, Target, media
 from services.providers.adapters.json_text import Json, dumped, is_object, parsed_object
 from services.providers.adapters.lost import Lost
 from services.providers.adapters.options import with_vendor_options
-from services.providers.adapters.turns import EFFORTS, NO_ARGUMENTS, messages, parts, result_text, schema
+from services.providers.adapters.turns import NO_ARGUMENTS, effort_word, messages, parts, result_text, schema
 
 _CHOICES = {
     chat_pb2.ToolChoice.MODE_AUTO: "auto",
@@ -201,6 +201,6 @@ def _sampling(sampling: chat_pb2.Sampling, target: Target, lost: Lost) -> Json:
         encoded |= {name: getattr(sampling, name) for name in ("temperature", "top_p") if sampling.HasField(name)}
     if sampling.HasField("max_output_tokens"):
         encoded["max_output_tokens"] = sampling.max_output_tokens
-    if sampling.reasoning_effort in EFFORTS:
-        encoded["reasoning"] = {"effort": EFFORTS[sampling.reasoning_effort]}
+    if word := effort_word(sampling, target.quirks):
+        encoded["reasoning"] = {"effort": word}
     return encoded
