@@ -81,6 +81,9 @@ def anthropic_messages(body: Body) -> Iterator[str]:
     if not {"model", "max_tokens", "messages"} <= body.keys():
         yield "a field that is always there is missing"
     turns = body["messages"]
+    ids = [block["id"] for turn in turns for block in turn["content"] if block["type"] == "tool_use"]
+    if len(set(ids)) < len(ids):
+        yield "an id that comes again"
     if any(turn["role"] == following["role"] for turn, following in pairwise(turns)):
         yield "two turns of one role"
     for turn, following in zip(turns, [*turns[1:], {"role": "", "content": []}], strict=True):

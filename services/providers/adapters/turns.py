@@ -56,12 +56,6 @@ def instructions(conversation: chat_pb2.Conversation, lost: Lost) -> list[chat_p
     return found
 
 
-def call_names(conversation: chat_pb2.Conversation) -> dict[str, str]:
-    """The tools' names by the ids of their calls."""
-    said = (part for message in conversation.messages for part in message.parts)
-    return {part.tool_call.id: part.tool_call.name for part in said if part.HasField("tool_call")}
-
-
 def arguments_object(call: chat_pb2.ToolCall, lost: Lost, path: str) -> Any:  # noqa: ANN401 - JSON
     """A call's arguments for formats that want an object: what is none goes as raw text inside one, which is said."""
     text = call.arguments_json.strip() or "{}"

@@ -80,6 +80,13 @@ def test_all_results_stand_first_in_the_one_turn_after_their_calls() -> None:
     assert asked["role"] == after["role"] == "user"
 
 
+def test_an_id_that_comes_again_is_another_one() -> None:
+    round_of_tools = [assistant(call("f", call_id="call_0")), message(chat_pb2.ROLE_TOOL, result("call_0", text("r")))]
+    turns = encoded(conversation(user("q"), *round_of_tools, *round_of_tools))["messages"]
+    ids = [turn["content"][0].get("id") or turn["content"][0].get("tool_use_id") for turn in turns[1:]]
+    assert ids == ["call_0", "call_0", "call_0_1", "call_0_1"]
+
+
 def test_thoughts_go_back_unchanged_and_only_with_their_own_proof() -> None:
     said = conversation(
         user("q"),

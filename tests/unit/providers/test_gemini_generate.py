@@ -98,6 +98,16 @@ def test_signatures_stay_with_their_parts_also_those_without_a_text() -> None:
     ]
 
 
+def test_a_result_has_the_name_of_the_last_call_of_its_id() -> None:
+    said = conversation(user("q"))
+    for name in ("f", "g"):
+        said.messages.extend([assistant(call(name, call_id="call_0"))])
+        said.messages.extend([message(chat_pb2.ROLE_TOOL, result("call_0", text("r")))])
+    parts = [content["parts"][0] for content in encoded(said)["contents"][1:]]
+    names = [next(iter(part.values()))["name"] for part in parts]
+    assert names == ["f", "f", "g", "g"]
+
+
 def test_a_model_that_wants_a_signature_gets_the_documented_stand_in_for_foreign_calls() -> None:
     said = conversation(user("q"), assistant(call("f"), call("g", call_id="c2")))
     plain = [part.get("thoughtSignature") for part in encoded(said)["contents"][1]["parts"]]

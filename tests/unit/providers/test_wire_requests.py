@@ -53,15 +53,18 @@ def turns(draw: st.DrawFn) -> list[chat_pb2.Message]:
 
 @st.composite
 def conversations(draw: st.DrawFn) -> chat_pb2.Conversation:
-    """Valid conversations: every call has an id of its own and one result."""
+    """Valid conversations: every call has one result; its id is its own, or comes again in later turns."""
     said = [each for turn in draw(st.lists(turns(), min_size=1, max_size=3)) for each in turn]
+    again = draw(st.booleans())
     calls, results = count(), count()
     for each in said:
+        if again and each.role == chat_pb2.ROLE_ASSISTANT:
+            calls, results = count(), count()
         for part in each.parts:
             if part.HasField("tool_call"):
-                part.tool_call.id = f"id:{next(calls)}"
+                part.tool_call.id = f"call_{next(calls)}" if again else f"id:{next(calls)}"
             if part.HasField("tool_result"):
-                part.tool_result.tool_call_id = f"id:{next(results)}"
+                part.tool_result.tool_call_id = f"call_{next(results)}" if again else f"id:{next(results)}"
     efforts = st.sampled_from(chat_pb2.ReasoningEffort.values())
     sampling = chat_pb2.Sampling(reasoning_effort=draw(efforts))
     if draw(st.booleans()):

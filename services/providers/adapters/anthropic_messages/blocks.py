@@ -18,17 +18,24 @@ _UNMARKED = ("thinking", "redacted_thinking")
 
 
 class CallIds:
-    """Ids of calls in the letters that this format allows; those of other vendors may have others."""
+    """Ids of calls as this format allows them: of few letters, and each once in a conversation. Those of other vendors
+    may have other letters, and come again in a later turn."""
 
     def __init__(self) -> None:
-        self._written: dict[str, str] = {}
+        self._taken: set[str] = set()
+        self._open: dict[str, str] = {}
 
-    def __getitem__(self, call_id: str) -> str:
-        if call_id not in self._written:
-            plain = _NO_ID.sub("_", call_id)
-            taken = set(self._written.values())
-            self._written[call_id] = plain if plain not in taken else f"{plain}_{len(taken)}"
-        return self._written[call_id]
+    def called(self, call_id: str) -> str:
+        """The id of a call."""
+        plain = _NO_ID.sub("_", call_id)
+        written = plain if plain not in self._taken else f"{plain}_{len(self._taken)}"
+        self._taken.add(written)
+        self._open[call_id] = written
+        return written
+
+    def answered(self, call_id: str) -> str:
+        """The id of the last call of this name, for its result."""
+        return self._open.get(call_id, _NO_ID.sub("_", call_id))
 
 
 def block(part: chat_pb2.Part, ids: CallIds, target: Target, lost: Lost, path: str) -> Json | None:
@@ -43,8 +50,8 @@ def block(part: chat_pb2.Part, ids: CallIds, target: Target, lost: Lost, path: s
             text = part.text or part.refusal
             return {"type": "text", "text": text} if text.strip() else None
         case "tool_call":
-            arguments = arguments_object(part.tool_call, lost, path)
-            return {"type": "tool_use", "id": ids[part.tool_call.id], "name": part.tool_call.name, "input": arguments}
+            call, arguments = part.tool_call, arguments_object(part.tool_call, lost, path)
+            return {"type": "tool_use", "id": ids.called(call.id), "name": call.name, "input": arguments}
         case "image":
             return {"type": "image", "source": _source(part.image)}
         case "document" if encoded := _document(part.document):
@@ -59,7 +66,7 @@ def result(part: chat_pb2.Part, ids: CallIds, lost: Lost, path: str) -> Json:
     if part.HasField("signature"):
         lost.signature(f"{path}.signature")
     said = part.tool_result
-    encoded: Json = {"type": "tool_result", "tool_use_id": ids[said.tool_call_id]}
+    encoded: Json = {"type": "tool_result", "tool_use_id": ids.answered(said.tool_call_id)}
     if len(said.parts) == 1 and said.parts[0].HasField("text"):
         encoded["content"] = said.parts[0].text
     else:

@@ -6,7 +6,7 @@ from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import Target, media
 from services.providers.adapters.json_text import Json, is_object, parsed
 from services.providers.adapters.lost import Lost
-from services.providers.adapters.turns import arguments_object, call_names, parts
+from services.providers.adapters.turns import arguments_object, parts
 from services.providers.answer import made_up
 
 # What Google documents for calls of another model in the history, whose thoughts it has not signed.
@@ -15,20 +15,31 @@ _UNSIGNED = "skip_thought_signature_validator"
 
 
 class Calls:
-    """The calls of a conversation: their names, which results must repeat, and which call a turn begins with."""
+    """The calls so far: their names, which results must repeat, and what stands for a proof that a turn lacks.
 
-    def __init__(self, conversation: chat_pb2.Conversation, target: Target) -> None:
-        self.names = call_names(conversation)
-        self._must_sign: set[str] = set()
-        if "thought_signature_required" in target.quirks:
-            for message in conversation.messages:
-                calls = [part for part in message.parts if part.HasField("tool_call")]
-                if calls and not any(part.signature.origin_model == target.model for part in calls):
-                    self._must_sign.add(calls[0].tool_call.id)
+    Ids that were made here come again in later turns: the last call of an id is the one that is meant.
+    """
 
-    def stand_in(self, call_id: str) -> str:
-        """What stands for the proof of a call that has none and must have one."""
-        return _UNSIGNED if call_id in self._must_sign else ""
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._names: dict[str, str] = {}
+        self._stand_in = ""
+
+    def turn(self, message: chat_pb2.Message) -> None:
+        """An assistant's turn begins. Without a signed call its first one needs a stand-in, where the model insists."""
+        calls = [part for part in message.parts if part.HasField("tool_call")]
+        signed = any(part.signature.origin_model == self._target.model for part in calls)
+        self._stand_in = "" if signed or "thought_signature_required" not in self._target.quirks else _UNSIGNED
+
+    def called(self, call: chat_pb2.ToolCall) -> str:
+        """What stands for the proof of this call, should it have none."""
+        self._names[call.id] = call.name
+        stand_in, self._stand_in = self._stand_in, ""
+        return stand_in
+
+    def name(self, result: chat_pb2.ToolResult) -> str:
+        """The name of the tool that a result is of."""
+        return result.name or self._names.get(result.tool_call_id, "")
 
 
 def piece(part: chat_pb2.Part, calls: Calls, target: Target, lost: Lost, path: str) -> Json | None:
@@ -44,7 +55,8 @@ def piece(part: chat_pb2.Part, calls: Calls, target: Target, lost: Lost, path: s
             call = part.tool_call
             function: Json = {"name": call.name, "args": arguments_object(call, lost, path)}
             encoded = {"functionCall": function | _id(call.id)}
-            proof = proof or calls.stand_in(call.id)
+            stand_in = calls.called(call)
+            proof = proof or stand_in
         case "image":
             encoded = _file(part.image)
         case "document":
@@ -68,8 +80,8 @@ def results(path: str, message: chat_pb2.Message, calls: Calls, lost: Lost) -> l
         files += [_file(each.image) for each in result.parts if each.HasField("image")]
         files += [_file(each.document) for each in result.parts if each.HasField("document")]
         text = "".join(each.text for each in result.parts)
-        name = result.name or calls.names.get(result.tool_call_id, "")
-        response = {"name": name, "response": _response(text, is_error=result.is_error)} | _id(result.tool_call_id)
+        said: Json = {"name": calls.name(result), "response": _response(text, is_error=result.is_error)}
+        response = said | _id(result.tool_call_id)
         out.append({"functionResponse": response})
     return out + files
 

@@ -55,7 +55,7 @@ def written(conversation: chat_pb2.Conversation, target: Target, *, stream: bool
 
 def _contents(conversation: chat_pb2.Conversation, target: Target, lost: Lost) -> list[Json]:
     """User and model in turn; results of calls are the user's, in the turn after the calls."""
-    calls, out = Calls(conversation, target), list[Json]()
+    calls, out = Calls(target), list[Json]()
     for path, message in messages(conversation):
         if message.role in INSTRUCTIONS:
             continue
@@ -64,6 +64,7 @@ def _contents(conversation: chat_pb2.Conversation, target: Target, lost: Lost) -
         if message.role == chat_pb2.ROLE_TOOL:
             pieces = results(path, message, calls, lost)
         else:
+            calls.turn(message)
             found = [piece(part, calls, target, lost, inner) for inner, part in parts(path, message)]
             pieces = [each for each in found if each is not None]
         role = "model" if message.role == chat_pb2.ROLE_ASSISTANT else "user"

@@ -10,7 +10,6 @@ from services.providers.adapters.options import with_vendor_options
 from services.providers.adapters.turns import (
     EFFORTS,
     arguments_object,
-    call_names,
     drawn,
     function_tool,
     messages,
@@ -50,7 +49,7 @@ def written(conversation: chat_pb2.Conversation, target: Target, *, stream: bool
 
 
 def _messages(conversation: chat_pb2.Conversation, lost: Lost) -> list[Json]:
-    names = call_names(conversation)
+    names: dict[str, str] = {}
     out: list[Json] = []
     for path, message in messages(conversation):
         if message.name:
@@ -64,6 +63,7 @@ def _messages(conversation: chat_pb2.Conversation, lost: Lost) -> list[Json]:
                 name = result.name or names.get(result.tool_call_id, "")
                 out.append({"role": "tool", "tool_name": name, "content": result_text(result, lost, inner)})
         else:
+            names |= {part.tool_call.id: part.tool_call.name for part in message.parts if part.HasField("tool_call")}
             out.append({"role": _ROLES[message.role]} | _said(path, message, lost))
     return out
 
