@@ -98,7 +98,10 @@ def main() -> int:
         found = asyncio.run(asked(records, service.port, at_once=arguments.at_once))
     if arguments.predictions:
         arguments.predictions.write_text("".join(json.dumps(row) + "\n" for row in found))
-    score_wire.show(score_wire.expectations(arguments.data), {row["id"]: row for row in found})
+    expected = score_wire.expectations(arguments.data)
+    if not expected:
+        print("no expected values beside the recordings: score the rows with them, python -m bench.score_wire")
+    score_wire.show(expected, {row["id"]: row for row in found})
     return 0
 
 

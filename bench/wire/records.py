@@ -31,6 +31,6 @@ def read(data: Path) -> Iterator[Record]:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             for line in lines:
                 row = json.loads(line)
-                request = row["request"] or {}
+                request = row.get("request") or {}
                 body = request.get("body")
                 yield Record(row["id"], row["api"], bool(row["stream"]), body if isinstance(body, dict) else None)
