@@ -217,6 +217,8 @@ class Caller:
             outcome, usage = attempt_pb2.ATTEMPT_OUTCOME_INTERRUPTED, self._estimate(call)
         else:
             outcome, usage = attempt_pb2.ATTEMPT_OUTCOME_FAILED, chat_pb2.Usage()
+            if isinstance(failure, MalformedAnswer) and failure.kind == "empty":
+                usage = call.reading.usage or usage  # an answer of nothing, and billed
         self._book(call, outcome, usage, error=error)
         return failure if error is None else error
 

@@ -70,11 +70,13 @@ class Ending:
 class Reading(Protocol):
     """One answer being read: whole, or event by event. Raises MalformedAnswer and ErrorInAnswer.
 
-    `upstream_id` and `upstream_model` are what the provider calls the answer and its model; empty until it did.
+    `upstream_id` and `upstream_model` are what the provider calls the answer and its model, empty until it did; `usage`
+    what it has reported so far.
     """
 
     upstream_id: str
     upstream_model: str
+    usage: chat_pb2.Usage | None
 
     @property
     def output_bytes(self) -> int:

@@ -10,7 +10,7 @@ from aiohttp import web
 from omnisphere.providers.v1 import attempt_pb2
 from services.chassis.errors import ProviderRateLimited, ProviderUnavailable
 from services.providers.adapters import WireFormat
-from tests.unit.providers.answers import ANSWER, Handler, body, event, pieces
+from tests.unit.providers.answers import ANSWER, USAGE, Handler, body, event, pieces
 from tests.unit.providers.calls import attempt_of, failed, streamed
 from tests.unit.providers.conftest import MakeRig, ScriptedProvider
 from tests.unit.providers.samples import CANARY, generation
@@ -88,3 +88,14 @@ async def test_a_broken_answer_still_names_the_model_that_gave_it(provider: Scri
     attempt = attempt_of(error)
     assert (said, attempt.upstream_model, error.metadata["provider_type"]) == ("hel", "dated", "stream_truncated")
     assert attempt.outcome == attempt_pb2.ATTEMPT_OUTCOME_INTERRUPTED
+
+
+async def test_an_answer_of_nothing_is_an_error_and_billed(provider: ScriptedProvider, rig: MakeRig) -> None:
+    choice = {"message": {"content": ""}, "finish_reason": "stop"}
+    provider.answer = body(ANSWER | {"choices": [choice]})
+    for stream in (False, True):
+        error, _ = await failed(rig().caller, stream=stream)
+        attempt = attempt_of(error)
+        assert (type(error), error.metadata["provider_type"]) == (ProviderUnavailable, "empty")
+        assert attempt.usage.output_tokens == USAGE["completion_tokens"]
+        assert attempt.outcome == attempt_pb2.ATTEMPT_OUTCOME_FAILED
