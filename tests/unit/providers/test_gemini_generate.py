@@ -244,6 +244,8 @@ def test_pictures_come_whole_and_what_has_no_place_is_said() -> None:
         {"executableCode": {"code": "1"}},
         {"codeExecutionResult": {"output": "1"}},
         {"inlineData": {"mimeType": "audio/wav", "data": "AQI="}},
+        {"inlineData": {"mimeType": "image/png", "data": "ä"}},
+        {"inlineData": {"mimeType": "image/png", "data": "AQI="}, "thought": True},
         {"text": "done"},
     )
     assert [part.WhichOneof("content") for part in read.parts] == ["image", "text"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -116,7 +115,7 @@ class GeminiGenerateReading(BaseReading):
             key = str(self._parts) if self._open == kind and not proof else self._begin(kind)
             grow = self.answer.reasoning if kind == "reasoning" else self.answer.text
             grow(part["text"], key)
-        elif isinstance(part.get("inlineData"), dict) and self._picture(part["inlineData"], proof):
+        elif not part.get("thought") and self._picture(mapping(part.get("inlineData")), proof):
             return
         else:
             for name in part:
@@ -141,12 +140,12 @@ class GeminiGenerateReading(BaseReading):
     def _picture(self, data: Mapping[str, Any], proof: str) -> bool:
         """A picture that the model drew; whether it is one."""
         media_type = string(data.get("mimeType"))
-        if not media_type.startswith("image/"):
-            return False
         try:
             content = base64.b64decode(string(data.get("data")), validate=True)
-        except (ValueError, binascii.Error):
-            raise MalformedAnswer from None
+        except ValueError:
+            return False
+        if not content or not media_type.startswith("image/"):
+            return False
         self._parts += 1
         self._open = None
         image = chat_pb2.Image(data=content, media_type=media_type[:256])
