@@ -104,6 +104,10 @@ bench: $(STAMP) ## the figures of the README: start-up, memory, restarts under l
 bench-mesh: $(STAMP) ## speed beside a bare echo and its upstream; needs h2load and a C compiler; MORE=--peers: other gateways too
 	$(BIN)/python -m bench.mesh $(MORE)
 
+.PHONY: bench-wire
+bench-wire: $(STAMP) ## recorded traffic of real providers through the providers service; needs the recordings beside the checkout
+	$(BIN)/python -m bench.wire --data ../shared/data/wire --replay ../shared/tools/replay.py
+
 .PHONY: manifests
 manifests: $(STAMP) ## build and validate what Kubernetes would get, and compare it with the settings; no cluster needed
 	$(BIN)/python -m tools.manifests

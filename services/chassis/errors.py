@@ -67,10 +67,10 @@ class InvalidRequest(ServiceError):
 
 
 class UnknownModel(ServiceError):
-    """No model has this name."""
+    """No model has this name, here or at the provider."""
 
     code = grpc.StatusCode.NOT_FOUND
-    keys = frozenset({"name", "known"})
+    keys = frozenset({"name", "known", "provider", "provider_type", "status"})
     text = "no model has this name"
 
 

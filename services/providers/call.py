@@ -6,7 +6,7 @@ or cancelled because nobody waits any more. A stream is retried until its first 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,12 +17,13 @@ from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as pb
 from services.chassis import call_context
 from services.chassis.clock import Clock
-from services.chassis.errors import InvalidRequest, ProviderUnavailable, ServiceError, StreamInterrupted
+from services.chassis.errors import InvalidRequest, ServiceError, StreamInterrupted
 from services.providers import meter
-from services.providers.adapters import Adapter, Ending, MalformedAnswer, Reading, WireFormat
+from services.providers.adapters import Adapter, Ending, Framing, MalformedAnswer, Reading, WireFormat
 from services.providers.affinity import beginning_of
 from services.providers.endpoints import Directory, ModelRow
 from services.providers.exchange import Exchange, Sender, named
+from services.providers.ndjson import LineStream
 from services.providers.picker import Need, Pick
 from services.providers.pricing import Pricing
 from services.providers.sse import EventStream
@@ -37,6 +38,7 @@ class _Call(Exchange):
     """One attempt to get an answer, while it runs."""
 
     degradations: Sequence[chat_pb2.Degradation]
+    framing: Framing
     reading: Reading
     committed: bool = False
     ending: Ending | None = None
@@ -131,6 +133,7 @@ class Caller:
             path=encoded.path,
             body=encoded.body,
             degradations=encoded.degradations,
+            framing=adapter.framing,
             reading=adapter.reading(model=model.id),
             started_wall=datetime.fromtimestamp(self._clock.wall(), UTC),
             started=self._clock.monotonic(),
@@ -183,19 +186,23 @@ class Caller:
 
     async def _read(self, call: _Call, answering: Answering) -> _Pieces:
         """What each chunk of bytes adds to the answer."""
-        events = EventStream()
+        kind = answering.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/html":
+            raise MalformedAnswer
+        if kind == "application/json" and call.framing == "sse":  # no stream after all: an error, or the whole answer
+            call.reading.whole(await answering.body())
+            return
+        documents = EventStream() if call.framing == "sse" else LineStream()
         async with aclosing(answering.chunks()) as chunks:
             async for chunk in chunks:
-                came = list(events.feed(chunk))
-                if parts := [part for data in came for part in call.reading.event(data)]:
-                    answering.patience.begun(self._clock.monotonic())
-                    yield self._counted(call, parts)
+                for parts in _read(documents.feed(chunk), call.reading):
+                    if parts:
+                        answering.patience.begun(self._clock.monotonic())
+                        yield self._counted(call, parts)
                     answering.patience.progressed(self._clock.monotonic())
-                elif came:
-                    answering.patience.progressed(self._clock.monotonic())
-        for data in events.end():
-            with suppress(MalformedAnswer):  # half an event: the answer was cut, and finish() will say so
-                if parts := list(call.reading.event(data)):
+        with suppress(MalformedAnswer):  # half an event: the answer was cut, and finish() will say so
+            for parts in _read(documents.end(), call.reading):
+                if parts:
                     yield self._counted(call, parts)
 
     def _counted(self, call: _Call, parts: Sequence[chat_pb2.PartDelta]) -> Sequence[chat_pb2.PartDelta]:
@@ -210,6 +217,8 @@ class Caller:
             outcome, usage = attempt_pb2.ATTEMPT_OUTCOME_INTERRUPTED, self._estimate(call)
         else:
             outcome, usage = attempt_pb2.ATTEMPT_OUTCOME_FAILED, chat_pb2.Usage()
+            if isinstance(failure, MalformedAnswer) and failure.kind == "empty":
+                usage = call.reading.usage or usage  # an answer of nothing, and billed
         self._book(call, outcome, usage, error=error)
         return failure if error is None else error
 
@@ -224,14 +233,15 @@ class Caller:
     def _translated(self, call: _Call, failure: Exception) -> ServiceError | None:
         """What a failure means; None: it is a mistake of ours."""
         name = call.endpoint.name
-        meaning = named(failure, provider=name, model=call.tries.need.model)
+        begun = call.tries.need.stream and call.status == 200
+        meaning = named(failure, provider=name, model=call.tries.need.model, in_stream=begun)
         if meaning is None:
             return None
         cause, error = meaning
         if call.committed:
-            kind = error.metadata.get("provider_type", cause) if error else cause
+            kind = error.metadata.get("provider_type", cause)
             return StreamInterrupted(provider=name, cause=cause, provider_type=kind)
-        return error or ProviderUnavailable(provider=name, cause=cause, provider_type=cause)
+        return error
 
     def _estimate(self, call: _Call) -> chat_pb2.Usage:
         """What the provider reported before the end, else our count."""
@@ -247,12 +257,31 @@ class Caller:
         error: ServiceError | None,
     ) -> None:
         if call.ending:
-            call.finish_word, call.upstream_id = call.ending.provider_finish_reason, call.ending.upstream_id
+            call.finish_word = call.ending.provider_finish_reason
+        call.upstream_id, call.upstream_model = call.reading.upstream_id, call.reading.upstream_model
         self._sender.book(call, outcome, usage, error=error)
 
 
 def _end(call: _Call) -> pb.GenerationEnd:
     assert call.ending is not None  # noqa: S101 - only a read answer gets here
     return pb.GenerationEnd(
-        finish_reason=call.ending.finish_reason, attempts=call.tries.attempts, degradations=call.degradations
+        finish_reason=call.ending.finish_reason,
+        attempts=call.tries.attempts,
+        degradations=[*call.degradations, *call.ending.degradations],
     )
+
+
+def _read(documents: Iterable[str], reading: Reading) -> Iterator[Sequence[chat_pb2.PartDelta]]:
+    """What the documents add to the answer, together; what came before one that is wrong is not lost."""
+    parts: list[chat_pb2.PartDelta] = []
+    came = False
+    try:
+        for document in documents:
+            came = True
+            parts += reading.event(document)
+    except Exception:
+        if parts:
+            yield parts
+        raise
+    if came:
+        yield parts

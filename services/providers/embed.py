@@ -12,7 +12,7 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as pb
 from services.chassis.clock import Clock
-from services.chassis.errors import InvalidRequest, NoEndpoint, ProviderUnavailable
+from services.chassis.errors import InvalidRequest, NoEndpoint
 from services.providers import meter
 from services.providers.adapters import EmbeddingsAdapter, Target, WireFormat
 from services.providers.endpoints import Directory, ModelRow
@@ -76,7 +76,7 @@ class Embedder:
             # Nobody waits any more. The provider has the request, and may bill it.
             self._sender.book(exchange, attempt_pb2.ATTEMPT_OUTCOME_CANCELLED, _estimate(request), error=None)
             raise
-        exchange.upstream_id = embedded.upstream_id
+        exchange.upstream_id, exchange.upstream_model = embedded.upstream_id, embedded.upstream_model
         usage = embedded.usage or _estimate(request)
         self._sender.book(exchange, attempt_pb2.ATTEMPT_OUTCOME_OK, usage, error=None)
         return pb.EmbedResponse(
@@ -113,8 +113,7 @@ class Embedder:
         name, error = exchange.endpoint.name, None
         meaning = named(failure, provider=name, model=exchange.tries.need.model)
         if meaning is not None:
-            cause, error = meaning
-            error = error or ProviderUnavailable(provider=name, cause=cause, provider_type=cause)
+            _, error = meaning
         self._sender.book(exchange, attempt_pb2.ATTEMPT_OUTCOME_FAILED, chat_pb2.Usage(), error=error)
         return failure if error is None else error
 

@@ -21,7 +21,28 @@ from services.providers.via import STRAIGHT, Via
 T = TypeVar("T")
 TierName = Literal["small", "medium", "large", "frontier"]
 CapabilityName = Literal["tools", "images", "documents", "json_schema", "reasoning", "embeddings"]
-Quirk = Literal["max_completion_tokens", "developer_role", "system_role_only", "base64_vectors"]
+# How a vendor or a model differs from its wire format; each format says which it knows, and ignores the others.
+Quirk = Literal[
+    "adaptive_thinking",
+    "api_key_header",
+    "base64_vectors",
+    "bearer_key",
+    "cache_marks",
+    "developer_role",
+    "max_completion_tokens",
+    "minimal_effort",
+    "no_reasoning_effort",
+    "no_sampling",
+    "no_stream_options",
+    "random_seed",
+    "reasoning_content",
+    "reasoning_details",
+    "system_role_only",
+    "thinking_content",
+    "thinking_level",
+    "thinking_switch",
+    "thought_signature_required",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +56,7 @@ class ModelRow:
     max_output_tokens: int
     aliases: tuple[str, ...] = ()
     capabilities: tuple[CapabilityName, ...] = ()
+    quirks: tuple[Quirk, ...] = ()
     price: PriceRow | None = None
 
     @property
@@ -148,8 +170,10 @@ class Endpoint:
     via: Via = STRAIGHT
 
     def target(self, model: ModelRow) -> Target:
-        """The model as requests here name it."""
-        return Target(model.id, self.serves[model.id], model.max_output_tokens, self.quirks)
+        """The model as requests here name it. A simulated one has the quirks of its place alone."""
+        quirks = self.quirks if self.simulated else self.quirks | set(model.quirks)
+        served, capabilities = self.serves[model.id], frozenset(model.capabilities)
+        return Target(model.id, served, model.max_output_tokens, quirks, capabilities)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Exchange:
     first_token: float | None = None
     finish_word: str = ""
     upstream_id: str = ""
+    upstream_model: str = ""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -60,7 +61,7 @@ class Sender:
         """The request is out and its answer is a 200: `async with await send(...)`. Leaving the block hangs up."""
         endpoint = exchange.endpoint
         answering = await self._transport.post(
-            endpoint.base_url + exchange.path,
+            address(endpoint.base_url, exchange.path),
             _headers(exchange),
             exchange.body,
             endpoint.name,
@@ -116,6 +117,7 @@ class Sender:
             http_status=exchange.status,
             provider_finish_reason=exchange.finish_word,
             upstream_id=exchange.upstream_id,
+            upstream_model=exchange.upstream_model,
             usage=usage,
             cost=meter.cost(usage, exchange.price, exchange.started_wall),
             simulated=exchange.endpoint.simulated,
@@ -137,20 +139,33 @@ class Sender:
         return attempt
 
 
-def named(failure: Exception, *, provider: str, model: str) -> tuple[str, ServiceError | None] | None:
-    """(cause, the error it stands for; None: the provider is not available). None: it is a mistake of ours."""
+def address(base_url: str, path: str) -> str:
+    """Where a request goes. A base URL may end with a query, as Azure's api-version, which then ends the address."""
+    base, _, query = base_url.partition("?")
+    if not query:
+        return base + path
+    return f"{base.rstrip('/')}{path}{'&' if '?' in path else '?'}{query}"
+
+
+def named(failure: Exception, *, provider: str, model: str, in_stream: bool = False) -> tuple[str, ServiceError] | None:
+    """(cause, the error it stands for). None: it is a mistake of ours. `in_stream`: a stream had begun."""
     match failure:
         case MalformedAnswer():
-            return failure.kind, None
+            return failure.kind, failures.no_answer(failure.kind, provider=provider)
         case EventTooLarge():
-            return "too_large", None
+            return "too_large", failures.no_answer("too_large", provider=provider)
         case ErrorInAnswer():
             error = failures.from_error_object(failure.body, provider=provider, model=model)
             return error.metadata.get("provider_type", "error_in_answer"), error
         case ServiceError():
-            return failure.metadata.get("cause", "status"), failure
+            cause = failure.metadata.get("cause", "status")
+            return cause, failures.cut(cause, provider=provider) if in_stream and cause in _CUT else failure
         case _:
             return None
+
+
+# How a connection ends in the middle of an answer.
+_CUT = ("hung_up", "protocol")
 
 
 def _set(duration: Duration, seconds: float) -> None:

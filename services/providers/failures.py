@@ -1,7 +1,7 @@
-"""What a provider's failure means: HTTP status and body to one of our errors. No I/O.
+"""What a provider's failure means: HTTP status and body, or what an answer lacked, to one of our errors. No I/O.
 
-The provider's text never travels on: only its type, its code or its status, cleaned. Most providers have no code for a
-conversation that is too long, so that is told by their words.
+The provider's text never travels on: only its type, its code or its status, cleaned. What words mean stands in
+`phrases.py`. In `provider_type` four words are ours: `stream_truncated`, `malformed`, `empty`, `transport`.
 """
 
 from __future__ import annotations
@@ -23,16 +23,12 @@ from services.chassis.errors import (
     ServiceError,
     UnknownModel,
 )
+from services.providers import phrases
 
 _CLEAN = re.compile(r"[a-z0-9_.-]{1,64}")
-# Seen in recorded errors of OpenAI, Anthropic, Gemini, DeepSeek, OpenRouter, Ollama and vLLM.
-_TOO_LONG = re.compile(
-    r"maximum context length|context[_ ]length[_ ]exceeded|prompt is too long|prompt too long|input token count"
-    r"|exceeds? the (?:maximum|available|model'?s) (?:context|number of tokens)|max context length|too many tokens"
-    r"|context window|reduce the length",
-    re.IGNORECASE,
-)
-_FILTERED = re.compile(r"content_filter|content_policy_violation|responsibleaipolicyviolation", re.IGNORECASE)
+# Words that say nothing.
+_EMPTY_WORDS = ("error", "none", "null")
+_OURS = ("stream_truncated", "empty")
 _MOST_WAIT = timedelta(hours=1)
 _RETRY_DELAY = re.compile(r"(\d{1,9}(?:\.\d+)?)s")
 
@@ -42,41 +38,56 @@ def from_response(
 ) -> ServiceError:
     """The error for an answer that is not 2xx."""
     error = _error_object(body)
-    kind = provider_type(error, status)
-    words = f"{error.get('code')} {error.get('type')} {error.get('message')}"
-    said: dict[str, Any] = {"provider": provider, "provider_type": kind, "status": str(status)}
-    if status == 413 or (status in (400, 422) and _TOO_LONG.search(words)):
+    words = _words(error)
+    wait = retry_after(headers, now)
+    said: dict[str, Any] = {"provider": provider, "provider_type": provider_type(error, status), "status": str(status)}
+    if status == 413 or (status in (400, 422) and phrases.too_long(words)):
         return ContextTooLong(model=model, **said)
-    if status in (400, 403, 422) and _FILTERED.search(words):
+    if status in (400, 403, 422) and phrases.filtered(words):
         return ContentFiltered(**said)
-    if status in (401, 402, 403):
-        return ProviderAuth(**said)
-    if status == 404 or error.get("code") in ("model_not_found", "DeploymentNotFound"):
-        return UnknownModel(name=model)
+    if status in (401, 402, 403) or (status == 400 and phrases.bad_key(words)):
+        return ProviderAuth(retry_after=wait, **said)
+    if status == 404 or (status in (400, 422) and phrases.unknown_model(words)):
+        return UnknownModel(name=model, **said)
     if status == 429:
-        wait = retry_after(headers, now)
         return ProviderRateLimited(retry_after=_retry_delay(error) if wait is None else wait, **said)
-    if status >= 500 or status in (408, 409, 425) or status < 400:
-        return ProviderUnavailable(cause="status", retry_after=retry_after(headers, now), **said)
+    if status >= 500 or status in (408, 409, 425, 498, 499) or status < 400:
+        return ProviderUnavailable(cause="status", retry_after=wait, **said)
     return ProviderRejected(**said)
 
 
 def from_error_object(error: Mapping[str, Any], *, provider: str, model: str) -> ServiceError:
-    """The error for an error object inside a 200."""
-    kind = provider_type(error, 200)
-    words = f"{error.get('code')} {error.get('type')} {error.get('message')}"
-    if _TOO_LONG.search(words):
-        return ContextTooLong(model=model, provider=provider, provider_type=kind, status="200")
-    if "rate_limit" in words or "insufficient_quota" in words or error.get("code") == 429:
-        return ProviderRateLimited(provider=provider, provider_type=kind, status="200")
-    return ProviderUnavailable(provider=provider, provider_type=kind, status="200", cause="error_in_answer")
+    """The error for an error object inside a 200. The request was good enough to begin with, so it is not refused."""
+    words = _words(error)
+    said: dict[str, Any] = {"provider": provider, "provider_type": provider_type(error, 200), "status": "200"}
+    if phrases.too_long(words):
+        return ContextTooLong(model=model, **said)
+    if phrases.filtered(words):
+        return ContentFiltered(**said)
+    if phrases.rate_limited(words) or error.get("code") == 429:
+        return ProviderRateLimited(retry_after=_retry_delay(error), **said)
+    if phrases.bad_key(words) or error.get("code") in (401, 402, 403):
+        return ProviderAuth(**said)
+    return ProviderUnavailable(cause="error_in_answer", retry_after=_retry_delay(error), **said)
+
+
+def no_answer(kind: str, *, provider: str) -> ServiceError:
+    """The error for a 200 that is not what the protocol says: `kind` is one word for how."""
+    word = kind if kind in _OURS else "malformed"
+    return ProviderUnavailable(provider=provider, cause=kind, provider_type=word)
+
+
+def cut(cause: str, *, provider: str) -> ServiceError:
+    """The error for a stream whose connection ended before it did."""
+    return ProviderUnavailable(provider=provider, cause=cause, provider_type="stream_truncated")
 
 
 def provider_type(error: Mapping[str, Any], status: int) -> str:
-    """The provider's own type, else its code, else http_<status>; at most 64 of [a-z0-9_.-]."""
-    for value in (error.get("type"), error.get("code")):
+    """The provider's type (Google calls it status), else its code, else http_<status>; at most 64 of [a-z0-9_.-]."""
+    google = error.get("status")
+    for value in (error.get("type"), google if isinstance(google, str) else None, error.get("code")):
         text = str(value).lower() if isinstance(value, str | int) and not isinstance(value, bool) else ""
-        if _CLEAN.fullmatch(text):
+        if _CLEAN.fullmatch(text) and text not in _EMPTY_WORDS:
             return text
     return f"http_{status}"
 
@@ -121,7 +132,16 @@ def _error_object(body: bytes) -> Mapping[str, Any]:
         document = document[0]
     if not isinstance(document, dict):
         return {}
-    error = document.get("error", document)
+    error = document.get("error") or document
     if isinstance(error, str):
         return {"message": error}
     return error if isinstance(error, dict) else {}
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    """Everything that an error says of itself, and a relay of its upstream."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    inner = error.get("innererror")
+    found = [error.get(name) for name in ("code", "type", "status", "message", "detail", "details")]
+    return " ".join(str(value)[:4_096] for value in (*found, inner, raw) if value)

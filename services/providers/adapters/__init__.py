@@ -43,6 +43,7 @@ class Target:
     served_name: str
     max_output_tokens: int
     quirks: frozenset[str] = frozenset()
+    capabilities: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,21 @@ class Ending:
     finish_reason: chat_pb2.FinishReason.ValueType
     provider_finish_reason: str
     usage: chat_pb2.Usage | None
-    upstream_id: str
     complete: bool
+    # What the answer had and the contract has no place for.
+    degradations: tuple[chat_pb2.Degradation, ...] = ()
 
 
 class Reading(Protocol):
-    """One answer being read: whole, or event by event. Raises MalformedAnswer and ErrorInAnswer."""
+    """One answer being read: whole, or event by event. Raises MalformedAnswer and ErrorInAnswer.
+
+    `upstream_id` and `upstream_model` are what the provider calls the answer and its model, empty until it did; `usage`
+    what it has reported so far.
+    """
+
+    upstream_id: str
+    upstream_model: str
+    usage: chat_pb2.Usage | None
 
     @property
     def output_bytes(self) -> int:
@@ -105,8 +115,9 @@ class Embedded:
     """Vectors as an answer had them: 32-bit floats. `usage` None: the provider reported none."""
 
     vectors: Sequence[array[float]]
-    usage: chat_pb2.Usage | None
-    upstream_id: str
+    usage: chat_pb2.Usage | None = None
+    upstream_id: str = ""
+    upstream_model: str = ""
 
 
 class EmbeddingsAdapter(Protocol):

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from services.chassis.clock import SystemClock
 from services.chassis.settings import Secret
 from services.ledger.ledger import NoBook
+from services.providers.adapters import WireFormat
 from services.providers.endpoints import Directory, Endpoint
 from services.providers.keys import Key
 from services.providers.ledger import Attempts
@@ -80,10 +81,17 @@ class Rig:
     """A caller of one model "m" at one endpoint, an embedder of one model "e" there, and their books."""
 
     def __init__(
-        self, url: str, *, limits: Limits = PATIENT, clock: SystemClock | None = None, rules: RetryRules = ONCE
+        self,
+        url: str,
+        *,
+        limits: Limits = PATIENT,
+        clock: SystemClock | None = None,
+        rules: RetryRules = ONCE,
+        wire_format: WireFormat = "openai_chat",
     ) -> None:
         serves = {"m": "own-name", "e": "own-embedder"}
-        endpoint = Endpoint(name="scripted", base_url=url, keys=(Key("V_API_KEY", Secret(CANARY)),), serves=serves)
+        keys = (Key("V_API_KEY", Secret(CANARY)),)
+        endpoint = Endpoint(name="scripted", base_url=url, keys=keys, serves=serves, format=wire_format)
         rows = (
             model_row("m", price=PRICE),
             model_row("unserved"),
@@ -127,9 +135,14 @@ async def rig(provider: ScriptedProvider) -> AsyncIterator[MakeRig]:
     made: list[Rig] = []
 
     def make(
-        limits: Limits = PATIENT, *, url: str = "", clock: SystemClock | None = None, rules: RetryRules = ONCE
+        limits: Limits = PATIENT,
+        *,
+        url: str = "",
+        clock: SystemClock | None = None,
+        rules: RetryRules = ONCE,
+        wire_format: WireFormat = "openai_chat",
     ) -> Rig:
-        made.append(Rig(url or provider.url, limits=limits, clock=clock, rules=rules))
+        made.append(Rig(url or provider.url, limits=limits, clock=clock, rules=rules, wire_format=wire_format))
         return made[-1]
 
     yield make

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omnisphere.chat.v1 import chat_pb2
-from services.providers.answer import Answer
+from services.providers.answer import Answer, made_up
+from services.router.collect import Collector
 
 
 def grown(deltas: list[chat_pb2.PartDelta]) -> list[tuple[str, str]]:
@@ -154,3 +155,60 @@ def test_the_deltas_joined_are_the_message_whenever_they_are_taken(pieces, stops
     answer.close_tool_calls()
     deltas += answer.take()
     assert grown(deltas) == said(answer.message())
+
+
+def heard(deltas: list[chat_pb2.PartDelta]) -> chat_pb2.Message:
+    """The message that a reader of the deltas has."""
+    collector = Collector()
+    collector.apply(chat_pb2.Delta(parts=deltas))
+    return collector.message()
+
+
+def test_a_proof_stands_with_its_part_and_names_the_model():
+    answer = Answer("m")
+    answer.reasoning("hm", "0")
+    answer.sign("reasoning", "s1", "0")
+    answer.text("so", "1")
+    answer.sign("text", "s2", "2")
+    answer.tool_call("3", call_id="a", name="f", arguments="{}")
+    answer.sign("tool_call", "s3", "3")
+    parts = answer.message().parts
+    assert [part.signature.value for part in parts] == ["s1", "", "s2", "s3"]
+    assert {part.signature.origin_model for part in parts if part.HasField("signature")} == {"m"}
+    assert heard(answer.take()) == answer.message()
+
+
+def test_a_part_that_began_empty_keeps_its_place():
+    answer = Answer("m")
+    answer.begin("reasoning", "0")
+    answer.begin("reasoning", "0")
+    answer.text("a", "1")
+    answer.sign("reasoning", "late", "0")
+    kinds = [part.WhichOneof("content") for part in answer.message().parts]
+    assert kinds == ["reasoning", "text"]
+    assert heard(answer.take()) == answer.message()
+
+
+def test_what_comes_whole_comes_once():
+    answer = Answer("m")
+    answer.redacted("opaque", "0")
+    answer.redacted("again", "0")
+    answer.text("a")
+    first = answer.message().parts[0]
+    assert (first.reasoning.redacted, first.signature.value, len(answer.message().parts)) == (True, "opaque", 2)
+    deltas = answer.take()
+    assert [delta.WhichOneof("content") for delta in deltas] == ["whole", "text"]
+    assert heard(deltas) == answer.message()
+
+
+def test_parts_of_one_kind_with_other_keys_stand_apart():
+    answer = Answer("m")
+    answer.text("a", "0")
+    answer.tool_call("1", call_id="c", name="f", arguments="{}")
+    answer.text("b", "2")
+    assert said(answer.message()) == [("text", "a"), ("tool_call", "{}"), ("text", "b")]
+
+
+def test_an_id_that_was_made_here_is_known_as_such():
+    assert all(made_up(call_id) for call_id in ("call_0", "call_12"))
+    assert not any(made_up(call_id) for call_id in ("call_a1", "call_12345", "c_1", ""))

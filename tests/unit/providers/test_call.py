@@ -274,13 +274,11 @@ async def test_a_failure_after_content_is_an_interruption_and_billed(
     assert made.booked() == {"interrupted": 1}
 
 
-async def test_content_and_failure_in_one_chunk_hand_nothing_out_and_are_billed(
-    provider: ScriptedProvider, rig: MakeRig
-):
+async def test_content_before_a_failure_in_the_same_chunk_is_handed_out(provider: ScriptedProvider, rig: MakeRig):
     provider.answer = pieces(event("hel") + b"data: {\n\n")
     made = rig()
     error, said = await failed(made.caller, stream=True)
-    assert (type(error), said) == (ProviderUnavailable, "")
+    assert (type(error), said) == (StreamInterrupted, "hel")
     assert error.metadata["cause"] == "malformed"
 
 

@@ -230,7 +230,7 @@ def test_what_is_wrong_in_an_operators_file_is_named_all_at_once(tmp_path: Path)
     for place, problem in (
         (".colour", "is not known; known are endpoint, model"),
         (".endpoint[0].base_url", "is missing"),
-        (".endpoint[0].quirks[0]", "must be one of max_completion_tokens"),
+        (".endpoint[0].quirks[0]", "must be one of adaptive_thinking"),
         (".endpoint[1]", "base_url must start with http:// or https://"),
         (".endpoint[2]", "key_variable must end with _API_KEY"),
         (".model[0].tier", "must be one of small, medium, large, frontier"),

@@ -154,7 +154,12 @@ def test_an_answer_is_the_same_whole_and_streamed(name):
         assert joined(deltas) == message
         assert streamed_ending == ending
     assert ending.complete
-    assert ending.upstream_id == "up-1"
+
+
+def test_the_answer_and_its_model_have_the_providers_names():
+    reading = OpenAIChat().reading(model="m")
+    reading.event(json.dumps(delta(content="a") | {"model": "m-2026-01-01"}))
+    assert (reading.upstream_id, reading.upstream_model) == ("up-1", "m-2026-01-01")
 
 
 @given(st.sampled_from(sorted(PAIRS)), st.lists(st.integers(0, 5_000), max_size=8))
@@ -209,7 +214,7 @@ def test_older_and_foreign_forms_of_calls_are_read():
     old = read_whole(whole("function_call", function_call={"name": "f", "arguments": "{}"}))[0].parts[0].tool_call
     assert (old.id, old.name, old.arguments_json) == ("call_0", "f", "{}")
     objects = [{"id": "a", "function": {"name": "f", "arguments": {"x": 1}}}]
-    assert read_whole(whole(tool_calls=objects))[0].parts[0].tool_call.arguments_json == '{"x": 1}'
+    assert read_whole(whole(tool_calls=objects))[0].parts[0].tool_call.arguments_json == '{"x":1}'
     assert read_whole(whole(content=[{"type": "thinking", "thinking": "hm"}]))[0].parts[0].reasoning.text == "hm"
 
 

@@ -180,6 +180,15 @@ def test_images_and_documents_stand_between_the_texts():
     assert lost(said) == []
 
 
+def test_marks_of_the_prompt_cache_go_where_they_are_known():
+    said = conversation(user(chat_pb2.Part(text="a", cache_breakpoint=True)))
+    assert encoded(said)["messages"][0]["content"] == "a"
+    assert encoded(said, quirks=frozenset({"cache_marks"}))["messages"][0]["content"] == [
+        {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
+    ]
+    assert lost(said) == []
+
+
 def test_several_texts_stay_apart():
     assert encoded(conversation(user("a", "b")))["messages"][0]["content"] == [
         {"type": "text", "text": "a"},

@@ -111,7 +111,7 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     FINISH_REASON_CONTENT_FILTER: _FinishReason.ValueType  # 4
     """The provider's filter cut the answer. It is a reply, and billed."""
     FINISH_REASON_ERROR: _FinishReason.ValueType  # 5
-    """The answer is not complete; the status says why."""
+    """The answer is not complete: the status says why, or, where the provider itself ended it like this, its own word."""
     FINISH_REASON_OTHER: _FinishReason.ValueType  # 6
     """A word of the provider that means none of these."""
 
@@ -129,7 +129,7 @@ FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 3
 FINISH_REASON_CONTENT_FILTER: FinishReason.ValueType  # 4
 """The provider's filter cut the answer. It is a reply, and billed."""
 FINISH_REASON_ERROR: FinishReason.ValueType  # 5
-"""The answer is not complete; the status says why."""
+"""The answer is not complete: the status says why, or, where the provider itself ended it like this, its own word."""
 FINISH_REASON_OTHER: FinishReason.ValueType  # 6
 """A word of the provider that means none of these."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
@@ -480,7 +480,7 @@ class Signature(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     ORIGIN_MODEL_FIELD_NUMBER: _builtins.int
     value: _builtins.str
-    """Required. The value as it stood on the wire."""
+    """Required. The value as it stood on the wire; where it is several fields, a JSON object of them."""
     origin_model: _builtins.str
     """Required. The concrete id of the model that made it."""
     def __init__(

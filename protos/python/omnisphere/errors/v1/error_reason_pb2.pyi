@@ -36,6 +36,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. No model has this name.
 
         {"reason": "UNKNOWN_MODEL", "domain": "omnisphere", "metadata": {"name": "gpt-9", "known": "gpt-5,gpt-5-mini"}}
+
+    Where the provider is the one who says so:
+
+        {"reason": "UNKNOWN_MODEL", "domain": "omnisphere",
+         "metadata": {"name": "gpt-5", "provider": "openai", "provider_type": "model_not_found", "status": "404"}}
     """
     ERROR_REASON_UNKNOWN_POLICY: _ErrorReason.ValueType  # 3
     """NOT_FOUND. No policy has this name.
@@ -173,6 +178,11 @@ ERROR_REASON_UNKNOWN_MODEL: ErrorReason.ValueType  # 2
 """NOT_FOUND. No model has this name.
 
     {"reason": "UNKNOWN_MODEL", "domain": "omnisphere", "metadata": {"name": "gpt-9", "known": "gpt-5,gpt-5-mini"}}
+
+Where the provider is the one who says so:
+
+    {"reason": "UNKNOWN_MODEL", "domain": "omnisphere",
+     "metadata": {"name": "gpt-5", "provider": "openai", "provider_type": "model_not_found", "status": "404"}}
 """
 ERROR_REASON_UNKNOWN_POLICY: ErrorReason.ValueType  # 3
 """NOT_FOUND. No policy has this name.

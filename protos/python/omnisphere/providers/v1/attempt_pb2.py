@@ -27,19 +27,19 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from omnisphere.chat.v1 import chat_pb2 as omnisphere_dot_chat_dot_v1_dot_chat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%omnisphere/providers/v1/attempt.proto\x12\x17omnisphere.providers.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1domnisphere/chat/v1/chat.proto\"\x8d\x04\n\x07\x41ttempt\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\r\n\x05model\x18\x02 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x03 \x01(\t\x12\x31\n\x07purpose\x18\x04 \x01(\x0e\x32 .omnisphere.providers.v1.Purpose\x12\x38\n\x07outcome\x18\x05 \x01(\x0e\x32\'.omnisphere.providers.v1.AttemptOutcome\x12\x14\n\x0c\x65rror_reason\x18\x06 \x01(\t\x12\x13\n\x0bhttp_status\x18\x07 \x01(\x05\x12\x1e\n\x16provider_finish_reason\x18\x08 \x01(\t\x12\x13\n\x0bupstream_id\x18\t \x01(\t\x12(\n\x05usage\x18\n \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\x12&\n\x04\x63ost\x18\x0b \x01(\x0b\x32\x18.omnisphere.chat.v1.Cost\x12.\n\nstarted_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07latency\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tsimulated\x18\x0f \x01(\x08\x12\x0b\n\x03key\x18\x10 \x01(\t\"D\n\x0e\x41ttemptsFailed\x12\x32\n\x08\x61ttempts\x18\x01 \x03(\x0b\x32 .omnisphere.providers.v1.Attempt*r\n\x07Purpose\x12\x17\n\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePURPOSE_ANSWER\x10\x01\x12\x11\n\rPURPOSE_JUDGE\x10\x02\x12\x13\n\x0fPURPOSE_SUMMARY\x10\x03\x12\x12\n\x0ePURPOSE_SHADOW\x10\x04*\xa5\x01\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41TTEMPT_OUTCOME_OK\x10\x01\x12\x1a\n\x16\x41TTEMPT_OUTCOME_FAILED\x10\x02\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_INTERRUPTED\x10\x03\x12\x1d\n\x19\x41TTEMPT_OUTCOME_CANCELLED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%omnisphere/providers/v1/attempt.proto\x12\x17omnisphere.providers.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1domnisphere/chat/v1/chat.proto\"\xa5\x04\n\x07\x41ttempt\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\r\n\x05model\x18\x02 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x03 \x01(\t\x12\x31\n\x07purpose\x18\x04 \x01(\x0e\x32 .omnisphere.providers.v1.Purpose\x12\x38\n\x07outcome\x18\x05 \x01(\x0e\x32\'.omnisphere.providers.v1.AttemptOutcome\x12\x14\n\x0c\x65rror_reason\x18\x06 \x01(\t\x12\x13\n\x0bhttp_status\x18\x07 \x01(\x05\x12\x1e\n\x16provider_finish_reason\x18\x08 \x01(\t\x12\x13\n\x0bupstream_id\x18\t \x01(\t\x12(\n\x05usage\x18\n \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\x12&\n\x04\x63ost\x18\x0b \x01(\x0b\x32\x18.omnisphere.chat.v1.Cost\x12.\n\nstarted_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07latency\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tsimulated\x18\x0f \x01(\x08\x12\x0b\n\x03key\x18\x10 \x01(\t\x12\x16\n\x0eupstream_model\x18\x11 \x01(\t\"D\n\x0e\x41ttemptsFailed\x12\x32\n\x08\x61ttempts\x18\x01 \x03(\x0b\x32 .omnisphere.providers.v1.Attempt*r\n\x07Purpose\x12\x17\n\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePURPOSE_ANSWER\x10\x01\x12\x11\n\rPURPOSE_JUDGE\x10\x02\x12\x13\n\x0fPURPOSE_SUMMARY\x10\x03\x12\x12\n\x0ePURPOSE_SHADOW\x10\x04*\xa5\x01\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41TTEMPT_OUTCOME_OK\x10\x01\x12\x1a\n\x16\x41TTEMPT_OUTCOME_FAILED\x10\x02\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_INTERRUPTED\x10\x03\x12\x1d\n\x19\x41TTEMPT_OUTCOME_CANCELLED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnisphere.providers.v1.attempt_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PURPOSE']._serialized_start=760
-  _globals['_PURPOSE']._serialized_end=874
-  _globals['_ATTEMPTOUTCOME']._serialized_start=877
-  _globals['_ATTEMPTOUTCOME']._serialized_end=1042
+  _globals['_PURPOSE']._serialized_start=784
+  _globals['_PURPOSE']._serialized_end=898
+  _globals['_ATTEMPTOUTCOME']._serialized_start=901
+  _globals['_ATTEMPTOUTCOME']._serialized_end=1066
   _globals['_ATTEMPT']._serialized_start=163
-  _globals['_ATTEMPT']._serialized_end=688
-  _globals['_ATTEMPTSFAILED']._serialized_start=690
-  _globals['_ATTEMPTSFAILED']._serialized_end=758
+  _globals['_ATTEMPT']._serialized_end=712
+  _globals['_ATTEMPTSFAILED']._serialized_start=714
+  _globals['_ATTEMPTSFAILED']._serialized_end=782
 # @@protoc_insertion_point(module_scope)

@@ -108,6 +108,7 @@ class Attempt(_message.Message):
     TIME_TO_FIRST_TOKEN_FIELD_NUMBER: _builtins.int
     SIMULATED_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
+    UPSTREAM_MODEL_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Output only. 1, 2, ... within the request."""
     model: _builtins.str
@@ -130,6 +131,8 @@ class Attempt(_message.Message):
     """Output only. True: a simulated model answered."""
     key: _builtins.str
     """Output only. The name of the key in the configuration, for example "OPENAI_API_KEY_2", never the key; empty: none was needed."""
+    upstream_model: _builtins.str
+    """Output only. The provider's own name of the model that answered, often with a date; empty where it gave none."""
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
         """Output only. The tokens that the provider reported, or our estimate."""
@@ -169,10 +172,11 @@ class Attempt(_message.Message):
         time_to_first_token: _duration_pb2.Duration | None = ...,
         simulated: _builtins.bool = ...,
         key: _builtins.str = ...,
+        upstream_model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "latency", b"latency", "started_at", b"started_at", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "endpoint", b"endpoint", "error_reason", b"error_reason", "http_status", b"http_status", "key", b"key", "latency", b"latency", "model", b"model", "number", b"number", "outcome", b"outcome", "provider_finish_reason", b"provider_finish_reason", "purpose", b"purpose", "simulated", b"simulated", "started_at", b"started_at", "time_to_first_token", b"time_to_first_token", "upstream_id", b"upstream_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "endpoint", b"endpoint", "error_reason", b"error_reason", "http_status", b"http_status", "key", b"key", "latency", b"latency", "model", b"model", "number", b"number", "outcome", b"outcome", "provider_finish_reason", b"provider_finish_reason", "purpose", b"purpose", "simulated", b"simulated", "started_at", b"started_at", "time_to_first_token", b"time_to_first_token", "upstream_id", b"upstream_id", "upstream_model", b"upstream_model", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

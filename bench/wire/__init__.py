@@ -1,0 +1,1 @@
+"""bench.wire: does the providers service read what providers really send?"""

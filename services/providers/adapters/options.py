@@ -1,0 +1,38 @@
+"""A vendor's own options, merged into a request as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Set as AbstractSet
+
+from services.chassis.errors import InvalidRequest
+from services.providers.adapters.json_text import Json
+
+_FIELD = "conversation.vendor_options_json"
+
+
+def with_vendor_options(body: Json, text: str, carried: AbstractSet[str]) -> Json:
+    """The request with the options. Raises InvalidRequest where they name a field that the contract speaks for.
+
+    `carried` are these fields, set or not; "a.b" is b inside the object a, which the contract speaks for in part: the
+    rest of a is merged with it.
+    """
+    if not text:
+        return body
+    options: Json = json.loads(text)
+    merged = dict(body)
+    for name, value in sorted(options.items()):
+        ours = body.get(name)
+        if not isinstance(value, dict) or not any(field.startswith(f"{name}.") for field in carried):
+            _refuse({name}, set(body) | carried)
+            merged[name] = value
+            continue
+        given = ours if isinstance(ours, dict) else {}
+        _refuse({f"{name}.{inner}" for inner in value}, carried | {f"{name}.{inner}" for inner in given})
+        merged[name] = given | value
+    return merged
+
+
+def _refuse(named: AbstractSet[str], carried: AbstractSet[str]) -> None:
+    for name in sorted(named & carried):
+        raise InvalidRequest(field=_FIELD, problem=f"names {name[:64]}, which the contract carries itself")
