@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from services.chassis.errors import ServiceError
 from services.chassis.settings import Secret
+from services.providers.adapters import WireFormat
 from services.providers.endpoints import (
     Directory,
     Endpoint,
@@ -38,6 +39,13 @@ from services.providers.via import Via
 _LOCAL_ALIAS = "qwen-local"
 _LOCAL_WINDOW, _LOCAL_OUTPUT = 32_768, 8_192
 _PATIENCE = 1.0
+# The wire formats of simulated models: the endpoint's name, and the version in its address.
+_SIMULATED: Mapping[WireFormat, tuple[str, str]] = {
+    "openai_chat": ("simulator", "v1"),
+    "openai_responses": ("simulator-responses", "v1"),
+    "anthropic_messages": ("simulator-messages", "v1"),
+    "gemini_generate": ("simulator-gemini", "v1beta"),
+}
 # A list of models does not say what they are for; the names of those that make vectors do.
 _EMBEDS = re.compile(r"embed|minilm|(?:^|[/:_-])(?:bge|e5|gte)[_-]", re.IGNORECASE)
 
@@ -166,14 +174,21 @@ async def _simulated(models: tuple[ModelRow, ...], sources: Sources, probe: Prob
         return Directory(models, (), sources.shipped.price_providers)
     known = {row.id for row in models}
     rows = [_simulated_row(entry) for entry in listed if entry["id"] not in known]
-    endpoint = Endpoint(
-        name="simulator",
-        base_url=base_url,
-        serves={entry["id"]: entry["id"] for entry in listed},
-        prices={entry["id"]: price for entry in listed if (price := _stated_price(entry)) is not None},
-        simulated=True,
-    )
-    return Directory(merged(models, tuple(rows)), (endpoint,), sources.shipped.price_providers)
+    prices = {entry["id"]: price for entry in listed if (price := _stated_price(entry)) is not None}
+    endpoints = []
+    for wire_format, (name, version) in _SIMULATED.items():
+        mine = [entry["id"] for entry in listed if entry.get("simulated_format", "openai_chat") == wire_format]
+        if mine:
+            endpoint = Endpoint(
+                name=name,
+                base_url=f"{sources.simulator_url.rstrip('/')}/{version}",
+                format=wire_format,
+                serves={model: model for model in mine},
+                prices={model: prices[model] for model in mine if model in prices},
+                simulated=True,
+            )
+            endpoints.append(endpoint)
+    return Directory(merged(models, tuple(rows)), tuple(endpoints), sources.shipped.price_providers)
 
 
 def _simulated_row(entry: Mapping[str, Any]) -> ModelRow:

@@ -57,7 +57,7 @@ _OTHER_LIMIT = re.compile(
     re.IGNORECASE,
 )
 _FILTERED = re.compile(
-    r"content_?filter|content_policy_violation|responsibleaipolicyviolation|data_inspection_failed|invalid_prompt"
+    r"content[ _]?filter|content_policy_violation|responsibleaipolicyviolation|data_inspection_failed|invalid_prompt"
     r"|violating our usage policy|input was flagged|prohibited_content",
     re.IGNORECASE,
 )

@@ -16,6 +16,7 @@ _MODEL_KEYS = frozenset(
     {
         "id",
         "vendor",
+        "format",
         "tier",
         "first_token_ms",
         "tokens_per_second",
@@ -26,6 +27,10 @@ _MODEL_KEYS = frozenset(
     }
 )
 _PRICE_KEYS = frozenset({"input", "cache_read", "output"})
+
+
+# The dialects, as the mesh calls them.
+FORMATS = ("openai_chat", "openai_responses", "anthropic_messages", "gemini_generate")
 
 
 class FleetError(ValueError):
@@ -54,6 +59,7 @@ class Model:
     window: int
     skill: Mapping[str, float]
     dimensions: int = 0
+    format: str = "openai_chat"
 
 
 def load_fleet(path: Path = BUNDLED_FLEET) -> dict[str, Model]:
@@ -101,6 +107,7 @@ class _Reader:
         return Model(
             id=ident,
             vendor=self._text(row, "vendor", where),
+            format=self._format(row, where),
             tier=tier,
             price=self._price(self._table(row, "price", where), where),
             first_token_ms=self._number(row, "first_token_ms", where, at_least=0.0),
@@ -109,6 +116,14 @@ class _Reader:
             skill={} if embeds else self._skill(self._table(row, "skill", where), where),
             dimensions=self._whole(row, "dimensions", where) if embeds else 0,
         )
+
+    def _format(self, row: Mapping[str, object], where: str) -> str:
+        if "format" not in row:
+            return "openai_chat"
+        found = self._text(row, "format", where)
+        if found not in FORMATS:
+            raise self._problem(f"{where}format", f"{found!r} is none of {', '.join(FORMATS)}")
+        return found
 
     def _price(self, table: Mapping[str, object], where: str) -> Price:
         self._known_keys(table, _PRICE_KEYS, f"{where}price.")

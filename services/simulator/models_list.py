@@ -37,6 +37,7 @@ def _row(model: Model) -> dict[str, object]:
         "owned_by": model.vendor,
         "context_length": model.window,
         "simulated": True,
+        "simulated_format": model.format,
         "pricing": pricing,
     }
     return row | {"dimensions": model.dimensions} if model.dimensions else row

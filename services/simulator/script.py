@@ -7,16 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from services.simulator.api_error import ApiError
+from services.simulator.dialects import Dialect
+from services.simulator.exchange import Event, Exchange, compact
 from services.simulator.fleet import Model
-from services.simulator.openai_chat import (
-    Event,
-    Exchange,
-    closing_events,
-    compact,
-    completion,
-    finish_event,
-    opening_events,
-)
 from services.simulator.tokens import count_text
 
 JSON_TYPE = "application/json"
@@ -64,9 +57,9 @@ class Script:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def error_script(error: ApiError) -> Script:
+def error_script(error: ApiError, dialect: Dialect) -> Script:
     """An error answer, at once."""
-    body = compact(error.body())
+    body = compact(dialect.error(error))
     return Script(
         status=error.status,
         steps=(Step(0.0, body),),
@@ -76,20 +69,20 @@ def error_script(error: ApiError) -> Script:
     )
 
 
-def answer_script(exchange: Exchange, model: Model, scale: float, *, is_stream: bool) -> Script:
+def answer_script(exchange: Exchange, dialect: Dialect, model: Model, scale: float, *, is_stream: bool) -> Script:
     """The whole answer at the model's pace, times `scale`."""
     first_s = model.first_token_ms / 1000 * scale
     token_s = scale / model.tokens_per_second
     if not is_stream:
-        body = compact(completion(exchange))
+        body = compact(dialect.whole(exchange))
         made = exchange.reply.text or "".join(call.name + call.arguments for call in exchange.reply.tool_calls)
         step = Step(first_s + exchange.output_tokens * token_s, body, made)
         return Script(status=200, steps=(step,), length=len(body))
-    role, *rest = opening_events(exchange)
-    steps = [Step(first_s, role.data)]
+    first, *rest = dialect.opening(exchange)
+    steps = [Step(first_s, first.data)]
     steps += [Step(count_text(event.output) * token_s, event.data, event.output) for event in rest]
     # One step: a client may hang up as soon as it has seen the finish chunk or the usage.
-    steps.append(_joined([finish_event(exchange), *closing_events(exchange)]))
+    steps.append(_joined(dialect.ending(exchange)))
     return Script(status=200, steps=tuple(steps), content_type=SSE_TYPE)
 
 

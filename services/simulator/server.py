@@ -16,13 +16,15 @@ from services.simulator.api_error import ApiError, Refused, context_too_long, in
 from services.simulator.bank import load_bank
 from services.simulator.books import Books, Entry
 from services.simulator.chat_request import ChatRequest
+from services.simulator.dialects import Dialect
+from services.simulator.dialects.by_path import OPENAI_CHAT, dialect_of
+from services.simulator.exchange import Exchange
 from services.simulator.faults import FaultTable, read_fault
 from services.simulator.fleet import BUNDLED_FLEET, Model, load_fleet
 from services.simulator.models_list import models_list
-from services.simulator.openai_chat import Exchange
 from services.simulator.openai_embeddings import embeddings, read_embeddings
 from services.simulator.play import play
-from services.simulator.read_request import named_model, parse_json, read_request
+from services.simulator.read_request import named_model, parse_json
 from services.simulator.script import Script, answer_script, body_script, error_script
 from services.simulator.settings import SimulatorSettings
 from services.simulator.spoil import spoiled
@@ -30,6 +32,8 @@ from services.simulator.tokens import count_prompt
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+# Both versions that its clients use.
+_GEMINI = "/{version:v1|v1beta}/models/{model}:{verb:generateContent|streamGenerateContent}"
 _KEPT_REQUESTS = 200
 _LARGEST_BODY = 64 * 1024 * 1024
 # Whatever still runs at stop has been cancelled before; this is only for it to unwind.
@@ -85,11 +89,14 @@ class Simulator:
         await runner.cleanup()
 
     def _application(self) -> web.Application:
-        app = web.Application(middlewares=[_openai_errors], client_max_size=_LARGEST_BODY)
+        app = web.Application(middlewares=[_errors], client_max_size=_LARGEST_BODY)
         app.on_response_prepare.append(_sign)
         app.add_routes(
             [
                 web.post("/v1/chat/completions", self._chat),
+                web.post("/v1/messages", self._chat),
+                web.post("/v1/responses", self._chat),
+                web.post(_GEMINI, self._chat),
                 web.post("/v1/embeddings", self._embeddings),
                 web.get("/v1/models", self._models),
                 web.get("/healthz", self._health),
@@ -104,21 +111,21 @@ class Simulator:
         return app
 
     async def _chat(self, http: web.Request) -> web.StreamResponse:
-        raw = await http.read()
+        raw, dialect = await http.read(), dialect_of(http.path)
         model: Model | None = None
         try:
-            document = self._remembered(http.path, raw)
+            document = self._remembered(http.path, raw) | _in_the_path(http)
             name = named_model(document)
             model = self.fleet.get(name)
             if model is None:
                 raise unknown_model(name)
             if model.dimensions:
                 raise no_chat_model()
-            request = read_request(document)
+            request = dialect.read(document)
         except Refused:
             self.books.refuse(model)
             raise
-        exchange, script = self._prepared(request, model)
+        exchange, script = self._prepared(request, dialect, model)
         entry = self.books.open(model, exchange.prompt_tokens)
         return await self._serve(http, script, entry, exchange.output_tokens)
 
@@ -139,7 +146,7 @@ class Simulator:
         script = body_script(embeddings(request, model), seconds * self._scale)
         fault = self.faults.take(model.id)
         if fault is not None:
-            script = spoiled(script, fault, request, model)
+            script = spoiled(script, fault, request, model, OPENAI_CHAT)
         return await self._serve(http, script, self.books.open(model, request.prompt_tokens), 0)
 
     async def _serve(self, http: web.Request, script: Script, entry: Entry, output_tokens: int) -> web.StreamResponse:
@@ -152,12 +159,12 @@ class Simulator:
         finally:
             self._answering.discard(task)
 
-    def _prepared(self, request: ChatRequest, model: Model) -> tuple[Exchange, Script]:
+    def _prepared(self, request: ChatRequest, dialect: Dialect, model: Model) -> tuple[Exchange, Script]:
         """What to send: the answer, the answer as a fault leaves it, or an error."""
         prompt_tokens = count_prompt(request)
         room = max(1, model.window - prompt_tokens)
         exchange = Exchange(
-            id=f"chatcmpl-{uuid.uuid4().hex}",
+            id=uuid.uuid4().hex,
             created=int(time.time()),
             model=model.id,
             prompt_tokens=prompt_tokens,
@@ -166,10 +173,10 @@ class Simulator:
         )
         fault = self.faults.take(model.id)
         if fault is None and prompt_tokens > model.window:
-            return exchange, error_script(context_too_long(prompt_tokens, model.window))
-        script = answer_script(exchange, model, self._scale, is_stream=request.is_stream)
+            return exchange, error_script(context_too_long(prompt_tokens, model.window), dialect)
+        script = answer_script(exchange, dialect, model, self._scale, is_stream=request.is_stream)
         if fault is not None:
-            script = spoiled(script, fault, exchange, model)
+            script = spoiled(script, fault, exchange, model, dialect)
         return exchange, script
 
     def _remembered(self, path: str, raw: bytes) -> dict[str, object]:
@@ -220,17 +227,25 @@ class Simulator:
         return web.json_response({"requests": list(self.requests)})
 
 
+def _in_the_path(http: web.Request) -> dict[str, object]:
+    """Google's requests name the model, and whether it is a stream, in their address."""
+    verb = http.match_info.get("verb")
+    if verb is None:
+        return {}
+    return {"model": http.match_info["model"], "stream": verb == "streamGenerateContent"}
+
+
 async def _sign(_http: web.Request, response: web.StreamResponse) -> None:
     response.headers["server"] = "omnisphere-simulator"
 
 
 @web.middleware
-async def _openai_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer refusals, and aiohttp's own, in OpenAI's shape."""
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer refusals, and aiohttp's own, in the shape of the address's dialect."""
     try:
         return await handler(request)
     except Refused as refused:
         error = refused.error
     except web.HTTPException as foreign:
         error = ApiError(foreign.status, f"{request.method} {request.path}: {foreign.reason}.")
-    return web.json_response(error.body(), status=error.status)
+    return web.json_response(dialect_of(request.path).error(error), status=error.status)

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Protocol
 
 from services.simulator.api_error import ApiError, context_too_long
+from services.simulator.dialects import Dialect
+from services.simulator.exchange import Exchange, compact
 from services.simulator.faults import Fault, FaultKind
 from services.simulator.fleet import Model
-from services.simulator.openai_chat import DONE, Exchange, compact, completion, finish_event, sse
 from services.simulator.script import SSE_TYPE, Ending, Script, Step, Verdict, error_script
 
 _DRIP_S = 0.1
 _PAGE = b"<!doctype html><html><head><title>502 Bad Gateway</title></head><body></body></html>"
-_BROKEN_CHUNK = b'data: {"id":"chatcmpl-broken","choices":[{"index":0,"delta":{"content":"\n\n'
 _FIRST_ERROR = 400
 _TYPES = {
     401: ("invalid_request_error", "invalid_api_key"),
@@ -35,16 +35,14 @@ class Asked(Protocol):
         """Tokens of the input."""
 
 
-def spoiled(script: Script, fault: Fault, asked: Asked, model: Model) -> Script:
+def spoiled(script: Script, fault: Fault, asked: Asked, model: Model, dialect: Dialect) -> Script:
     """The script as this fault leaves it."""
     if fault.kind in _REFUSALS:
-        return error_script(_REFUSALS[fault.kind](fault, asked, model))
-    if fault.kind is FaultKind.NONE:
-        return script
-    if fault.kind is FaultKind.NO_DONE:
-        return _no_done(script, asked)
-    if fault.kind is FaultKind.BILLED_EMPTY:
-        return _billed_empty(script, asked)
+        return error_script(_REFUSALS[fault.kind](fault, asked, model), dialect)
+    if fault.kind in _SAID:
+        return _SAID[fault.kind](script, fault, dialect)
+    if fault.kind in _ABOUT_REPLIES:
+        return _ABOUT_REPLIES[fault.kind](script, asked, dialect) if isinstance(asked, Exchange) else script
     return _CHANGES[fault.kind](script, fault)
 
 
@@ -57,7 +55,7 @@ def _status(fault: Fault, _asked: Asked, _model: Model) -> ApiError:
 
 
 def _content_filter(_fault: Fault, _asked: Asked, _model: Model) -> ApiError:
-    message = "The response was filtered due to the prompt triggering a content policy."
+    message = "Output blocked by content filtering policy."
     return ApiError(400, message, param="prompt", code="content_filter")
 
 
@@ -99,13 +97,13 @@ def _clean_cut(script: Script, fault: Fault) -> Script:
     return _broken(replace(script, length=None), steps, Ending.CLOSE)
 
 
-def _malformed(script: Script, fault: Fault) -> Script:
+def _malformed(script: Script, fault: Fault, dialect: Dialect) -> Script:
     steps = _beginning(script, fault)
     if not _is_stream(script):
         return _broken(replace(script, length=len(steps[0].data)), steps, Ending.CLOSE)
     # The rest follows: a reader that skips what it cannot parse would lose text unseen.
     rest = script.steps[len(steps) + 1 :]
-    return _broken(script, (*steps, Step(0.0, _BROKEN_CHUNK), *rest), Ending.CLOSE)
+    return _broken(script, (*steps, Step(0.0, dialect.broken), *rest), Ending.CLOSE)
 
 
 def _empty_body(script: Script, _fault: Fault) -> Script:
@@ -119,12 +117,12 @@ def _html(script: Script, fault: Fault) -> Script:
     return replace(made, verdict=Verdict.FAILED) if status >= _FIRST_ERROR else made
 
 
-def _error_event(script: Script, fault: Fault) -> Script:
-    error = ApiError(500, "Simulated fault: the model stopped.", "server_error").body()
+def _error_event(script: Script, fault: Fault, dialect: Dialect) -> Script:
+    error = ApiError(500, "Simulated fault: the model stopped.", "server_error")
     if _is_stream(script):
-        steps = (*_beginning(script, fault), Step(0.0, sse(error)))
+        steps = (*_beginning(script, fault), Step(0.0, dialect.error_event(error)))
         return _broken(script, steps, Ending.CLOSE)
-    body = compact(error)
+    body = compact(dialect.error(error))
     return _broken(replace(script, length=len(body)), (Step(0.0, body),), Ending.CLOSE)
 
 
@@ -137,38 +135,49 @@ def _drip(script: Script, _fault: Fault) -> Script:
     return replace(script, steps=tuple(steps))
 
 
+def _same(script: Script, _fault: Fault) -> Script:
+    return script
+
+
 _CHANGES: dict[FaultKind, Callable[[Script, Fault], Script]] = {
+    FaultKind.NONE: _same,
     FaultKind.RESET: _reset,
     FaultKind.SILENCE: _silence,
     FaultKind.SLOW_FIRST: _slow_first,
     FaultKind.CUT: _cut,
     FaultKind.CLEAN_CUT: _clean_cut,
     FaultKind.STALL: _stall,
-    FaultKind.MALFORMED: _malformed,
     FaultKind.EMPTY_BODY: _empty_body,
     FaultKind.HTML: _html,
-    FaultKind.ERROR_EVENT: _error_event,
     FaultKind.DRIP: _drip,
+}
+# Faults that the dialect has its own words for.
+_SAID: dict[FaultKind, Callable[[Script, Fault, Dialect], Script]] = {
+    FaultKind.MALFORMED: _malformed,
+    FaultKind.ERROR_EVENT: _error_event,
 }
 
 
-def _no_done(script: Script, asked: Asked) -> Script:
-    if isinstance(asked, Exchange) and _is_stream(script):
-        last = Step(0.0, finish_event(asked).data)
-        return _broken(script, (*script.steps[:-1], last), Ending.CLOSE)
-    return script
-
-
-def _billed_empty(script: Script, asked: Asked) -> Script:
-    """As providers do whose model spent everything on thoughts, or whose filter took it all."""
-    if not isinstance(asked, Exchange):
-        return script
-    document = {**completion(asked), "choices": []}
+def _no_done(script: Script, exchange: Exchange, dialect: Dialect) -> Script:
     if not _is_stream(script):
-        body = compact(document)
+        return script
+    last = Step(0.0, dialect.finish(exchange).data)
+    return _broken(script, (*script.steps[:-1], last), Ending.CLOSE)
+
+
+def _billed_empty(script: Script, exchange: Exchange, dialect: Dialect) -> Script:
+    """As providers do whose model spent everything on thoughts, or whose filter took it all."""
+    if not _is_stream(script):
+        body = compact(dialect.nothing(exchange))
         return replace(script, steps=(replace(script.steps[0], data=body),), length=len(body))
-    last = b"".join((sse({**document, "object": "chat.completion.chunk"}), DONE))
-    return replace(script, steps=(replace(script.steps[0], data=last),))
+    return replace(script, steps=(replace(script.steps[0], data=dialect.nothing_streamed(exchange)),))
+
+
+# Faults of a conversation's reply: vectors have none of them.
+_ABOUT_REPLIES: dict[FaultKind, Callable[[Script, Exchange, Dialect], Script]] = {
+    FaultKind.NO_DONE: _no_done,
+    FaultKind.BILLED_EMPTY: _billed_empty,
+}
 
 
 def _beginning(script: Script, fault: Fault) -> tuple[Step, ...]:

@@ -112,7 +112,7 @@ async def test_the_catalogue_names_prices_aliases_and_endpoints(mesh: Mesh) -> N
     assert sonnet.aliases == ["claude-sonnet"]
     assert (sonnet.prices.input_usd_per_mtok, sonnet.prices.output_usd_per_mtok) == ("2", "10")
     assert sonnet.simulated
-    assert [endpoint.name for endpoint in sonnet.endpoints] == ["simulator"]
+    assert [endpoint.name for endpoint in sonnet.endpoints] == ["simulator-messages"]
 
 
 async def test_methods_that_are_not_served_yet_say_so(mesh: Mesh) -> None:

@@ -26,6 +26,8 @@ def listing(*ids: str, **rest: object) -> tuple[int, bytes]:
     return 200, json.dumps({"object": "list", "data": [{"id": name, **rest} for name in ids]}).encode()
 
 
+# One for each wire format that simulated models speak.
+SIMULATORS = ["simulator", "simulator-responses", "simulator-messages", "simulator-gemini"]
 SIMULATED = (200, json.dumps(models_list(load_fleet().values())).encode())
 
 
@@ -54,7 +56,7 @@ async def test_with_the_simulator_on_there_is_nothing_else():
     probe = ScriptedProbe({SIMULATOR: SIMULATED, OLLAMA: listing("qwen3:4b")})
     operator = OperatorFile(endpoint=(EndpointRow(name="gpu", base_url="http://gpu/v1", serves={"gpt-5": "g"}),))
     found = await discover(sources("on", keys=KEYS, operator=operator), probe)
-    assert names(found) == ["simulator"]
+    assert names(found) == SIMULATORS
     assert probe.asked == [SIMULATOR]
     assert found.endpoints[0].keys == ()
     assert found.endpoints[0].simulated
@@ -90,7 +92,8 @@ async def test_a_vendor_of_other_vendors_models_serves_them_under_its_own_names(
 
 async def test_auto_takes_the_simulator_only_where_there_is_nothing_else():
     found = await discover(sources(), ScriptedProbe({SIMULATOR: SIMULATED}))
-    assert names(found) == ["simulator"]
+    assert names(found) == SIMULATORS
+    assert [endpoint.format for endpoint in found.endpoints_for("claude-sonnet-5-5")] == ["anthropic_messages"]
     assert names(await discover(sources(), ScriptedProbe({}))) == []
 
 
@@ -216,8 +219,8 @@ async def test_the_local_alias_belongs_to_one_model_of_all_local_servers(ollama,
 
 async def test_prices_that_the_endpoint_states_are_exact():
     found = await discover(sources("on"), ScriptedProbe({SIMULATOR: SIMULATED}))
-    endpoint = found.endpoints[0]
     for model in load_fleet().values():
+        (endpoint,) = found.endpoints_for(model.id)
         price = found.price(model.id, endpoint)
         assert price is not None
         listed = price.listed()

@@ -35,8 +35,8 @@ from services.simulator.settings import SimulatorSettings
 from tests.unit.providers.samples import CANARY, conversation, generation, user
 
 NAME = "omnisphere.providers.v1.ProvidersService"
-MODEL = "claude-sonnet-5-5"
-ASKED = generation("claude-sonnet", conversation(user("What is the capital of France?")))
+MODEL = "deepseek-v3.2"
+ASKED = generation("deepseek-v3", conversation(user("What is the capital of France?")))
 PREFIX = "OMNISPHERE_PROVIDERS"
 
 
@@ -177,10 +177,10 @@ async def test_a_client_that_leaves_hangs_up_on_the_provider_without_noise(
 async def test_the_catalogue_comes_once_per_version(service: Running):
     first = await service.stub.ListModels(pb.ListModelsRequest(), timeout=5)
     assert len(first.models) >= 14
-    sonnet = next(model for model in first.models if model.id == MODEL)
-    assert sonnet.simulated
-    assert sonnet.prices.source == "endpoint"
-    assert [(endpoint.name, endpoint.state) for endpoint in sonnet.endpoints] == [
+    deepseek = next(model for model in first.models if model.id == MODEL)
+    assert deepseek.simulated
+    assert deepseek.prices.source == "endpoint"
+    assert [(endpoint.name, endpoint.state) for endpoint in deepseek.endpoints] == [
         ("simulator", model_pb2.Endpoint.STATE_READY)
     ]
     known = await service.stub.ListModels(pb.ListModelsRequest(known_version=first.version), timeout=5)

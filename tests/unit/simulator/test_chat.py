@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.simulator.bank import normalised
-from services.simulator.openai_chat import pieces
+from services.simulator.exchange import pieces
 
 TOOL = {
     "type": "function",
