@@ -31,10 +31,10 @@ from services.chassis.client import open_channel
 from services.chassis.settings import environment
 from services.together.four_processes import FourProcesses
 
-_CALLERS = 24
+_CALLERS = 48
 _HANGS_UP, _STREAMS, _FAULTS = 0.05, 0.5, 0.35
 # A pace at which an answer takes long enough to be left in its middle.
-_PACE = "0.03"
+_PACE = "0.3"
 _INPUT = ("input_uncached", "input_cache_read", "input_cache_write")
 _KINDS: tuple[Mapping[str, object], ...] = (
     {"kind": "status", "status": 500},

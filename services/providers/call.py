@@ -215,10 +215,8 @@ class Caller:
         error = self._translated(call, failure)
         if call.reading.output_bytes:
             outcome, usage = attempt_pb2.ATTEMPT_OUTCOME_INTERRUPTED, self._estimate(call)
-        else:
-            outcome, usage = attempt_pb2.ATTEMPT_OUTCOME_FAILED, chat_pb2.Usage()
-            if isinstance(failure, MalformedAnswer) and failure.kind == "empty":
-                usage = call.reading.usage or usage  # an answer of nothing, and billed
+        else:  # an answer of nothing may be billed all the same
+            outcome, usage = attempt_pb2.ATTEMPT_OUTCOME_FAILED, call.reading.billed or chat_pb2.Usage()
         self._book(call, outcome, usage, error=error)
         return failure if error is None else error
 
@@ -244,9 +242,10 @@ class Caller:
         return error
 
     def _estimate(self, call: _Call) -> chat_pb2.Usage:
-        """What the provider reported before the end, else our count."""
-        reported = call.ending.usage if call.ending else None
-        return reported or meter.estimated(len(call.body), call.reading.output_bytes)
+        """What the provider reported as its last word, else our count; of the input its own where it said that much."""
+        if call.reading.billed is not None:
+            return call.reading.billed
+        return meter.estimated(len(call.body), call.reading.output_bytes, call.reading.usage)
 
     def _book(
         self,

@@ -36,8 +36,19 @@ def tokens_guessed(conversation: chat_pb2.Conversation) -> int:
     return min(conversation.ByteSize(), _MOST_GUESSED_BYTES) // 4 + conversation.sampling.max_output_tokens
 
 
-def estimated(input_bytes: int, output_bytes: int) -> chat_pb2.Usage:
-    """Our count where the provider reported none: four bytes per token, never less than one where there is any."""
-    return chat_pb2.Usage(
-        input_uncached_tokens=-(-input_bytes // 4), output_tokens=-(-output_bytes // 4), estimated=True
-    )
+def estimated(input_bytes: int, output_bytes: int, so_far: chat_pb2.Usage | None = None) -> chat_pb2.Usage:
+    """Our count where the provider reported none: four bytes per token, never less than one where there is any.
+
+    Of `so_far`, which it reported in the middle, the input stands and the output is the least there was.
+    """
+    usage = chat_pb2.Usage(estimated=True)
+    if so_far is None:
+        usage.input_uncached_tokens = -(-input_bytes // 4)
+    else:
+        usage.input_uncached_tokens = so_far.input_uncached_tokens
+        usage.input_cache_read_tokens = so_far.input_cache_read_tokens
+        usage.input_cache_write_tokens = so_far.input_cache_write_tokens
+        usage.reasoning_tokens = so_far.reasoning_tokens
+        usage.output_tokens = so_far.output_tokens
+    usage.output_tokens = max(usage.output_tokens, -(-output_bytes // 4) - usage.reasoning_tokens)
+    return usage

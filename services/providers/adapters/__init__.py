@@ -79,6 +79,10 @@ class Reading(Protocol):
     usage: chat_pb2.Usage | None
 
     @property
+    def billed(self) -> chat_pb2.Usage | None:
+        """`usage` once it is the provider's last word of it."""
+
+    @property
     def output_bytes(self) -> int:
         """UTF-8 bytes of the answer so far: text, thoughts, refusal and arguments."""
 

@@ -32,6 +32,11 @@ class BaseReading:
         self._dropped: dict[str, None] = {}
 
     @property
+    def billed(self) -> chat_pb2.Usage | None:
+        """The reported usage, where no more will come; most formats report once, at the end."""
+        return self.usage
+
+    @property
     def output_bytes(self) -> int:
         """Bytes of the answer so far."""
         return self.answer.output_bytes

@@ -31,6 +31,11 @@ class AnthropicMessagesReading(BaseReading):
         self._inputs: dict[str, str] = {}
         self._done = False
 
+    @property
+    def billed(self) -> chat_pb2.Usage | None:
+        """The first event of a stream has the input's tokens; those of the output come with the stop reason."""
+        return self.usage if self.finish_word else None
+
     def whole(self, body: bytes) -> None:
         """Read a message object."""
         document = parsed_object(decoded(body))

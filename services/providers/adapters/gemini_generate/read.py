@@ -54,6 +54,11 @@ class GeminiGenerateReading(BaseReading):
         self._parts = 0
         self._open: Kind | None = None
 
+    @property
+    def billed(self) -> chat_pb2.Usage | None:
+        """Every event has the figures so far; the last one has the finish reason, or nothing else."""
+        return self.usage if self.finish_word or self.answer.is_empty else None
+
     def whole(self, body: bytes) -> None:
         """Read a GenerateContentResponse, or the list of them that a stream is without alt=sse."""
         document = parsed(decoded(body))
