@@ -86,6 +86,11 @@ endef
 examples: $(STAMP) ## clients in Python, Node and Go against a mesh of their own, as far as there are toolchains
 	@$(BIN)/python -m examples.run
 
+.PHONY: interop
+interop: $(STAMP) ## the mesh before llama.cpp's own server, built once, and vendors' clients before the simulator
+	@$(BIN)/python -m tools.interop
+	@$(BIN)/python -m pytest tests/unit/simulator/test_sdks.py tests/mesh/test_edge_openai.py tests/mesh/test_edge_anthropic.py -q
+
 .PHONY: release
 release: $(STAMP) ## dist/: the contracts as an archive, and the wheels of the services and of the Python client
 	@$(BIN)/python -m tools.release

@@ -1,0 +1,1 @@
+"""make interop: the mesh before a model server that nobody here wrote."""
