@@ -71,6 +71,20 @@ class ExactTable:
         held = self._holdings.get(tenant)
         return (len(held.fingerprints), held.bytes) if held else (0, 0)
 
+    def get(self, fingerprint: Fingerprint) -> Entry | None:
+        """The entry with this fingerprint, whether or not its time is up."""
+        return self._entries.get(fingerprint)
+
+    def named(self, entry_id: str, wall: bytes) -> Entry | None:
+        """The entry of that name, where it is behind the wall."""
+        fingerprint = self._by_id.get(entry_id)
+        entry = None if fingerprint is None else self._entries[fingerprint]
+        return entry if entry is not None and is_behind(wall, entry.canonical) else None
+
+    def touch(self, fingerprint: Fingerprint) -> None:
+        """The entry was used."""
+        self._entries.move_to_end(fingerprint)
+
     def look_up(self, asked: Asked, *, now: Moment, max_age: float | None, touch: bool = True) -> Found:
         """The entry of the very same request, not older than `max_age` seconds (None: any age within its life).
 

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import random
+from functools import partial
+
 from prometheus_client import CollectorRegistry
 
 from omnisphere.cache.v1 import cache_service_pb2 as pb
 from omnisphere.cache.v1 import cache_service_pb2_grpc as rpc
+from services.cache.embedding import Embedding, Model
 from services.cache.look_up import Cache
 from services.cache.metrics import CacheMetrics
+from services.cache.semantic_level import SemanticLevel
 from services.cache.service import CacheService
 from services.cache.settings import CacheSettings
 from services.cache.sqlite_storage import SqliteStorage
 from services.cache.storage import MemoryStorage, Storage
+from services.cache.verifier import SHIPPED, load
 from services.cache.write_behind import WriteBehind
 from services.chassis.clock import SystemClock
+from services.chassis.executor import Executor
 from services.chassis.logs import Log
 from services.chassis.server import Service, Servicer
 
 FILE = "cache.sqlite"
+
+
+def _model(settings: CacheSettings) -> Model:
+    """Loads what the semantic level stands on. Raises EmbedderDamaged, VerifierUnusable."""
+    from services.embedding.shared import minilm, word_vectors
+
+    embedder = minilm()
+    verifier = load(settings.verifier or SHIPPED, model_hash=embedder.model_hash)
+    return Model(embedder, word_vectors(), verifier)
 
 
 def build(settings: CacheSettings, log: Log, registry: CollectorRegistry) -> Service:
@@ -28,7 +44,9 @@ def build(settings: CacheSettings, log: Log, registry: CollectorRegistry) -> Ser
     if settings.persist:
         storage = SqliteStorage(settings.state / "cache" / FILE, log=log, clock=clock)
     writes = WriteBehind(storage, log=log, clock=clock, on_dropped=metrics.dropped_writes.inc)
-    cache = Cache(settings, writes=writes, metrics=metrics, clock=clock)
+    embedding = Embedding(partial(_model, settings) if settings.semantic else None, Executor(), log)
+    semantic = SemanticLevel(settings, embedding, Executor(threads=1), log, random.Random())  # noqa: S311
+    cache = Cache(settings, semantic=semantic, writes=writes, metrics=metrics, clock=clock)
     servicer = Servicer(
         full_name=pb.DESCRIPTOR.services_by_name["CacheService"].full_name,
         servicer=CacheService(cache),

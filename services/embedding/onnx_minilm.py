@@ -14,9 +14,8 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from services.embedding.embedder import EmbedderDamaged, Vector
+from services.embedding.files import FILES, MODEL, TOKENIZER, read
 
-FILES = Path(__file__).parent / "model"
-_MODEL, _TOKENIZER, _SUMS = "minilm-int8.onnx", "tokenizer.json", "SHA256SUMS"
 # What the model was tuned for; its positions would reach to 512.
 MOST_TOKENS = 256
 # Beyond it a text is too long without counting: reading a megabyte only to refuse it takes a second.
@@ -34,7 +33,7 @@ class OnnxMiniLM:
 
     def __init__(self, files: Path = FILES) -> None:
         """Raises EmbedderDamaged."""
-        model = _read(files, _MODEL)
+        model = read(files, MODEL)
         self._hash = hashlib.sha256(model).hexdigest()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -42,7 +41,7 @@ class OnnxMiniLM:
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self._tokenizer = Tokenizer.from_str(_read(files, _TOKENIZER).decode())
+        self._tokenizer = Tokenizer.from_str(read(files, TOKENIZER).decode())
         self._check()
 
     @property
@@ -67,19 +66,7 @@ class OnnxMiniLM:
     def _check(self) -> None:
         first, second, third = (self.embed(text) for text in _CHECK_TEXTS)
         if first is None or second is None or third is None:
-            raise EmbedderDamaged(f"{_TOKENIZER} finds a short text long")
+            raise EmbedderDamaged(f"{TOKENIZER} finds a short text long")
         cosines = (float(first @ second), float(first @ third), float(second @ third))
         if any(abs(found - right) > _TOLERANCE for found, right in zip(cosines, _CHECK_COSINES, strict=True)):
-            raise EmbedderDamaged(f"{_MODEL} is computed wrongly on this processor: {cosines}")
-
-
-def _read(files: Path, name: str) -> bytes:
-    """The file, if it has the hash that stands beside it."""
-    try:
-        right = (files / _SUMS).read_text(encoding="ascii").split()
-        content = (files / name).read_bytes()
-    except (OSError, ValueError) as failure:
-        raise EmbedderDamaged(f"{name} or {_SUMS} cannot be read") from failure
-    if (hashlib.sha256(content).hexdigest(), name) not in zip(right[::2], right[1::2], strict=True):
-        raise EmbedderDamaged(f"{name} does not have the hash of {_SUMS}")
-    return content
+            raise EmbedderDamaged(f"{MODEL} is computed wrongly on this processor: {cosines}")

@@ -9,7 +9,8 @@ import pytest
 
 from services.embedding import onnx_minilm
 from services.embedding.embedder import EmbedderDamaged
-from services.embedding.onnx_minilm import FILES, OnnxMiniLM
+from services.embedding.files import FILES
+from services.embedding.onnx_minilm import OnnxMiniLM
 
 
 @pytest.fixture(scope="module")
