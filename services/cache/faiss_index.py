@@ -105,8 +105,8 @@ class ListsIndex:
             if lists.list_size(number)
         ]
         numbers = np.concatenate(found) if found else np.zeros(0, np.int64)
-        vectors = np.array([self._index.reconstruct(int(number)) for number in numbers], np.float32)
-        return numbers.tolist(), vectors.reshape(len(numbers), self._index.d)
+        vectors: Vector = self._index.reconstruct_batch(numbers)
+        return numbers.tolist(), vectors
 
     def to_bytes(self) -> bytes:
         """The index as FAISS writes it; the hash table of numbers is made anew on reading."""

@@ -3,8 +3,8 @@
 A hit hides its own label, so a share of them is checked, each with a known probability p, and a verdict counts 1/p
 (Horvitz and Thompson, 1952): without it, hits that are checked more often would seem to be wrong more often. Verdicts
 are gathered by confidence, and compared with the look-ups that came while hits of that confidence were served: what is
-not served shows no mistakes. The threshold never falls below the one that was calibrated before; it is the lowest one at
-which the wrong hits to be expected are within the budget of all look-ups.
+not served shows no mistakes. The threshold never falls below the one that was calibrated before; it is the lowest one
+at which the wrong hits to be expected are within the budget of all look-ups.
 """
 
 from __future__ import annotations

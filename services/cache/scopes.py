@@ -19,6 +19,7 @@ from services.embedding.embedder import Vector
 FLAT_FROM, LISTS_FROM = 256, 5_000
 _GROWTH = 4
 MOST_SCOPES = 20_000
+Train = Callable[[bytes, list[int], Vector], None]
 
 
 @dataclass(slots=True)
@@ -33,11 +34,11 @@ class _Scope:
 class Scopes:
     """The indexes by scope. Beyond `most` scopes the one that was searched longest ago loses its vectors.
 
-    `train` is called with a scope that wants lists; the caller makes them of `rows`, away from the event loop, and then
-    hands them to `take_lists`.
+    `train` is called with a scope that wants lists, its numbers and its vectors; the caller makes them, away from the
+    event loop, and then hands them to `take_lists`.
     """
 
-    def __init__(self, dimension: int, *, train: Callable[[bytes], None], most: int = MOST_SCOPES) -> None:
+    def __init__(self, dimension: int, *, train: Train, most: int = MOST_SCOPES) -> None:
         self._dimension = dimension
         self._train = train
         self._most = most
@@ -81,14 +82,6 @@ class Scopes:
         self._scopes.move_to_end(scope)
         return held.index.search(vector, count)
 
-    def rows(self, scope: bytes) -> tuple[list[int], Vector] | None:
-        """What lists are to be trained on. From here on changes are noted. None: the scope is gone."""
-        held = self._scopes.get(scope)
-        if held is None:
-            return None
-        held.changes = []
-        return held.index.rows()
-
     def take_lists(self, scope: bytes, lists: VectorIndex | None) -> None:
         """The trained lists take over; None: training failed, and may be tried again."""
         held = self._scopes.get(scope)
@@ -113,4 +106,5 @@ class Scopes:
             flat.add_all(*held.index.rows())
             held.index = flat
         elif size >= max(LISTS_FROM, _GROWTH * held.trained_on) and held.changes is None:
-            self._train(scope)
+            held.changes = []
+            self._train(scope, *held.index.rows())

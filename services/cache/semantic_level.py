@@ -230,21 +230,19 @@ class SemanticLevel:
             if number % 256 == 0:
                 await asyncio.sleep(0)
 
-    def _want_lists(self, scope: bytes) -> None:
-        self._spawn(self._train(scope), "cache-train")
+    def _want_lists(self, scope: bytes, numbers: list[int], vectors: Vector) -> None:
+        self._spawn(self._train(scope, numbers, vectors), "cache-train")
 
-    async def _train(self, scope: bytes) -> None:
+    async def _train(self, scope: bytes, numbers: list[int], vectors: Vector) -> None:
         """Inverted lists for a scope that has grown, made away from the event loop."""
         from services.cache.faiss_index import ListsIndex
 
-        if self._scopes is None or (rows := self._scopes.rows(scope)) is None:
-            return
         lists = None
         try:
-            lists = await self._trainer.run(ListsIndex.trained, *rows)
+            lists = await self._trainer.run(ListsIndex.trained, numbers, vectors)
         except Exception as failure:  # the old index goes on serving
             self._log.error("cache_training_failed", failure)
-        finally:
+        if self._scopes is not None:
             self._scopes.take_lists(scope, lists)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:

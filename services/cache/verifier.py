@@ -29,13 +29,13 @@ class VerifierUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """`trees` x `splits` arrays, padded with splits that always hold.
+    """[splits, trees] arrays, padded with splits that always hold.
 
     A split holds when feature <= limit. `keeps`: the leaves that stay where it does not. `values` is [trees, leaves].
     `thresholds` are the probabilities needed for the false-hit `budgets`, which are shares of all look-ups, rising.
     """
 
-    features: npt.NDArray[np.int16]
+    features: npt.NDArray[np.int64]
     limits: npt.NDArray[np.float32]
     keeps: npt.NDArray[np.uint32]
     values: npt.NDArray[np.float32]
@@ -44,14 +44,17 @@ class Verifier:
 
     def confidence(self, rows: npt.NDArray[np.float32] | list[Row]) -> npt.NDArray[np.float64]:
         """Probabilities [rows] of feature rows [rows, features]."""
-        asked = np.asarray(rows, np.float32)[:, self.features]
-        masks = np.where(asked <= self.limits, np.uint32(0xFFFFFFFF), self.keeps)
-        left = np.bitwise_and.reduce(masks, axis=2)
-        # The lowest set bit is a power of two; its exponent is the leaf.
-        leaves = np.frexp((left & (~left + np.uint32(1))).astype(np.float64))[1] - 1
-        scores = self.values[np.arange(len(self.values)), leaves].sum(axis=1, dtype=np.float64)
+        scores = np.array([self._score(row) for row in rows])
         probabilities: npt.NDArray[np.float64] = 1 / (1 + np.exp(-scores))
         return probabilities
+
+    def _score(self, row: Row) -> float:
+        fails = row.take(self.features) > self.limits
+        # All bits where the split holds: False - 1 wraps around.
+        left = np.bitwise_and.reduce(self.keeps | (fails - np.uint32(1)), axis=0)
+        # The lowest set bit is a power of two; its exponent is the leaf.
+        leaves = np.frexp((left & (~left + np.uint32(1))).astype(np.float32))[1] - 1
+        return float(self.values[np.arange(len(self.values)), leaves].sum(dtype=np.float64))
 
     def threshold(self, budget: float) -> float:
         """The probability that keeps false hits within `budget`: that of the nearest budget which is not larger.
@@ -69,7 +72,7 @@ class Verifier:
             format=np.array(FORMAT),
             names=np.array(NAMES),
             model_hash=np.array(model_hash),
-            features=self.features,
+            features=self.features.astype(np.int16),
             limits=self.limits,
             keeps=self.keeps,
             values=self.values,
@@ -89,7 +92,7 @@ def load(path: Path = SHIPPED, *, model_hash: str) -> Verifier:
             if str(arrays["model_hash"]) != model_hash:
                 raise VerifierUnusable(f"{path.name}: was fitted with another embedder")
             verifier = Verifier(
-                features=_array(arrays["features"], np.int16, 2),
+                features=_array(arrays["features"], np.int16, 2).astype(np.int64),
                 limits=_array(arrays["limits"], np.float32, 2),
                 keeps=_array(arrays["keeps"], np.uint32, 2),
                 values=_array(arrays["values"], np.float32, 2),
@@ -114,7 +117,7 @@ def _check(verifier: Verifier, name: str) -> None:
     shape = verifier.features.shape
     fits = (
         verifier.limits.shape == verifier.keeps.shape == shape
-        and verifier.values.shape == (shape[0], MOST_LEAVES)
+        and verifier.values.shape == (shape[1], MOST_LEAVES)
         and verifier.budgets.shape == verifier.thresholds.shape
         and ((verifier.features >= 0) & (verifier.features < len(NAMES))).all()
         and np.isfinite(verifier.values).all()

@@ -1,10 +1,10 @@
 """Do two answers say the same? A rule for checks of cached answers: sure where it speaks, and silent in between. Pure.
 
-    the same but for case, spaces and signs                       right
-    other numbers, or a yes against a no                          wrong
-    most words that carry meaning in common                       right
-    hardly any in common                                          wrong
-    anything else                                                 unknown
+the same but for case, spaces and signs                       right
+other numbers, or a yes against a no                          wrong
+most words that carry meaning in common                       right
+hardly any in common                                          wrong
+anything else                                                 unknown
 """
 
 from __future__ import annotations

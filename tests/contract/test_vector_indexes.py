@@ -61,9 +61,7 @@ def test_an_index_finds_what_brute_force_finds_through_additions_and_removals(
 
 
 @pytest.mark.parametrize(("kind", "tolerance"), KINDS, ids=["scan", "flat", "lists"])
-def test_an_empty_index_finds_nothing_and_a_short_one_what_it_has(
-    kind: Callable[[int], VectorIndex], tolerance: float
-):
+def test_an_empty_index_finds_nothing_and_a_short_one_what_it_has(kind: Callable[[int], VectorIndex], tolerance: float):
     index = kind(DIMENSION)
     (vector,) = unit(np.random.default_rng(2), 1)
     assert index.search(vector, 5) == []

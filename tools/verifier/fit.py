@@ -68,7 +68,7 @@ def arrays(model: lightgbm.Booster, budgets: Scores, thresholds: Scores) -> Veri
     """The trees of a model in the form that the service evaluates."""
     trees = [info["tree_structure"] for info in model.dump_model()["tree_info"]]
     shape = (len(trees), MOST_LEAVES - 1)
-    features = np.zeros(shape, np.int16)
+    features = np.zeros(shape, np.int64)
     limits = np.full(shape, np.inf, np.float32)
     keeps = np.full(shape, 0xFFFFFFFF, np.uint32)
     values = np.zeros((len(trees), MOST_LEAVES), np.float32)
@@ -80,7 +80,9 @@ def arrays(model: lightgbm.Booster, budgets: Scores, thresholds: Scores) -> Veri
         for place, (feature, limit, struck) in enumerate(splits):
             features[number, place], limits[number, place] = feature, _below(limit)
             keeps[number, place] = 0xFFFFFFFF ^ struck
-    return Verifier(features, limits, keeps, values, budgets, thresholds)
+    # By split: what is done for all trees at once then runs over neighbours in memory.
+    turned = np.ascontiguousarray(features.T), np.ascontiguousarray(limits.T), np.ascontiguousarray(keeps.T)
+    return Verifier(*turned, values, budgets, thresholds)
 
 
 def _walk(node: dict[str, Any], splits: list[tuple[int, float, int]], leaves: list[float]) -> None:

@@ -12,8 +12,13 @@ from services.embedding.shared import word_vectors
 WORDS = ["how", "do", "i", "not", "before", "after", "12", "Paris", "she", "and", "or", "the,", "reset?", "☕"]
 TEXTS = st.text(max_size=80) | st.lists(st.sampled_from(WORDS), max_size=20).map(" ".join)
 # Reading from the other side, neighbours are others and weights are those of the other words.
-ONE_SIDED = ("order inversions", "order inversions of content words", "roles reversed")
-ONE_SIDED += ("matched weight", "unmatched share of weight")
+ONE_SIDED = (
+    "order inversions",
+    "order inversions of content words",
+    "roles reversed",
+    "matched weight",
+    "unmatched share of weight",
+)
 
 
 @settings(max_examples=150, deadline=None)

@@ -106,9 +106,7 @@ async def test_another_tenant_system_prompt_or_model_finds_nothing(bench: Semant
         ("   ", pb.CACHE_REASON_UNSPECIFIED),
     ],
 )
-async def test_what_may_not_be_found_by_meaning_is_found_exactly_and_says_why(
-    bench: Semantic, text: str, reason: int
-):
+async def test_what_may_not_be_found_by_meaning_is_found_exactly_and_says_why(bench: Semantic, text: str, reason: int):
     assert (await bench.ask(text)).reason == reason
     assert (await bench.keep(text)).stored
     assert (await bench.ask(text)).outcome == pb.CACHE_OUTCOME_EXACT_HIT

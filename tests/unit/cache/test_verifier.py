@@ -18,11 +18,11 @@ ALL = 0xFFFFFFFF
 
 def two_trees() -> Verifier:
     """x0 <= 0.5 ? (x1 <= 2 ? -1 : 1) : 3, and a tree that is one leaf of 0.25."""
-    shape = (2, MOST_LEAVES - 1)
-    features, limits = np.zeros(shape, np.int16), np.full(shape, np.inf, np.float32)
+    shape = (MOST_LEAVES - 1, 2)
+    features, limits = np.zeros(shape, np.int64), np.full(shape, np.inf, np.float32)
     keeps, values = np.full(shape, ALL, np.uint32), np.zeros((2, MOST_LEAVES), np.float32)
-    features[0, :2], limits[0, :2] = [0, 1], [0.5, 2.0]
-    keeps[0, :2] = [ALL ^ 0b011, ALL ^ 0b001]
+    features[:2, 0], limits[:2, 0] = [0, 1], [0.5, 2.0]
+    keeps[:2, 0] = [ALL ^ 0b011, ALL ^ 0b001]
     values[0, :3], values[1, 0] = [-1, 1, 3], 0.25
     return Verifier(features, limits, keeps, values, np.array([0.005, 0.01]), np.array([0.9, 0.8]))
 
@@ -76,7 +76,7 @@ def test_a_file_for_another_embedder_is_refused(tmp_path: Path):
         ({"names": np.array(["other"])}, "other features"),
         ({"values": np.zeros((2, 3), np.float32)}, "do not fit"),
         ({"limits": np.zeros(3, np.float32)}, "cannot be read"),
-        ({"features": np.full((2, MOST_LEAVES - 1), 99, np.int16)}, "do not fit"),
+        ({"features": np.full((MOST_LEAVES - 1, 2), 99, np.int16)}, "do not fit"),
         ({"values": np.full((2, MOST_LEAVES), np.nan, np.float32)}, "do not fit"),
         ({"thresholds": np.array([0.8, 0.9])}, "do not fit"),
         ({"format": None}, "cannot be read"),
