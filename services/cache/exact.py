@@ -6,9 +6,8 @@ Bounded by entries and bytes; beyond either the least recently used go.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from services.cache.entry import Entry, Moment
 from services.cache.fingerprint import Asked, Fingerprint, is_behind
@@ -42,13 +41,19 @@ class Selection:
 _MISS, _STALE = Found("miss"), Found("stale")
 
 
+class Removed(Protocol):
+    """Hears of an entry that left the table."""
+
+    def __call__(self, fingerprint: Fingerprint, *, forgotten: bool) -> None: ...
+
+
 class ExactTable:
     """Answers by fingerprint. The tenant is part of the fingerprint: a foreign entry cannot be found.
 
-    `on_removed` hears of every entry that leaves (evicted, over or forgotten), but not of one that is replaced.
+    `on_removed` hears of every entry that leaves, and whether it was forgotten on demand; not of one that is replaced.
     """
 
-    def __init__(self, *, most_entries: int, most_bytes: int, on_removed: Callable[[Fingerprint], None]) -> None:
+    def __init__(self, *, most_entries: int, most_bytes: int, on_removed: Removed) -> None:
         self._most_entries = most_entries
         self._most_bytes = most_bytes
         self._on_removed = on_removed
@@ -146,12 +151,17 @@ class ExactTable:
         living = sum(not entry.is_over(now) for entry in matching)
         if not dry_run:
             for entry in matching:
-                self._remove(entry)
+                self._remove(entry, forgotten=True)
         return living
 
-    def _remove(self, entry: Entry) -> None:
+    def drop(self, fingerprint: Fingerprint) -> None:
+        """The entry was forgotten elsewhere."""
+        if (entry := self._entries.get(fingerprint)) is not None:
+            self._remove(entry)
+
+    def _remove(self, entry: Entry, *, forgotten: bool = False) -> None:
         self._take_out(entry)
-        self._on_removed(entry.fingerprint)
+        self._on_removed(entry.fingerprint, forgotten=forgotten)
 
     def _take_out(self, entry: Entry) -> None:
         del self._entries[entry.fingerprint]

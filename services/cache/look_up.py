@@ -23,12 +23,12 @@ from services.cache.eligibility import MOST_ENTRY_BYTES, Eligibility, eligibilit
 from services.cache.entry import Entry, Moment, entry_id, lifetime
 from services.cache.exact import ExactTable, Selection
 from services.cache.fingerprint import Asked, Fingerprint, fingerprint_of, last_text, namespace_of, wall
-from services.cache.leases import Leases
+from services.cache.leases import Leased, Leases
 from services.cache.metrics import CacheMetrics
+from services.cache.replicas import Keeper
 from services.cache.semantic_level import SemanticLevel
 from services.cache.settings import LONGEST_TTL, CacheSettings
 from services.cache.tally import Tally
-from services.cache.write_behind import WriteBehind
 from services.chassis import call_context
 from services.chassis.clock import Clock
 
@@ -51,13 +51,14 @@ class Cache:
         settings: CacheSettings,
         *,
         semantic: SemanticLevel,
-        writes: WriteBehind,
+        keeper: Keeper,
         metrics: CacheMetrics,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._semantic = semantic
-        self._writes = writes
+        self._keeper = keeper
+        semantic.tell(keeper.learned)
         self._metrics = metrics
         self._clock = clock
         self._tally = Tally()
@@ -65,7 +66,7 @@ class Cache:
             most_entries=settings.most_entries, most_bytes=settings.most_bytes, on_removed=self._removed
         )
         self._leases = Leases(settings.lease.total_seconds())
-        metrics.watch(self._table, semantic)
+        metrics.watch(self._table, semantic, keeper)
         self._wall = lru_cache(maxsize=_MOST_WALLS)(wall)
         self._loading = asyncio.Lock()
 
@@ -73,7 +74,7 @@ class Cache:
         """Take up what an earlier process kept."""
         settings = self._settings
         async with self._loading:
-            kept = await self._writes.start(most_entries=settings.most_entries, most_bytes=settings.most_bytes)
+            kept = await self._keeper.start(self, most_entries=settings.most_entries, most_bytes=settings.most_bytes)
             # Oldest first: the newest are then the most recently used.
             for number, entry in enumerate(reversed(kept)):
                 self._table.restore(replace(entry, vectors=None))
@@ -88,7 +89,7 @@ class Cache:
     async def stop(self) -> None:
         """Write what is not written yet."""
         await self._semantic.stop()
-        await self._writes.stop()
+        await self._keeper.stop()
 
     def still(self, request: pb.LookUpRequest) -> pb.LookUpResponse:
         """Whether the entry that the caller names still is the answer."""
@@ -142,12 +143,15 @@ class Cache:
         async with self._loading:  # entries that are still being restored would come back
             entries = self._table.forget(tenant, selection, now=self._now(), dry_run=request.dry_run)
         if entries and not request.dry_run:
-            await self._writes.flush()
+            await self._keeper.flush()
         return pb.InvalidateResponse(entries=entries)
 
     def stats(self) -> pb.GetStatsResponse:
         """The caller's tenant in figures."""
-        tenant = call_context.current().caller.tenant
+        return self.stats_of(call_context.current().caller.tenant)
+
+    def stats_of(self, tenant: str) -> pb.GetStatsResponse:
+        """One tenant in figures."""
         entries, size = self._table.holding(tenant)
         counts = self._tally.of(tenant)
         return pb.GetStatsResponse(
@@ -157,6 +161,7 @@ class Cache:
             semantic_hits=counts.semantic_hits,
             misses=counts.misses,
             not_eligible=counts.not_eligible,
+            shared=self._keeper.shared,
         )
 
     async def _found(self, request: pb.LookUpRequest, tenant: str, eligible: Eligibility) -> pb.LookUpResponse:
@@ -179,7 +184,7 @@ class Cache:
             if near.outcome == pb.CACHE_OUTCOME_SEMANTIC_HIT or found.state == "miss":
                 response = near
         if request.want_lease and not request.peek and response.outcome != pb.CACHE_OUTCOME_SEMANTIC_HIT:
-            self._lease(request, response, asked)
+            await self._lease(request, response, asked)
         return response
 
     def _live(self, fingerprint: Fingerprint, max_age: float | None) -> Entry | None:
@@ -189,8 +194,13 @@ class Cache:
             return None
         return entry
 
-    def _lease(self, request: pb.LookUpRequest, response: pb.LookUpResponse, asked: Asked) -> None:
-        leased = self._leases.ask(asked.fingerprint, request.lease_holder, self._clock.wall())
+    async def _lease(self, request: pb.LookUpRequest, response: pb.LookUpResponse, asked: Asked) -> None:
+        seconds, now = self._settings.lease.total_seconds(), self._clock.wall()
+        led = await self._keeper.lead(asked.fingerprint, request.lease_holder, seconds)
+        if led is None:  # no other replica has a say
+            leased = self._leases.ask(asked.fingerprint, request.lease_holder, now)
+        else:
+            leased = Leased(leads=led[0], until=now + led[1])
         response.lease.grant = pb.Lease.GRANT_LEAD if leased.leads else pb.Lease.GRANT_WAIT
         response.lease.until.CopyFrom(_timestamp(leased.until))
 
@@ -200,9 +210,22 @@ class Cache:
             self._metrics.looked_up(response.outcome)
         return response
 
-    def _removed(self, fingerprint: Fingerprint) -> None:
+    def _removed(self, fingerprint: Fingerprint, *, forgotten: bool) -> None:
         self._semantic.remove(fingerprint)
-        self._writes.remove(fingerprint)
+        self._keeper.remove(fingerprint, forgotten=forgotten)
+
+    def kept_elsewhere(self, entry: Entry) -> None:
+        """Another replica kept an entry."""
+        if self._table.put(replace(entry, vectors=None)):
+            self._semantic.restore(entry)
+
+    def forgotten_elsewhere(self, fingerprint: Fingerprint) -> None:
+        """Another replica was told to forget an entry."""
+        self._table.drop(fingerprint)
+
+    def learned_elsewhere(self, kind: str, key: bytes, value: bytes) -> None:
+        """Another replica, or an earlier process, learned something."""
+        self._semantic.learned(kind, key, value)
 
     def _still(self, request: pb.LookUpRequest, tenant: str) -> pb.LookUpResponse:
         """Whether the answer that the caller has is still the answer. Its eligibility was seen when it was found."""
@@ -222,6 +245,7 @@ class Cache:
         ttl, longest = self._ttl(control, eligible)
         asked = fingerprint_of(query, tenant=tenant, epoch=self._settings.epoch)
         self._leases.end(asked.fingerprint)
+        self._keeper.end_lead(asked.fingerprint)
         reason = _refusal(request, eligible, ttl)
         if reason != pb.CACHE_REASON_UNSPECIFIED:
             return pb.StoreResponse(reason=reason)
@@ -246,7 +270,7 @@ class Cache:
         if left_out == pb.CACHE_REASON_UNSPECIFIED:
             await self._keep_vector(request, entry, asked)
         else:
-            self._writes.put(entry)
+            self._keeper.put(entry)
         return pb.StoreResponse(
             stored=True, reason=left_out, entry_id=entry.entry_id, expires_at=_timestamp(entry.expires_at)
         )
@@ -260,7 +284,7 @@ class Cache:
             return  # forgotten or replaced meanwhile, and the newer change is written
         if vector is not None:
             self._semantic.put(asked, vector)
-        self._writes.put(entry if vector is None else replace(entry, vectors=self._semantic.packed(vector)))
+        self._keeper.put(entry if vector is None else replace(entry, vectors=self._semantic.packed(vector)))
 
     def _ttl(self, control: pb.CacheControl, eligible: Eligibility) -> tuple[float, float]:
         """How long the answer is to be kept, and the longest that its life may be after the jitter, in seconds."""

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from omnisphere.cache.v1 import cache_service_pb2 as pb
 from services.cache.exact import ExactTable
+from services.cache.replicas import Keeper
 from services.chassis.counting import Counter
 
 
@@ -41,6 +42,9 @@ class CacheMetrics:
             if value
         }
         self._vectors = Gauge("omnisphere_cache_vectors", "Answers that are found by meaning, too.", registry=registry)
+        self._shared = Gauge(
+            "omnisphere_cache_shared", "1 while entries are shared between replicas, over Redis.", registry=registry
+        )
         self._entries = Gauge("omnisphere_cache_entries", "Answers that are kept.", registry=registry)
         self._bytes = Gauge("omnisphere_cache_bytes", "Memory that they take, roughly.", registry=registry)
         self._lookups = {
@@ -55,8 +59,9 @@ class CacheMetrics:
         }
         self._stored = stores.labels("stored")
 
-    def watch(self, table: ExactTable, vectors: Sized) -> None:
+    def watch(self, table: ExactTable, vectors: Sized, keeper: Keeper) -> None:
         """Read the sizes whenever somebody asks."""
+        self._shared.set_function(lambda: float(keeper.shared))
         self._vectors.set_function(lambda: len(vectors))
         self._entries.set_function(lambda: len(table))
         self._bytes.set_function(lambda: table.total_bytes)

@@ -63,15 +63,11 @@ class Thresholds:
         self._settle(known)
         return self.of(namespace)
 
-    def state(self) -> dict[bytes, bytes]:
-        """What was learned about each namespace that had wrong hits: exposure and wrong hits by confidence."""
-        for known in self._namespaces.values():
-            self._settle(known)
-        return {
-            name: np.concatenate([known.exposure, known.wrong]).tobytes()
-            for name, known in self._namespaces.items()
-            if known.wrong.any()
-        }
+    def learned(self, namespace: bytes) -> bytes:
+        """What was learned about the namespace: exposure and wrong hits by confidence."""
+        known = self._known(namespace)
+        self._settle(known)
+        return np.concatenate([known.exposure, known.wrong]).tobytes()
 
     def restore(self, namespace: bytes, learned: bytes) -> None:
         """Take up what an earlier process learned; what is not its shape is left out."""

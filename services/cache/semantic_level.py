@@ -28,6 +28,8 @@ from services.embedding.embedder import Vector
 
 # A look-up does not wait longer for a vector: the router's patience is 250 ms, and a miss is an answer, too.
 _PATIENCE_SECONDS = 0.15
+# Nobody waits for an answer to be kept.
+_STORE_PATIENCE_SECONDS = 3.0
 _MOST_SERVED = 10_000
 _MOST_WRONG_PAIRS = 100_000
 # Hits that the verifier was less sure of are checked more often.
@@ -61,8 +63,11 @@ class SemanticLevel:
         self._scopes: Scopes | None = None
         self._thresholds = Thresholds(1.01, settings.false_hit_budget)
         self._served: OrderedDict[tuple[Fingerprint, str], _Served] = OrderedDict()
-        # (what was asked, the entry whose answer was wrong for it), oldest first.
-        self._wrong: OrderedDict[tuple[Fingerprint, Fingerprint], None] = OrderedDict()
+        # What was asked and the entry whose answer was wrong for it: two fingerprints, oldest first.
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
+        # What an earlier process learned about namespaces, until the model is there.
+        self._before: dict[bytes, bytes] = {}
+        self._on_learned: list[Callable[[str, bytes, bytes], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, kept: list[Entry]) -> None:
@@ -89,7 +94,7 @@ class SemanticLevel:
         """What is found by meaning: a hit, or a miss that says why. Never raises for want of a vector."""
         response = pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_MISS)
         text = last_text(asked.canonical)
-        vector, too_long = await self._vector(request, text)
+        vector, too_long = await self._vector(request, text, _PATIENCE_SECONDS)
         if vector is None or self._model is None or self._table is None:
             response.reason = pb.CACHE_REASON_TOO_LONG if too_long else pb.CACHE_REASON_UNSPECIFIED
             return response
@@ -107,13 +112,23 @@ class SemanticLevel:
 
     async def vector_to_keep(self, request: pb.StoreRequest, asked: Asked) -> Vector | None:
         """The vector that an entry is to be found by; None where it cannot be had now."""
-        vector, _ = await self._vector(request, last_text(asked.canonical))
+        vector, _ = await self._vector(request, last_text(asked.canonical), _STORE_PATIENCE_SECONDS)
         return vector
 
     def put(self, asked: Asked, vector: Vector) -> None:
         """Have a kept entry found by its meaning."""
         if self._table is not None:
             self._table.add(asked, vector)
+
+    def restore(self, entry: Entry) -> None:
+        """Take up the vector that comes with an entry, where it is one of our model's."""
+        model, vectors = self._model, entry.vectors
+        if model is None or vectors is None or vectors.model_hash != model.embedder.model_hash:
+            return
+        if len(vectors.data) == 2 * model.embedder.dimension:
+            vector = np.frombuffer(vectors.data, np.float16).astype(np.float32)
+            if np.isfinite(vector).all():
+                self.put(entry.asked(), vector)
 
     def remove(self, fingerprint: Fingerprint) -> None:
         """Forget the vector of an entry that left."""
@@ -132,23 +147,38 @@ class SemanticLevel:
         wrong = request.verdict == pb.ReportHitRequest.VERDICT_WRONG
         served = self._served.pop((asked.fingerprint, request.entry_id), None)
         if wrong and entry is not None:
-            self.tombstone(asked.fingerprint, entry.fingerprint)
+            self._tombstone(asked.fingerprint + entry.fingerprint)
+            self._tell("wrong", asked.fingerprint + entry.fingerprint, b"")
         if served is None:  # not a hit of this process, or reported before: it teaches nothing about how often
             return self._thresholds.of(namespace)
         probability = served.probability if request.check_probability else 1.0
-        return self._thresholds.checked(
+        threshold = self._thresholds.checked(
             namespace, confidence=served.confidence, probability=probability or 1.0, wrong=wrong
         )
+        if wrong:
+            self._tell("threshold", namespace, self._thresholds.learned(namespace))
+        return threshold
 
-    def tombstone(self, asked: Fingerprint, entry: Fingerprint) -> None:
+    def tell(self, hear: Callable[[str, bytes, bytes], None]) -> None:
+        """Have `hear` told what is worth being kept: its kind, its key and its value."""
+        self._on_learned.append(hear)
+
+    def _tell(self, kind: str, key: bytes, value: bytes) -> None:
+        for hear in self._on_learned:
+            hear(kind, key, value)
+
+    def learned(self, kind: str, key: bytes, value: bytes) -> None:
+        """Take up what another replica or an earlier process learned."""
+        if kind == "wrong":
+            self._tombstone(key)
+        elif kind == "threshold":
+            self._before[key] = value
+
+    def _tombstone(self, pair: bytes) -> None:
         """Never again answer that request with that entry."""
-        self._wrong[(asked, entry)] = None
+        self._wrong[pair] = None
         if len(self._wrong) > _MOST_WRONG_PAIRS:
             self._wrong.popitem(last=False)
-
-    def is_wrong(self, asked: Fingerprint, entry: Fingerprint) -> bool:
-        """Whether the pair was reported as wrong."""
-        return (asked, entry) in self._wrong
 
     async def embed(self, text: str) -> pb.Vector:
         """The text's vector for EmbedTexts; without values where it is too long, or there is no model."""
@@ -164,10 +194,12 @@ class SemanticLevel:
             self._take(model)
         return model
 
-    async def _vector(self, request: pb.LookUpRequest | pb.StoreRequest, text: str) -> tuple[Vector | None, bool]:
+    async def _vector(
+        self, request: pb.LookUpRequest | pb.StoreRequest, text: str, patience: float
+    ) -> tuple[Vector | None, bool]:
         """(the text's vector, whether it has none because it is too long)."""
         with contextlib.suppress(TimeoutError, Overloaded):
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(patience):
                 model = self._model or await self.model()
                 if model is None:
                     return None, False
@@ -180,7 +212,7 @@ class SemanticLevel:
         return None, False
 
     def _right(self, asked: Asked, entry: Fingerprint, live: Live) -> Entry | None:
-        return None if (asked.fingerprint, entry) in self._wrong else live(entry)
+        return None if asked.fingerprint + entry in self._wrong else live(entry)
 
     def _explain(self, response: pb.LookUpResponse, near: Near, threshold: float) -> None:
         if near.state == "none":
@@ -217,16 +249,16 @@ class SemanticLevel:
         self._table = SemanticTable(self._scopes, model.verifier, model.words)
         budget = self._settings.false_hit_budget
         self._thresholds = Thresholds(model.verifier.threshold(budget), budget)
+        for namespace, counts in self._before.items():
+            self._thresholds.restore(namespace, counts)
+        self._before.clear()
 
     async def _warm(self, kept: list[Entry]) -> None:
         model = await self.model()
         if model is None:
             return
         for number, entry in enumerate(kept):
-            if entry.vectors is not None and entry.vectors.model_hash == model.embedder.model_hash:
-                vector = np.frombuffer(entry.vectors.data, np.float16).astype(np.float32)
-                if len(vector) == model.embedder.dimension and bool(np.isfinite(vector).all()):
-                    self.put(entry.asked(), vector)
+            self.restore(entry)
             if number % 256 == 0:
                 await asyncio.sleep(0)
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from services.chassis import settings
 from services.chassis.server_settings import ServerSettings
-from services.chassis.settings import StartError, setting
+from services.chassis.settings import Secret, StartError, setting
 
 PREFIX = "OMNISPHERE_CACHE"
 # The contract's limit of CacheControl.ttl.
@@ -37,6 +37,9 @@ class CacheSettings(ServerSettings):
     verifier: Path | None = setting(None, "The verifier's file; unset: the one that ships.")
     lease: timedelta = setting(
         timedelta(seconds=10), "How long one router may ask the model while others wait for its answer; 0s: none waits."
+    )
+    redis: Secret | None = setting(
+        None, "redis://[:password@]host:port/db, where replicas share entries; unset: this process alone has them."
     )
     persist: bool = setting(True, "Keep answers on disk, so that a restart starts warm.")
     epoch: int = setting(0, "Any other number than before: no answer that was kept so far is served again.")

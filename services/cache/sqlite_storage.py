@@ -17,7 +17,7 @@ from omnisphere.cache.v1.cache_service_pb2 import CachedReply
 from services.cache import fingerprint as fingerprints
 from services.cache.entry import Entry, Moment, Vectors
 from services.cache.fingerprint import Fingerprint
-from services.cache.storage import StorageFailed
+from services.cache.storage import Learned, StorageFailed
 from services.chassis.clock import Clock
 from services.chassis.logs import Log
 
@@ -32,6 +32,12 @@ CREATE TABLE IF NOT EXISTS entries (
     model_hash TEXT NOT NULL, vector BLOB NOT NULL
 )
 """
+_CREATE_LEARNED = """
+CREATE TABLE IF NOT EXISTS learned (
+    kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key)
+) WITHOUT ROWID
+"""
+_LEARN = "INSERT OR REPLACE INTO learned (kind, key, value) VALUES (?, ?, ?)"
 _SELECT = """
 SELECT number, format, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply,
     model_hash, vector
@@ -70,7 +76,16 @@ class SqliteStorage:
                 return []
             raise StorageFailed(_cause(failure)) from failure
 
-    def write(self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False) -> None:
+    def learned(self) -> dict[tuple[str, bytes], bytes]:
+        try:
+            rows = self._open().execute("SELECT kind, key, value FROM learned").fetchall()
+        except (_Unusable, sqlite3.Error, OSError) as failure:
+            raise StorageFailed(type(failure).__name__) from failure
+        return {(kind.decode(errors="replace"), bytes(key)): bytes(value) for kind, key, value in rows}
+
+    def write(
+        self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False, learned: Learned | None = None
+    ) -> None:
         puts = [_row(entry) for entry in changes.values() if entry is not None]
         removed = [(fingerprint,) for fingerprint, entry in changes.items() if entry is None]
         try:
@@ -80,6 +95,7 @@ class SqliteStorage:
                     connection.execute("DELETE FROM entries")
                 connection.executemany("DELETE FROM entries WHERE fingerprint = ?", removed)
                 connection.executemany(_PUT, puts)
+                connection.executemany(_LEARN, [(*name, value) for name, value in (learned or {}).items()])
         except _Unusable as failure:
             self._set_aside(str(failure))
             raise StorageFailed(str(failure)) from failure
@@ -112,6 +128,7 @@ class SqliteStorage:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute(_CREATE)
+                connection.execute(_CREATE_LEARNED)
                 connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
         elif version != _SCHEMA_VERSION:
             raise _Unusable(f"schema version {version}, not {_SCHEMA_VERSION}")

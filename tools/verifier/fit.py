@@ -44,8 +44,8 @@ Scores = npt.NDArray[np.float64]
 class Margin:
     """Which share of the budget false hits may take here."""
 
-    all: float = 0.7
-    exact: float = 0.4
+    all: float = 0.55
+    exact: float = 0.35
 
 
 def fitted(learn: Sequence[Lessons], judge: Lessons, margin: Margin) -> Verifier:

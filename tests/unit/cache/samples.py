@@ -15,9 +15,10 @@ from omnisphere.cache.v1 import cache_service_pb2 as pb
 from omnisphere.chat.v1 import chat_pb2
 from services.cache.embedding import Embedding, Model
 from services.cache.entry import Entry, entry_id
-from services.cache.fingerprint import fingerprint_of
+from services.cache.fingerprint import Fingerprint, fingerprint_of
 from services.cache.look_up import Cache
 from services.cache.metrics import CacheMetrics
+from services.cache.replicas import Keeper
 from services.cache.semantic_level import SemanticLevel
 from services.cache.settings import CacheSettings
 from services.cache.storage import MemoryStorage, Storage
@@ -57,8 +58,16 @@ class StillClock:
 class Bench:
     """A cache with its parts in reach."""
 
-    def __init__(self, storage: Storage | None = None, *, model: Model | None = None, **settings: Any) -> None:
-        self.clock = StillClock()
+    def __init__(
+        self,
+        storage: Storage | None = None,
+        *,
+        model: Model | None = None,
+        keeper: Keeper | None = None,
+        clock: Any = None,
+        **settings: Any,
+    ) -> None:
+        self.clock = clock or StillClock()
         self.lines = io.StringIO()
         self.registry = CollectorRegistry()
         metrics = CacheMetrics(self.registry)
@@ -68,7 +77,7 @@ class Bench:
         made = CacheSettings(**({"semantic": model is not None} | settings))
         embedding = Embedding(None if model is None else lambda: model, Executor(), log)
         semantic = SemanticLevel(made, embedding, Executor(threads=1), log, random.Random(1))
-        self.cache = Cache(made, semantic=semantic, writes=self.writes, metrics=metrics, clock=self.clock)
+        self.cache = Cache(made, semantic=semantic, keeper=keeper or self.writes, metrics=metrics, clock=self.clock)
 
     def look_up(self, asked: pb.Query, tenant: str = "a", **control: Any) -> pb.LookUpResponse:
         request = pb.LookUpRequest(query=asked, control=pb.CacheControl(**control))
@@ -167,3 +176,19 @@ def entry(
         expires_at=stored_at + ttl,
         age_zero=age_zero,
     )
+
+
+class NoChanges:
+    """Where there are no other replicas; notes what was learned before."""
+
+    def __init__(self) -> None:
+        self.learned: list[tuple[str, bytes, bytes]] = []
+
+    def kept_elsewhere(self, entry: Entry) -> None:
+        raise AssertionError("nobody else is there")
+
+    def forgotten_elsewhere(self, fingerprint: Fingerprint) -> None:
+        raise AssertionError("nobody else is there")
+
+    def learned_elsewhere(self, kind: str, key: bytes, value: bytes) -> None:
+        self.learned.append((kind, key, value))

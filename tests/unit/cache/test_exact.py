@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.cache.entry import TOLERANCE_SECONDS, Entry, Moment
-from services.cache.exact import ExactTable, Selection
+from services.cache.exact import ExactTable, Removed, Selection
 from services.cache.fingerprint import Asked, Fingerprint, digest
 from tests.unit.cache.samples import START, entry
 
@@ -17,7 +18,14 @@ NOW = Moment(START, 1_000.0)
 
 def table(*, most_entries: int = 100, most_bytes: int = 10**9, removed: list[Fingerprint] | None = None) -> ExactTable:
     heard = removed if removed is not None else []
-    return ExactTable(most_entries=most_entries, most_bytes=most_bytes, on_removed=heard.append)
+    return ExactTable(most_entries=most_entries, most_bytes=most_bytes, on_removed=telling(heard.append))
+
+
+def telling(hear: Callable[[Fingerprint], object]) -> Removed:
+    def removed(fingerprint: Fingerprint, *, forgotten: bool) -> None:
+        hear(fingerprint)
+
+    return removed
 
 
 def asked(of: Entry) -> Asked:
@@ -170,7 +178,7 @@ STEPS = st.one_of(
 def test_the_table_does_what_a_naive_one_does(steps, most_entries, most_bytes):
     # What a listener believes to be in the table: nothing may leave in silence.
     believed = set[Fingerprint]()
-    real = ExactTable(most_entries=most_entries, most_bytes=most_bytes, on_removed=believed.discard)
+    real = ExactTable(most_entries=most_entries, most_bytes=most_bytes, on_removed=telling(believed.discard))
     naive, now = Naive(most_entries, most_bytes), NOW
     for step in steps:
         match step:

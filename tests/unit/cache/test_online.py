@@ -53,8 +53,7 @@ def test_what_was_learned_survives_as_plain_values():
     thresholds.looked_up(b"a")
     lifted = thresholds.checked(b"a", confidence=0.9, probability=0.5, wrong=True)
     again = Thresholds(0.8, 0.005)
-    for namespace, learned in thresholds.state().items():
-        again.restore(namespace, learned)
+    again.restore(b"a", thresholds.learned(b"a"))
     assert again.of(b"a") == lifted > 0.9
     again.restore(b"b", b"torn")
     again.restore(b"b", b"\xff" * 1024)
