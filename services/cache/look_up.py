@@ -36,6 +36,7 @@ _COMPLETE = (chat_pb2.FINISH_REASON_STOP, chat_pb2.FINISH_REASON_TOOL_CALLS)
 # Entries that are restored in one go, so that health is answered meanwhile.
 _RESTORED_AT_ONCE = 1_000
 _MOST_WALLS = 1_024
+_SWEPT_AT_ONCE, _SWEEP_SECONDS = 1_000, 1.0
 _OUTCOMES = {
     "hit": pb.CACHE_OUTCOME_EXACT_HIT,
     "stale": pb.CACHE_OUTCOME_STALE,
@@ -63,12 +64,16 @@ class Cache:
         self._clock = clock
         self._tally = Tally()
         self._table = ExactTable(
-            most_entries=settings.most_entries, most_bytes=settings.most_bytes, on_removed=self._removed
+            most_entries=settings.most_entries,
+            most_bytes=settings.most_bytes,
+            on_removed=self._removed,
+            tenant_share=settings.tenant_share,
         )
         self._leases = Leases(settings.lease.total_seconds())
         metrics.watch(self._table, semantic, keeper)
         self._wall = lru_cache(maxsize=_MOST_WALLS)(wall)
         self._loading = asyncio.Lock()
+        self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Take up what an earlier process kept."""
@@ -81,6 +86,7 @@ class Cache:
                 if number % _RESTORED_AT_ONCE == 0:
                     await asyncio.sleep(0)
         self._semantic.start(kept)
+        self._sweeper = asyncio.create_task(self._sweep(), name="cache-sweep")
 
     async def ready(self) -> None:
         """When all that an earlier process kept is found again, by its meaning, too."""
@@ -88,6 +94,9 @@ class Cache:
 
     async def stop(self) -> None:
         """Write what is not written yet."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
         await self._semantic.stop()
         await self._keeper.stop()
 
@@ -209,6 +218,12 @@ class Cache:
             self._tally.add(tenant, response.outcome)
             self._metrics.looked_up(response.outcome)
         return response
+
+    async def _sweep(self) -> None:
+        """Drop what is over and was not asked for since, a few at a time."""
+        while True:
+            await self._clock.sleep(_SWEEP_SECONDS)
+            self._table.sweep(self._now(), _SWEPT_AT_ONCE)
 
     def _removed(self, fingerprint: Fingerprint, *, forgotten: bool) -> None:
         self._semantic.remove(fingerprint)

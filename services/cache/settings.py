@@ -24,8 +24,11 @@ class CacheSettings(ServerSettings):
     port: int = setting(50052, "The gRPC port; 0 takes a free one.")
     metrics_port: int = setting(9462, "The port of /metrics; 0 takes a free one, -1 has none.")
     trust_tenant: Literal["auto", "on", "off"] = setting("on", "Whether the router's word for the tenant is believed.")
-    most_entries: int = setting(100_000, "Answers kept at once; beyond it the least recently used go.")
-    most_bytes: int = setting(256 * 1024 * 1024, "Memory for answers, in bytes; beyond it the least recently used go.")
+    most_entries: int = setting(100_000, "Answers kept at once; beyond it those go that were not used lately.")
+    most_bytes: int = setting(
+        256 * 1024 * 1024, "Memory for answers, in bytes; beyond it those go that were not used lately."
+    )
+    tenant_share: float = setting(0.5, "Share of both that one tenant may have; beyond it entries of its own go.")
     default_ttl: timedelta = setting(timedelta(hours=24), "How long an answer is kept where the caller says nothing.")
     semantic: bool = setting(True, "Answer requests of the same meaning, too; off: the same request alone.")
     false_hit_budget: float = setting(
@@ -58,7 +61,7 @@ def load(environ: Mapping[str, str]) -> CacheSettings:
     ]
     problems += [
         f"{PREFIX}_{name.upper()}: must be between 0 and 1"
-        for name in ("false_hit_budget", "check_share")
+        for name in ("false_hit_budget", "check_share", "tenant_share")
         if not 0 <= getattr(loaded, name) <= 1
     ]
     if not timedelta(0) < loaded.default_ttl <= LONGEST_TTL:

@@ -74,7 +74,7 @@ class Bench:
         log = Log("cache", stream=self.lines)
         self.storage = storage or MemoryStorage()
         self.writes = WriteBehind(self.storage, log=log, clock=self.clock, on_dropped=metrics.dropped_writes.inc)
-        made = CacheSettings(**({"semantic": model is not None} | settings))
+        made = CacheSettings(**({"semantic": model is not None, "tenant_share": 1.0} | settings))
         embedding = Embedding(None if model is None else lambda: model, Executor(), log)
         semantic = SemanticLevel(made, embedding, Executor(threads=1), log, random.Random(1))
         self.cache = Cache(made, semantic=semantic, keeper=keeper or self.writes, metrics=metrics, clock=self.clock)
