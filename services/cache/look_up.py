@@ -260,9 +260,9 @@ class Cache:
         ttl, longest = self._ttl(control, eligible)
         asked = fingerprint_of(query, tenant=tenant, epoch=self._settings.epoch)
         self._leases.end(asked.fingerprint)
-        self._keeper.end_lead(asked.fingerprint)
         reason = _refusal(request, eligible, ttl)
         if reason != pb.CACHE_REASON_UNSPECIFIED:
+            self._keeper.end_lead(asked.fingerprint)
             return pb.StoreResponse(reason=reason)
         now = self._now()
         entry = Entry(

@@ -40,6 +40,7 @@ _MOST_LOGGED = 200_000
 _MOST_WAITING = 10_000
 _BATCH = 200
 _BLOCK_MS = 1_000
+_SEEN_BY_ALL_MS = 250
 _SECONDS, _LEAD_SECONDS = 2.0, 0.1
 _PAUSE_SECONDS, _PAUSE_AFTER_FAILURE_SECONDS = 0.005, 0.5
 _AWAY = (RedisError, OSError, TimeoutError)
@@ -179,6 +180,8 @@ class RedisLog:
                 case "put" if change.entry is not None:
                     pipe.hset(name, mapping=_fields(change.entry))
                     pipe.pexpireat(name, int(change.entry.expires_at * 1000))
+                    # Not at once: who asks another replica before it has the answer would lead once more.
+                    pipe.pexpire(f"{PREFIX}lead:{change.key.hex()}", _SEEN_BY_ALL_MS)
                 case "forget":
                     pipe.delete(name)
                 case "wrong":

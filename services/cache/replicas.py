@@ -44,7 +44,7 @@ class Keeper(Protocol):
         """(whether `holder` may ask the model for all replicas, seconds until that ends); None: it cannot be said."""
 
     def end_lead(self, fingerprint: Fingerprint) -> None:
-        """Nobody leads any more."""
+        """No answer will come: nobody leads any more. An entry that is put ends it by itself."""
 
     async def flush(self) -> None:
         """Write what waits now; returns also when that fails."""
