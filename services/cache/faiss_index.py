@@ -108,10 +108,6 @@ class ListsIndex:
         vectors: Vector = self._index.reconstruct_batch(numbers)
         return numbers.tolist(), vectors
 
-    def to_bytes(self) -> bytes:
-        """The index as FAISS writes it; the hash table of numbers is made anew on reading."""
-        return bytes(faiss.serialize_index(self._index))
-
 
 def _search(index: faiss.Index, vector: Vector, count: int) -> list[Neighbour]:
     cosines, numbers = index.search(vector[None], count)

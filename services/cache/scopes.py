@@ -10,7 +10,7 @@ While lists are trained the old index serves; what changes meanwhile is done to 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.cache.index import Neighbour, ScanIndex, VectorIndex
@@ -46,10 +46,6 @@ class Scopes:
 
     def __len__(self) -> int:
         return len(self._scopes)
-
-    def sizes(self) -> Iterable[int]:
-        """How many vectors each scope has."""
-        return (len(scope.index) for scope in self._scopes.values())
 
     def add(self, scope: bytes, number: int, vector: Vector) -> list[int]:
         """Take up a vector; the numbers of those that had to go."""

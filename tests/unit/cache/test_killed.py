@@ -56,4 +56,4 @@ async def test_a_killed_process_leaves_the_last_complete_state(tmp_path: Path):
         assert written <= len(kept) <= written + 20
         assert {one.entry_id for one in kept} == {entry(f"question {n}").entry_id for n in range(len(kept))}
         written = len(kept)
-        assert not [name for name in os.listdir(tmp_path) if ".broken-" in name]
+        assert not [name for name in os.listdir(tmp_path) if ".broken-" in name]  # noqa: PTH208
