@@ -93,9 +93,10 @@ async def test_hits_that_the_cache_asks_to_check_are_asked_again_and_reported(st
                     break
                 await asyncio.sleep(0.02)
         assert await mesh.upstream_requests() == upstream + 1
-        query = cache_pb.Query(conversation=asking("How do I descale my kettle?"))
+        conversation, policy = asking("How do I descale my old kettle?"), hit.decision.policy_hash
+        query = cache_pb.Query(conversation=conversation, policy_hash=policy, simulated=True)
         asked = await mesh.call(mesh.cache.LookUp, cache_pb.LookUpRequest(query=query))
-        assert asked.outcome == cache_pb.CACHE_OUTCOME_MISS  # without the policy it is another scope
+        assert (asked.outcome, asked.check_probability) == (cache_pb.CACHE_OUTCOME_SEMANTIC_HIT, 1)
         verdict = cache_pb.ReportHitRequest.VERDICT_UNKNOWN
         report = cache_pb.ReportHitRequest(entry_id=hit.decision.cache.entry_id, query=query, verdict=verdict)
         assert (await mesh.call(mesh.cache.ReportHit, report)).threshold > 0.5
