@@ -183,6 +183,12 @@ ROWS: tuple[Row, ...] = (
                 "Found by meaning", "short", (("sum by (service) (omnisphere_cache_vectors)", "{{service}}"),), width=4
             ),
             Panel(
+                "Replicas that share entries",
+                "short",
+                (("sum by (service) (omnisphere_cache_shared)", "{{service}}"),),
+                width=4,
+            ),
+            Panel(
                 "Checks of answers by meaning",
                 "reqps",
                 (

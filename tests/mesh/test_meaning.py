@@ -97,6 +97,12 @@ async def test_hits_that_the_cache_asks_to_check_are_asked_again_and_reported(st
         query = cache_pb.Query(conversation=conversation, policy_hash=policy, simulated=True)
         asked = await mesh.call(mesh.cache.LookUp, cache_pb.LookUpRequest(query=query))
         assert (asked.outcome, asked.check_probability) == (cache_pb.CACHE_OUTCOME_SEMANTIC_HIT, 1)
+        near = cache_pb.Query(policy_hash=policy, simulated=True)
+        near.conversation.CopyFrom(asking("Why do I descale my old kettle 3 times?"))
+        refused = await mesh.call(mesh.cache.LookUp, cache_pb.LookUpRequest(query=near))
+        assert refused.veto == cache_pb.CACHE_VETO_NUMBERS
+        stats = await mesh.call(mesh.cache.GetStats, cache_pb.GetStatsRequest())
+        assert stats.semantic_hits == 2
         verdict = cache_pb.ReportHitRequest.VERDICT_UNKNOWN
         report = cache_pb.ReportHitRequest(entry_id=hit.decision.cache.entry_id, query=query, verdict=verdict)
         assert (await mesh.call(mesh.cache.ReportHit, report)).threshold > 0.5

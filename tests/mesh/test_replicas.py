@@ -12,7 +12,7 @@ from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.router.v1 import admin_service_pb2 as admin_pb
 from omnisphere.router.v1 import router_service_pb2 as pb
 from tests.fakes.redis_server import RedisServer, running_redis
-from tests.mesh.harness import Mesh, asking, in_one_process, text_of
+from tests.mesh.harness import Mesh, as_four_processes, asking, in_one_process, text_of
 from tests.mesh.test_complete import until_hit
 
 pytestmark = pytest.mark.slow
@@ -60,6 +60,11 @@ async def test_a_hundred_equal_requests_to_two_routers_make_one_call(redis: Redi
         assert await one.upstream_requests() + await other.upstream_requests() - before == 1
         stats = await one.call(one.admin.GetStats, admin_pb.GetStatsRequest())
         assert stats.cache_entries == 3
+
+
+async def test_a_cache_says_that_it_shares_entries(redis: RedisServer, state: Path) -> None:
+    async with as_four_processes(state, OMNISPHERE_CACHE_REDIS=redis.url) as mesh:
+        assert (await mesh.call(mesh.cache.GetStats, cache_pb.GetStatsRequest())).shared
 
 
 async def test_three_replicas_hit_as_often_as_one_and_forget_together(redis: RedisServer, state: Path) -> None:
