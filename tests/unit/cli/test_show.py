@@ -98,7 +98,7 @@ def test_a_failure_is_one_line(console: Console):
         ({"outcome": "NOT_ELIGIBLE", "reason": "SAMPLED"}, ["cache     not eligible (sampled)"]),
     ],
 )
-def test_an_explanation_says_why_the_cache_answers_or_does_not(console: Console, cache: dict[str, Any], lines: list[str]):
+def test_an_explanation_says_why_the_cache_answers_or_not(console: Console, cache: dict[str, Any], lines: list[str]):
     decision = decision_pb2.Decision()
     said_by = decision.cache
     said_by.outcome = cache_pb.CacheOutcome.Value(f"CACHE_OUTCOME_{cache['outcome']}")
