@@ -51,13 +51,22 @@ class SemanticLevel:
     """Answers by meaning. Without a model it finds nothing, and keeps nothing."""
 
     def __init__(
-        self, settings: CacheSettings, embedding: Embedding, trainer: Executor, log: Log, chance: random.Random
+        self,
+        settings: CacheSettings,
+        embedding: Embedding,
+        trainer: Executor,
+        log: Log,
+        chance: random.Random,
+        *,
+        patience: float = _PATIENCE_SECONDS,
     ) -> None:
+        """`patience`: how many seconds a look-up waits for a vector."""
         self._settings = settings
         self._embedding = embedding
         self._trainer = trainer
         self._log = log
         self._chance = chance
+        self._patience = patience
         self._model: Model | None = None
         self._table: SemanticTable | None = None
         self._scopes: Scopes | None = None
@@ -94,7 +103,7 @@ class SemanticLevel:
         """What is found by meaning: a hit, or a miss that says why. Never raises for want of a vector."""
         response = pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_MISS)
         text = last_text(asked.canonical)
-        vector, too_long = await self._vector(request, text, _PATIENCE_SECONDS)
+        vector, too_long = await self._vector(request, text, self._patience)
         if vector is None or self._model is None or self._table is None:
             response.reason = pb.CACHE_REASON_TOO_LONG if too_long else pb.CACHE_REASON_UNSPECIFIED
             return response

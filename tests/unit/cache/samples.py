@@ -76,7 +76,7 @@ class Bench:
         self.writes = WriteBehind(self.storage, log=log, clock=self.clock, on_dropped=metrics.dropped_writes.inc)
         made = CacheSettings(**({"semantic": model is not None, "tenant_share": 1.0} | settings))
         embedding = Embedding(None if model is None else lambda: model, Executor(), log)
-        semantic = SemanticLevel(made, embedding, Executor(threads=1), log, random.Random(1))
+        semantic = SemanticLevel(made, embedding, Executor(threads=1), log, random.Random(1), patience=10.0)
         self.cache = Cache(made, semantic=semantic, keeper=keeper or self.writes, metrics=metrics, clock=self.clock)
 
     def look_up(self, asked: pb.Query, tenant: str = "a", **control: Any) -> pb.LookUpResponse:
