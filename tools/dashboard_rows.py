@@ -180,6 +180,24 @@ ROWS: tuple[Row, ...] = (
             ),
             Panel("Memory", "bytes", (("sum by (service) (omnisphere_cache_bytes)", "{{service}}"),), width=4),
             Panel(
+                "Found by meaning", "short", (("sum by (service) (omnisphere_cache_vectors)", "{{service}}"),), width=4
+            ),
+            Panel(
+                "Replicas that share entries",
+                "short",
+                (("sum by (service) (omnisphere_cache_shared)", "{{service}}"),),
+                width=4,
+            ),
+            Panel(
+                "Checks of answers by meaning",
+                "reqps",
+                (
+                    (_rate("omnisphere_cache_reports_total", "verdict"), "reported: {{verdict}}"),
+                    (_rate("omnisphere_router_shadow_checks_total", "check"), "asked again: {{check}}"),
+                ),
+                width=8,
+            ),
+            Panel(
                 "Answers offered to keep", "reqps", ((_rate("omnisphere_cache_stores_total", "result"), "{{result}}"),)
             ),
             Panel(

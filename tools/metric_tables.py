@@ -31,6 +31,7 @@ CLASSES: Mapping[str, tuple[Callable[[CollectorRegistry], object], ...]] = {
 LABELS: Mapping[str, str] = {
     "by": "`request_id` or `content`: what made two requests the same",
     "cache": "outcomes of a look-up as in `CacheOutcome`, in lower case; empty: not asked",
+    "check": "`right`, `wrong`, `unknown`; `queue_full`, `budget` or a reason of [errors](errors.md): none was made",
     "class": "`input_uncached`, `input_cache_read`, `input_cache_write`, `output`, `reasoning`",
     "code": "names of gRPC's status codes",
     "endpoint": "names of endpoints in the settings; `simulator`",
@@ -43,6 +44,7 @@ LABELS: Mapping[str, str] = {
     "kind": "kinds of `Degradation` in the contract",
     "method": "full names of the methods that the server has; `other` for every other one",
     "model": "concrete ids of the catalogue; empty: no model answered",
+    "verdict": "`right`, `wrong`, `unknown`: what checks of answers by meaning found",
     "outcome": "`CacheOutcome` or `AttemptOutcome` in lower case; of a fit `whole`, `cut`, `too_long`",
     "place": "`inline` or `executor`",
     "purpose": "`Purpose` in the contract, in lower case",

@@ -66,6 +66,12 @@ class RouterMetrics:
             registry=registry,
         )
 
+        self._shadow = Counter(
+            "omnisphere_router_shadow_checks_total",
+            "Checks of cached answers by what came of them.",
+            ["check"],
+            registry=registry,
+        )
         self.ledger_lost = Counter(
             "omnisphere_router_ledger_lost_rows",
             "Requests that did not reach the ledger's file.",
@@ -77,6 +83,8 @@ class RouterMetrics:
             self.ledger_lost.labels(why)
         for why in ("queue_full", "deadline_exceeded", "peer_unavailable"):
             self.stores_dropped.labels(why)
+        for check in ("right", "wrong", "unknown", "queue_full", "budget"):
+            self._shadow.labels(check)
         for by in ("content", "request_id"):
             self.joined.labels(by)
         for kind in chat_pb2.Degradation.Kind.keys()[1:]:
@@ -102,6 +110,10 @@ class RouterMetrics:
             self._cache_savings.inc(savings.cache_nanousd)
         if savings.routing_nanousd > 0:
             self._routing_savings.inc(savings.routing_nanousd)
+
+    def shadow(self, result: str) -> None:
+        """Count a check of a cached answer."""
+        self._shadow.labels(result).inc()
 
     def hit_again(self, decision: decision_pb2.Decision) -> Callable[[float], None]:
         """How to count, each time, a request that the cache answers again and again: figures looked up once."""

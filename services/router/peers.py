@@ -31,6 +31,10 @@ class CachePeer:
         response: cache_pb.StoreResponse = await self._invoker.unary(self._target.Store, request, timeout)
         return response
 
+    async def report_hit(self, request: cache_pb.ReportHitRequest, timeout: float) -> cache_pb.ReportHitResponse:
+        response: cache_pb.ReportHitResponse = await self._invoker.unary(self._target.ReportHit, request, timeout)
+        return response
+
     async def invalidate(self, request: cache_pb.InvalidateRequest, timeout: float) -> cache_pb.InvalidateResponse:
         response: cache_pb.InvalidateResponse = await self._invoker.unary(self._target.Invalidate, request, timeout)
         return response

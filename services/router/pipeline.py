@@ -165,6 +165,9 @@ class Pipeline:
             reason = error.reason()
             flight.end(_end(chat_pb2.FINISH_REASON_ERROR, record), error)
         finally:
+            if reason:
+                simulated = self._catalogue.current.simulated
+                self._after.add(lambda: self._cache.give_up(ask, simulated=simulated))
             self._flights.landed(ask, flight)
             ended = ended_with(self._clock, record.started, finish_reason, reason, flight.first_delta_at)
             self._books.landed(ask, record, ended)

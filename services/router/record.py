@@ -83,6 +83,7 @@ class Record:
             response.confidence,
             response.threshold,
         )
+        cache.veto = response.veto
         if response.HasField("stored_at"):
             cache.stored_at.CopyFrom(response.stored_at)
 

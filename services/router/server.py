@@ -48,6 +48,7 @@ from services.router.pipeline import Pipeline
 from services.router.policy import load_policies
 from services.router.service import RouterService
 from services.router.settings import RouterSettings
+from services.router.shadow import Shadow
 from services.router.single_flight import Flights
 from services.router.usage import Usage
 
@@ -118,7 +119,16 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
     )
     deadline = settings.deadline.total_seconds()
     ledger = _ledger(settings, log, metrics) if settings.ledger else None
-    cache = CacheStep(peers.cache, Guard(), clock, timeout=settings.cache_timeout.total_seconds())
+    shadow = Shadow(
+        cache=peers.cache,
+        providers=peers.providers,
+        clock=clock,
+        metrics=metrics,
+        log=log,
+        budget_nanousd=int(settings.shadow_usd_per_day * 1e9),
+    )
+    timeout = settings.cache_timeout.total_seconds()
+    cache = CacheStep(peers.cache, Guard(), clock, timeout=timeout, shadow=shadow)
     books = Books(
         ledger or NoBook(),
         metrics=metrics,
@@ -154,10 +164,12 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         if ledger is not None:
             ledger.start()
         after.start()
+        shadow.start()
         await catalogue.start()
 
     async def stop() -> None:
         await catalogue.stop()
+        await shadow.stop()
         await after.stop()
         if ledger is not None:
             await ledger.stop()

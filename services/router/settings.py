@@ -40,6 +40,9 @@ class RouterSettings(ServerSettings):
         64 * 1024 * 1024, "Memory for requests that the cache answers again and again; 0: each is read anew."
     )
     waiting_stores: int = setting(1024, "Answers that may wait to be stored; more are not stored, and counted.")
+    shadow_usd_per_day: float = setting(
+        1.0, "What checks of cached answers may cost within 24 hours, which the cache asks for; 0: none is made."
+    )
     ledger: bool = setting(True, "Whether requests are kept: a JSON line and a row of a file under OMNISPHERE_STATE.")
     ledger_keep: timedelta = setting(timedelta(days=35), "How long the file keeps them; the lines go on.")
     hash_key: Secret | None = setting(

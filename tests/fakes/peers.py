@@ -36,9 +36,14 @@ class ScriptedCache(CachePeer):
         self.stored: list[cache_pb.StoreRequest] = []
         self.invalidated: list[cache_pb.InvalidateRequest] = []
         self.stats = cache_pb.GetStatsResponse()
+        self.reported: list[cache_pb.ReportHitRequest] = []
+        # What the next look-ups answer, one each, before anything else.
+        self.answers: list[cache_pb.LookUpResponse] = []
 
     async def look_up(self, request: cache_pb.LookUpRequest, timeout: float) -> cache_pb.LookUpResponse:
         self.looked_up.append(request)
+        if self.answers:
+            return self.answers.pop(0)
         if self.gate is not None:
             await self.gate.wait()
         self._fail()
@@ -50,6 +55,11 @@ class ScriptedCache(CachePeer):
         self._fail()
         self.stored.append(request)
         return cache_pb.StoreResponse(stored=True)
+
+    async def report_hit(self, request: cache_pb.ReportHitRequest, timeout: float) -> cache_pb.ReportHitResponse:
+        self._fail()
+        self.reported.append(request)
+        return cache_pb.ReportHitResponse(threshold=0.9)
 
     async def invalidate(self, request: cache_pb.InvalidateRequest, timeout: float) -> cache_pb.InvalidateResponse:
         self._fail()

@@ -121,6 +121,4 @@ async def test_the_catalogue_is_sent_once_and_then_only_when_it_changed(mesh: Me
 
 async def test_what_is_not_served_yet_is_unimplemented_with_a_reason(mesh: Mesh) -> None:
     with pytest.raises(Unimplemented):
-        await mesh.call(mesh.cache.EmbedTexts, cache_pb.EmbedTextsRequest(texts=["x"]))
-    with pytest.raises(Unimplemented):
         await mesh.call(mesh.context.Recall, context_pb.RecallRequest(query="x"))

@@ -302,6 +302,7 @@ class CacheDecision(_message.Message):
     SIMILARITY_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
+    VETO_FIELD_NUMBER: _builtins.int
     outcome: _cache_service_pb2.CacheOutcome.ValueType
     """Output only."""
     reason: _cache_service_pb2.CacheReason.ValueType
@@ -314,6 +315,8 @@ class CacheDecision(_message.Message):
     """Output only. On a semantic hit or refusal."""
     threshold: _builtins.float
     """Output only. On a semantic hit or refusal."""
+    veto: _cache_service_pb2.CacheVeto.ValueType
+    """Output only. The rule that refused, where `reason` is VETOED."""
     @_builtins.property
     def stored_at(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was stored, on a hit."""
@@ -328,10 +331,11 @@ class CacheDecision(_message.Message):
         similarity: _builtins.float = ...,
         confidence: _builtins.float = ...,
         threshold: _builtins.float = ...,
+        veto: _cache_service_pb2.CacheVeto.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["stored_at", b"stored_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "entry_id", b"entry_id", "outcome", b"outcome", "reason", b"reason", "similarity", b"similarity", "stored_at", b"stored_at", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "entry_id", b"entry_id", "outcome", b"outcome", "reason", b"reason", "similarity", b"similarity", "stored_at", b"stored_at", "threshold", b"threshold", "veto", b"veto"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
