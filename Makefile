@@ -45,6 +45,10 @@ test-unit: $(STAMP) ## the quick ones
 test-mesh: $(STAMP) ## whole requests, in one process and through four
 	$(BIN)/python -m pytest tests/mesh
 
+.PHONY: properties
+properties: $(STAMP) ## long property runs: 100,000 conversations through Fit; MORE=--peers=2000: other trimmers, too
+	$(BIN)/python -m bench.invariants --cases 100000 $(MORE)
+
 .PHONY: lint
 lint: $(STAMP) ## format, lint, walls between services, contracts
 	$(BIN)/ruff format --check .

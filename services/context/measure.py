@@ -31,6 +31,10 @@ class Ruler:
         total = self._family.message + self._parts(message.parts)
         return total + self._named(message.name) if message.name else total
 
+    def text(self, text: str) -> Tokens:
+        """A text alone, without marks."""
+        return self._measured(text, None)
+
     def tool(self, tool: chat.Tool) -> Tokens:
         """A tool's definition. 9 for what stands around it, as in litellm's token_counter."""
         texts = self._tool_text(tool.name) + self._tool_text(tool.description) + self._tool_text(tool.parameters_json)
@@ -52,7 +56,7 @@ class Ruler:
         kind = part.WhichOneof("content")
         content = NOTHING
         if kind == "text":
-            content = self._text(part.text)
+            content = self.text(part.text)
         elif kind == "image":
             content = self._family.image
         elif kind == "document":
@@ -62,9 +66,9 @@ class Ruler:
         elif kind == "tool_result":
             content = self._tool_result(part.tool_result)
         elif kind == "reasoning":
-            content = self._text(part.reasoning.text)
+            content = self.text(part.reasoning.text)
         elif kind == "refusal":
-            content = self._text(part.refusal)
+            content = self.text(part.refusal)
         return content + self._signature(part) if part.HasField("signature") else content
 
     def _tool_call(self, call: chat.ToolCall) -> Tokens:
@@ -76,11 +80,11 @@ class Ruler:
         return marks + self._parts(result.parts)
 
     def _document(self, document: chat.Document) -> Tokens:
-        named = self._text(document.name)
+        named = self.text(document.name)
         if document.WhichOneof("source") != "data":
             return named + _REMOTE_DOCUMENT
         if document.media_type.startswith("text/") or document.media_type == "application/json":
-            return named + self._text(document.data.decode("utf-8", "replace"))
+            return named + self.text(document.data.decode("utf-8", "replace"))
         # Nobody knows what a provider reads in a PDF without reading it. Its text is packed by a factor of 3 to 4, and
         # a token has about 4 characters: about a token per byte is the most that text can be.
         return named + Tokens(len(document.data) // _BYTES_PER_TOKEN, len(document.data))
@@ -94,10 +98,7 @@ class Ruler:
         return Tokens(0 if visible else size // _BYTES_PER_TOKEN, size)
 
     def _named(self, name: str) -> Tokens:
-        return self._text(name) + Tokens(1, 1)
-
-    def _text(self, text: str) -> Tokens:
-        return self._measured(text, None)
+        return self.text(name) + Tokens(1, 1)
 
     def _tool_text(self, text: str) -> Tokens:
         return self._measured(text, self._family.tools)

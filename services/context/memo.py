@@ -26,9 +26,9 @@ class Memo:
     def __len__(self) -> int:
         return len(self._known)
 
-    def get(self, scope: bytes, message: Message, measure: Callable[[], Tokens]) -> Tokens:
-        """The count of a message or tool; `measure` makes it when it is not known. See `scope_of`."""
-        key = blake2b(scope + message.SerializeToString(deterministic=True), digest_size=16).digest()
+    def get(self, scope: bytes, digest: bytes, measure: Callable[[], Tokens]) -> Tokens:
+        """The count of a message or tool by its digest; `measure` makes it when it is not known. See `scope_of`."""
+        key = scope + digest
         with self._using:
             found = self._known.get(key)
             if found is not None:
@@ -40,6 +40,11 @@ class Memo:
             if len(self._known) > self._most:
                 self._known.popitem(last=False)
         return found
+
+
+def digest_of(message: Message) -> bytes:
+    """16 bytes that stand for the message's content."""
+    return blake2b(message.SerializeToString(deterministic=True), digest_size=16).digest()
 
 
 def scope_of(model: str, kind: type[Message]) -> bytes:

@@ -24,12 +24,23 @@ class ContextSettings(ServerSettings):
     inline_bytes: int = setting(20_000, "The longest conversation that is counted on the event loop.")
     threads: int = setting(2, "Threads that count longer ones.")
     waiting: int = setting(256, "Counts that may wait for a thread; beyond it OVERLOADED.")
+    conversations: int = setting(256, "How many long conversations' indexes are kept; about 1 MB each.")
+    vectors: int = setting(32_768, "How many turns' vectors are kept; 1.5 KB each.")
+    waiting_vectors: int = setting(16_384, "Turns whose vectors may wait to be made; more are found by words alone.")
 
 
 def load(environ: Mapping[str, str]) -> ContextSettings:
     """The settings of this process. Raises StartError that names every variable that is wrong."""
     loaded = chassis.load(ContextSettings, environ, prefix=_PREFIX)
-    least = {"memo_messages": 1, "inline_bytes": 0, "threads": 1, "waiting": 0}
+    least = {
+        "memo_messages": 1,
+        "inline_bytes": 0,
+        "threads": 1,
+        "waiting": 0,
+        "conversations": 1,
+        "vectors": 1,
+        "waiting_vectors": 1,
+    }
     problems = [
         f"{_PREFIX}_{name.upper()}: must be at least {bound}"
         for name, bound in least.items()

@@ -10,7 +10,7 @@ from omnisphere.chat.v1 import chat_pb2 as chat
 from omnisphere.context.v1 import context_service_pb2 as pb
 from services.context.families import Tokens, family_of
 from services.context.measure import Ruler
-from services.context.memo import Memo, scope_of
+from services.context.memo import Memo, digest_of, scope_of
 from services.context.ranks import Encodings
 
 # Until counts learn from what providers report.
@@ -19,9 +19,13 @@ CALIBRATION_VERSION = "uncalibrated"
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The count of a conversation: one per message, in order, and `fixed` for what is sent whatever is cut."""
+    """The count of a conversation: one per message, in order, and `fixed` for what is sent whatever is cut.
+
+    `digests`: 16 bytes per message that stand for its content.
+    """
 
     messages: tuple[Tokens, ...]
+    digests: tuple[bytes, ...]
     fixed: Tokens
     encoding: str
 
@@ -56,15 +60,25 @@ class TokenCounter:
 
     def count(self, conversation: chat.Conversation, model: str) -> Counted:
         """The count for a concrete model. Takes 0.4 ms per 1,000 new tokens, and a load when not ready."""
-        family = family_of(model)
-        ruler = Ruler(self._encodings.get(family.encoding).encode_ordinary, family, model)
+        ruler = self.ruler(model)
         known, said, tool_scope = self._memo, scope_of(model, chat.Message), scope_of(model, chat.Tool)
-        messages = tuple(known.get(said, message, partial(ruler.message, message)) for message in conversation.messages)
-        tools = (known.get(tool_scope, tool, partial(ruler.tool, tool)) for tool in conversation.tools)
+        family = family_of(model)
+        digests = tuple(map(digest_of, conversation.messages))
+        messages = tuple(
+            known.get(said, digest, partial(ruler.message, message))
+            for digest, message in zip(digests, conversation.messages, strict=True)
+        )
+        tools = (known.get(tool_scope, digest_of(tool), partial(ruler.tool, tool)) for tool in conversation.tools)
         fixed = sum(tools, start=family.conversation)
         if conversation.tools:
             fixed += family.with_tools
         if conversation.HasField("response_format"):
             wanted = conversation.response_format
-            fixed += known.get(scope_of(model, chat.ResponseFormat), wanted, partial(ruler.response_format, wanted))
-        return Counted(messages, fixed, family.encoding)
+            scope = scope_of(model, chat.ResponseFormat)
+            fixed += known.get(scope, digest_of(wanted), partial(ruler.response_format, wanted))
+        return Counted(messages, digests, fixed, family.encoding)
+
+    def ruler(self, model: str) -> Ruler:
+        """Measures single messages and texts for a concrete model."""
+        family = family_of(model)
+        return Ruler(self._encodings.get(family.encoding).encode_ordinary, family, model)

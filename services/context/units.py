@@ -33,12 +33,17 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The messages from `first` on, `length` of them. `is_pinned`: the caller pinned at least one of them."""
+    """The messages from `first` on, `length` of them.
+
+    `is_pinned`: the caller pinned at least one of them. `ends_prefix`: the caller marked the last one as the end of a
+    prefix for the prompt cache.
+    """
 
     kind: Kind
     first: int
     length: int
     is_pinned: bool
+    ends_prefix: bool
 
     @property
     def messages(self) -> range:
@@ -54,7 +59,7 @@ def split(messages: Sequence[chat.Message]) -> tuple[Unit, ...]:
     while first < len(messages):
         kind, end = _unit_at(messages, first)
         is_pinned = any(message.pinned for message in messages[first:end])
-        units.append(Unit(kind, first, end - first, is_pinned))
+        units.append(Unit(kind, first, end - first, is_pinned, _ends_prefix(messages[end - 1])))
         first = end
     return tuple(units)
 
@@ -73,6 +78,10 @@ def _unit_at(messages: Sequence[chat.Message], first: int) -> tuple[Kind, int]:
         return Kind.ANSWER, first + 1
     answering = [index for index in range(first + 1, run) if not calls.isdisjoint(_answered(messages[index]))]
     return Kind.TOOL_USE, answering[-1] + 1 if answering else first + 1
+
+
+def _ends_prefix(message: chat.Message) -> bool:
+    return any(part.cache_breakpoint for part in message.parts)
 
 
 def _end_of_tool_run(messages: Sequence[chat.Message], start: int) -> int:

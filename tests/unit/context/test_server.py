@@ -91,8 +91,8 @@ async def test_what_cannot_fit_is_refused(stub):
 
 
 async def test_what_is_not_served_yet_says_so(stub):
-    code, info = await failed(stub.Fit(fit(policy=pb.FIT_POLICY_RETRIEVE), timeout=10))
-    assert (code, info.metadata["method"]) == (grpc.StatusCode.UNIMPLEMENTED, "Fit policy RETRIEVE")
+    code, info = await failed(stub.Fit(fit(policy=pb.FIT_POLICY_SUMMARISE), timeout=10))
+    assert (code, info.metadata["method"]) == (grpc.StatusCode.UNIMPLEMENTED, "Fit policy SUMMARISE")
     for method, request in (
         (stub.ReportUsage, pb.ReportUsageRequest()),
         (stub.Remember, pb.RememberRequest()),

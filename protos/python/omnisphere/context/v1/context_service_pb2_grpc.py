@@ -77,9 +77,12 @@ class ContextServiceServicer:
     """
 
     def Fit(self, request, context):
-        """Chooses what the model sees. Idempotent. System messages come first and unchanged, the last user message is
+        """Chooses what the model sees. Idempotent. Instructions come first and unchanged, the last user message is
         unchanged, a tool call and its results are never parted, and the upper bound of the result never exceeds the budget;
-        what cannot fit is CONTEXT_TOO_LONG.
+        what cannot fit is CONTEXT_TOO_LONG. What fits as a whole comes back as it is. Else the oldest turns are cut in
+        blocks (a full window to half of one), so that from one request of a conversation to the next the result starts with
+        the same messages and the provider's prompt cache stays warm. Only a question that needs old turns may push out more
+        of the window, for that one request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

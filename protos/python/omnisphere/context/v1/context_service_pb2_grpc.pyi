@@ -34,9 +34,12 @@ class ContextServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ContextServiceAsyncStub: ...
     Fit: _grpc.UnaryUnaryMultiCallable[_context_service_pb2.FitRequest, _context_service_pb2.FitResponse]
-    """Chooses what the model sees. Idempotent. System messages come first and unchanged, the last user message is
+    """Chooses what the model sees. Idempotent. Instructions come first and unchanged, the last user message is
     unchanged, a tool call and its results are never parted, and the upper bound of the result never exceeds the budget;
-    what cannot fit is CONTEXT_TOO_LONG.
+    what cannot fit is CONTEXT_TOO_LONG. What fits as a whole comes back as it is. Else the oldest turns are cut in
+    blocks (a full window to half of one), so that from one request of a conversation to the next the result starts with
+    the same messages and the provider's prompt cache stays warm. Only a question that needs old turns may push out more
+    of the window, for that one request.
     """
     CountTokens: _grpc.UnaryUnaryMultiCallable[_context_service_pb2.CountTokensRequest, _context_service_pb2.CountTokensResponse]
     """Counts tokens. Idempotent."""
@@ -57,9 +60,12 @@ class ContextServiceAsyncStub(ContextServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Fit: _aio.UnaryUnaryMultiCallable[_context_service_pb2.FitRequest, _context_service_pb2.FitResponse]  # type: ignore[assignment]
-    """Chooses what the model sees. Idempotent. System messages come first and unchanged, the last user message is
+    """Chooses what the model sees. Idempotent. Instructions come first and unchanged, the last user message is
     unchanged, a tool call and its results are never parted, and the upper bound of the result never exceeds the budget;
-    what cannot fit is CONTEXT_TOO_LONG.
+    what cannot fit is CONTEXT_TOO_LONG. What fits as a whole comes back as it is. Else the oldest turns are cut in
+    blocks (a full window to half of one), so that from one request of a conversation to the next the result starts with
+    the same messages and the provider's prompt cache stays warm. Only a question that needs old turns may push out more
+    of the window, for that one request.
     """
     CountTokens: _aio.UnaryUnaryMultiCallable[_context_service_pb2.CountTokensRequest, _context_service_pb2.CountTokensResponse]  # type: ignore[assignment]
     """Counts tokens. Idempotent."""
@@ -83,9 +89,12 @@ class ContextServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _context_service_pb2.FitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_context_service_pb2.FitResponse, _abc.Awaitable[_context_service_pb2.FitResponse]]:
-        """Chooses what the model sees. Idempotent. System messages come first and unchanged, the last user message is
+        """Chooses what the model sees. Idempotent. Instructions come first and unchanged, the last user message is
         unchanged, a tool call and its results are never parted, and the upper bound of the result never exceeds the budget;
-        what cannot fit is CONTEXT_TOO_LONG.
+        what cannot fit is CONTEXT_TOO_LONG. What fits as a whole comes back as it is. Else the oldest turns are cut in
+        blocks (a full window to half of one), so that from one request of a conversation to the next the result starts with
+        the same messages and the provider's prompt cache stays warm. Only a question that needs old turns may push out more
+        of the window, for that one request.
         """
 
     @_abc_1.abstractmethod

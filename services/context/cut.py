@@ -1,0 +1,119 @@
+"""What becomes of a conversation that does not fit: its window, and what the question fetches from beyond it.
+
+Runs in a thread: it searches and, where vectors are missing, embeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from omnisphere.chat.v1 import chat_pb2 as chat
+from omnisphere.context.v1 import context_service_pb2 as pb
+from services.context.known import Known, chain
+from services.context.retrieve import Fetched, Parts, Ruler, fetch
+from services.context.tokens import Counted, TokenCounter
+from services.context.turns import text_of
+from services.context.units import Kind, Unit
+from services.context.vectors import Vectors
+from services.context.window import Window, cut
+
+# More new turns than these are embedded behind the answer.
+_MOST_ON_THE_SPOT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One Fit as cutting sees it. `room`: tokens for messages."""
+
+    request: pb.FitRequest
+    tenant: str
+    counted: Counted
+    units: Sequence[Unit]
+    sizes: Sequence[int]
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What stays and what was fetched.
+
+    `links`: the hash of every start of the conversation. `unembedded`: texts whose vectors are still to be made.
+    `by_words_alone`: the fetch had to do without vectors.
+    """
+
+    fetched: Fetched
+    links: Sequence[bytes]
+    unembedded: Sequence[str] = ()
+    by_words_alone: bool = False
+
+
+class Cutter:
+    """Cuts conversations. Threads may share it."""
+
+    def __init__(self, counter: TokenCounter, known: Known, vectors: Vectors) -> None:
+        self._counter = counter
+        self._known = known
+        self._vectors = vectors
+
+    def cut(self, asked: Asked) -> Cut:
+        """The window; with the policy RETRIEVE also the block of what the question needs."""
+        links = chain(asked.tenant, asked.counted.digests)
+        window = cut(asked.units, asked.sizes, asked.room)
+        plain = Cut(Fetched(window), links)
+        if asked.request.policy == pb.FIT_POLICY_WINDOW or window.whole or window.used > asked.room:
+            return plain
+        closed = asked.units[: window.anchor]
+        question = _question(asked.units[window.anchor], asked.request.conversation.messages)
+        if not closed or not question:
+            return plain
+        return self._retrieved(asked, window, closed, question, links)
+
+    def _retrieved(
+        self, asked: Asked, window: Window, closed: Sequence[Unit], question: str, links: Sequence[bytes]
+    ) -> Cut:
+        index = self._known.take(closed, asked.request.conversation.messages, links)
+        unembedded = self._vectors.fill(index, make=_MOST_ON_THE_SPOT)
+        vector = None if unembedded else self._vectors.make(question)
+        found = index.find(question, vector)
+        ruler = self._counter.ruler(asked.request.model)
+        measures = Ruler(
+            text=lambda text: ruler.text(text).upper_bound,
+            message=ruler.message,
+        )
+        warm = sum(asked.sizes[place] for place in warm_units(asked.units, asked.sizes, asked.room, window))
+        parts = Parts(asked.units, asked.sizes, asked.room, question, warm)
+        fetched = fetch(parts, window, index, found, measures)
+        self._known.put(closed, links, index)
+        return Cut(fetched, links, unembedded, by_words_alone=vector is None)
+
+
+def warm_units(units: Sequence[Unit], sizes: Sequence[int], room: int, now: Window) -> list[int]:
+    """The places of units at the start that the request before this one was given, too.
+
+    That request ended where the model last spoke; what it was given follows from the units up to there.
+    """
+    before = units[: last_spoken(units)]
+    if not before:
+        return []
+    window = cut(before, sizes[: len(before)], room)
+    same: list[int] = []
+    for place, unit in enumerate(before):
+        stays = now.keeps(place, unit)
+        if stays != window.keeps(place, unit):
+            break
+        if stays:
+            same.append(place)
+    return same
+
+
+def last_spoken(units: Sequence[Unit]) -> int:
+    """The place of the last unit that the model made; 0 where there is none."""
+    for place in range(len(units) - 1, 0, -1):
+        if units[place].kind in (Kind.ANSWER, Kind.TOOL_USE):
+            return place
+    return 0
+
+
+def _question(unit: Unit, messages: Sequence[chat.Message]) -> str:
+    return text_of(messages[unit.first]) if unit.kind is Kind.QUESTION else ""
