@@ -6,26 +6,22 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from bench.invariants.cases import Case, cases
-from bench.invariants.checks import broken
+from bench.invariants.checks import Count, broken
 from omnisphere.chat.v1 import chat_pb2 as chat
 from omnisphere.context.v1 import context_service_pb2 as pb
 from services.chassis.errors import ContextTooLong
-from services.chassis.executor import Executor
 from services.chassis.logs import Log
-from services.context.counting import Counting
-from services.context.cut import Cutter
-from services.context.fit import Fitter
-from services.context.known import Known
-from services.context.memo import Memo
-from services.context.metrics import ContextMetrics
 from services.context.ranks import O200K, Encodings
+from services.context.server import assemble
+from services.context.settings import load as settings
 from services.context.tokens import TokenCounter
-from services.context.vectors import Background, Vectors
 from services.embedding.embedder import Embedder, EmbedderDamaged
 from services.embedding.hashing import HashingEmbedder
 
@@ -60,16 +56,13 @@ class Found:
 
 
 class Replica:
-    """The objects behind Fit, as server.py puts them together, with an embedder that needs no model."""
+    """The objects behind Fit, as the service has them, with an embedder that needs no model."""
 
-    def __init__(self, encodings: Encodings, load: Callable[[], Embedder] = HashingEmbedder) -> None:
-        metrics = ContextMetrics(CollectorRegistry())
-        self._executor = Executor(threads=1)
-        self.counter = TokenCounter(encodings, Memo(10_000))
-        vectors = Vectors(load, most=10_000)
-        background = Background(vectors, Log("context", stream=io.StringIO()), waiting=1)
-        counting = Counting(self.counter, self._executor, metrics, inline_bytes=1 << 30)
-        self.fitter = Fitter(counting, Cutter(self.counter, Known(64), vectors), background, metrics)
+    def __init__(self, state: Path, load: Callable[[], Embedder] = HashingEmbedder) -> None:
+        environ = {"OMNISPHERE_STATE": str(state), "OMNISPHERE_CONTEXT_INLINE_BYTES": str(1 << 30)}
+        self._parts = assemble(settings(environ), Log("context", stream=io.StringIO()), CollectorRegistry(), load)
+        self.counter = self._parts.counter
+        self.fitter = self._parts.fitter
 
     async def fit(self, request: pb.FitRequest) -> pb.FitResponse | None:
         """The response; None: it cannot fit."""
@@ -78,44 +71,46 @@ class Replica:
         except ContextTooLong:
             return None
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End its threads."""
-        self._executor.close()
+        await self._parts.close()
 
 
 async def run_cases(seed: int, count: int) -> Found:
     """All cases of a seed."""
-    encodings, found = Encodings(), Found()
-    plain, other = Replica(encodings), Replica(encodings)
-    damaged = Replica(encodings, _damaged)
-
-    def tokens(text: str) -> int:
-        return len(encodings.get(O200K).encode_ordinary(text))
-
-    for case in cases(seed, count):
-        request = request_of(case, plain.counter)
-        response = await plain.fit(request)
-        found.cases += 1
-        if response is None:
-            found.outcomes["too_long"] += 1
-            found.note(case, [] if _is_too_long(request, plain.counter) else ["refused"])
-            continue
-        found.outcomes["block" if response.blocks else "cut" if len(response.messages) < _size(case) else "whole"] += 1
-        found.note(case, broken(request, response, tokens if case.model == "gpt-5" else None))
-        again = await plain.fit(with_messages(request, response.messages))
-        if again is None or list(again.messages) != list(response.messages):
-            found.note(case, ["idempotent"])
-        if case.number % _EVERY == 0:
-            elsewhere = await other.fit(request)
-            # Another replica may still be without vectors, and then says so.
-            if elsewhere is None or (elsewhere != response and elsewhere.degradations == response.degradations):
-                found.note(case, ["deterministic"])
-            found.note(case, await _grown(request, plain))
-            alone = await damaged.fit(request)
-            found.note(case, ["never_closed"] if alone is None else broken(request, alone, None))
-    for replica in (plain, other, damaged):
-        replica.close()
+    found, encoding = Found(), Encodings().get(O200K)
+    with TemporaryDirectory() as directory:
+        state = Path(directory)
+        plain, other, damaged = Replica(state / "1"), Replica(state / "2"), Replica(state / "3", _damaged)
+        for case in cases(seed, count):
+            await _checked(case, found, (plain, other, damaged), lambda text: len(encoding.encode_ordinary(text)))
+        for replica in (plain, other, damaged):
+            await replica.close()
     return found
+
+
+async def _checked(case: Case, found: Found, replicas: tuple[Replica, Replica, Replica], count: Count) -> None:
+    plain, other, damaged = replicas
+    request = request_of(case, plain.counter)
+    response = await plain.fit(request)
+    found.cases += 1
+    if response is None:
+        found.outcomes["too_long"] += 1
+        found.note(case, [] if _is_too_long(request, plain.counter) else ["refused"])
+        return
+    found.outcomes["block" if response.blocks else "cut" if len(response.messages) < _size(case) else "whole"] += 1
+    found.note(case, broken(request, response, count if case.model == "gpt-5" else None))
+    again = await plain.fit(with_messages(request, response.messages))
+    if again is None or list(again.messages) != list(response.messages):
+        found.note(case, ["idempotent"])
+    if case.number % _EVERY == 0:
+        elsewhere = await other.fit(request)
+        # Another replica may still be without vectors, and then says so.
+        if elsewhere is None or (elsewhere != response and elsewhere.degradations == response.degradations):
+            found.note(case, ["deterministic"])
+        found.note(case, await _grown(request, plain))
+        alone = await damaged.fit(request)
+        found.note(case, ["never_closed"] if alone is None else broken(request, alone, None))
 
 
 def request_of(case: Case, counter: TokenCounter) -> pb.FitRequest:

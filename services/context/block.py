@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from omnisphere.chat.v1 import chat_pb2 as chat
 from services.context.turns import Turn
 
 _OPEN, _CLOSE = "<earlier_turns>", "</earlier_turns>"
+_OPEN_MEMORY, _CLOSE_MEMORY = "<memory>", "</memory>"
 
 
 def day_line(day: str) -> str:
@@ -32,3 +33,9 @@ def turns_block(turns: Mapping[int, Turn]) -> chat.Message:
         lines.append(turn.line)
     lines.append(_CLOSE)
     return chat.Message(role=chat.ROLE_USER, parts=[chat.Part(text="\n".join(lines))])
+
+
+def memory_block(texts: Sequence[str]) -> chat.Message:
+    """Remembered items as one message."""
+    text = "\n".join((_OPEN_MEMORY, *texts, _CLOSE_MEMORY))
+    return chat.Message(role=chat.ROLE_USER, parts=[chat.Part(text=text)])

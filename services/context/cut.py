@@ -64,7 +64,7 @@ class Cutter:
         if asked.request.policy == pb.FIT_POLICY_WINDOW or window.whole or window.used > asked.room:
             return plain
         closed = asked.units[: window.anchor]
-        question = _question(asked.units[window.anchor], asked.request.conversation.messages)
+        question = question_of(asked.units[window.anchor], asked.request.conversation.messages)
         if not closed or not question:
             return plain
         return self._retrieved(asked, window, closed, question, links)
@@ -115,5 +115,6 @@ def last_spoken(units: Sequence[Unit]) -> int:
     return 0
 
 
-def _question(unit: Unit, messages: Sequence[chat.Message]) -> str:
+def question_of(unit: Unit, messages: Sequence[chat.Message]) -> str:
+    """The text of a unit that asks; "" where nobody does."""
     return text_of(messages[unit.first]) if unit.kind is Kind.QUESTION else ""

@@ -12,21 +12,28 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from omnisphere.chat.v1 import chat_pb2 as chat
-from services.context.search import Found, Scores
+from services.context.search import Found, Scores, TurnIndex
 from services.context.turns import Turn
 from services.context.words import all_words
 
 _PAIR, _SINGLE = 1.0, 0.5
-_NEIGHBOUR = 0.15
-_NAMED = 1.2
+_NEIGHBOUR = 0.3
+_NAMED = 1.4
+_BEST = 3
 _FIRST_PERSON = frozenset({"i", "me", "my", "mine", "myself"})
 _SECOND_PERSON = frozenset({"you", "your", "yours", "yourself"})
 _USER, _ASSISTANT = "user", "assistant"
 
 
-def ranked(found: Found, turns: Sequence[Turn], query: str) -> Scores:
+def ranked(index: TurnIndex, found: Found, query: str) -> Scores:
     """One score per turn, from 0; 0 for those that nothing speaks for."""
+    first = _fused(found, index.turns, query)
+    best = np.argsort(-first, kind="stable")[:_BEST]
+    again = index.refined(found, [int(place) for place in best if first[place] > 0])
+    return first if again is found else _fused(again, index.turns, query)
+
+
+def _fused(found: Found, turns: Sequence[Turn], query: str) -> Scores:
     total = _PAIR * _share(found.words_pair) + _SINGLE * _share(found.words)
     if found.meaning is not None and found.meaning_pair is not None:
         total = total + _PAIR * _share(found.meaning_pair) + _SINGLE * _share(found.meaning)
@@ -51,11 +58,6 @@ def speakers_meant(query: str, speakers: set[str]) -> set[str]:
     if first == second:
         return set()
     return speakers & {_USER if first else _ASSISTANT}
-
-
-def speaker_of(message: chat.Message) -> str:
-    """Who asks: the name, else the word for the role."""
-    return message.name or _USER
 
 
 def _share(scores: Scores) -> Scores:

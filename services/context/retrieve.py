@@ -27,7 +27,7 @@ from services.context.window import Window, narrowed, newest
 MeasureText = Callable[[str], int]
 MeasureMessage = Callable[[chat.Message], Tokens]
 # The newest exchanges that stay beside a large fetch, as a share of the room.
-_NEWEST_SHARE = 0.125
+_NEWEST_SHARE = 0.08
 # A block smaller than this is not worth its marks.
 _SMALLEST_BLOCK = 48
 _MOST_MISSES = 8
@@ -74,7 +74,7 @@ def fetch(parts: Parts, window: Window, index: TurnIndex, found: Found, ruler: R
         start = newest(window, parts.units, parts.sizes, int(parts.room * _NEWEST_SHARE))
         beside = narrowed(window, parts.units, parts.sizes, start)
         outside = _outside(parts.units, beside)
-    scores = ranked(found, index.turns, parts.question)
+    scores = ranked(index, found, parts.question)
     limit = _limit(parts, beside)
     chosen = _packed(scores, index.turns, outside, limit, ruler)
     return _trimmed(beside, chosen, scores, limit, ruler) or plain

@@ -3,54 +3,103 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
 from omnisphere.context.v1 import context_service_pb2 as pb
 from omnisphere.context.v1 import context_service_pb2_grpc as rpc
+from services.chassis.clock import SystemClock
 from services.chassis.executor import Executor
 from services.chassis.logs import Log
 from services.chassis.server import Service, Servicer
 from services.context.counting import Counting
 from services.context.cut import Cutter
+from services.context.cut_turns import CutTurns
 from services.context.fit import Fitter
 from services.context.known import Known
 from services.context.memo import Memo
+from services.context.memory import Memory
 from services.context.metrics import ContextMetrics
 from services.context.ranks import O200K, Encodings
 from services.context.service import ContextService
 from services.context.settings import ContextSettings
+from services.context.store import Store
 from services.context.tokens import TokenCounter
 from services.context.vectors import Background, Vectors
+from services.embedding.embedder import Embedder
 from services.embedding.onnx_minilm import OnnxMiniLM
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The objects behind the service."""
+
+    executor: Executor
+    store: Store
+    encodings: Encodings
+    counter: TokenCounter
+    counting: Counting
+    vectors: Vectors
+    background: Background
+    memory: Memory
+    cut_turns: CutTurns
+    fitter: Fitter
+
+    async def close(self) -> None:
+        """Write what waits; end the threads; let go of the file."""
+        await self.background.stop()
+        await self.cut_turns.stop()
+        self.executor.close()
+        self.store.close()
+
+
+def assemble(
+    settings: ContextSettings, log: Log, registry: CollectorRegistry, load: Callable[[], Embedder] = OnnxMiniLM
+) -> Parts:
+    """The objects, not started. `load` makes the embedder."""
+    clock, metrics, encodings = SystemClock(), ContextMetrics(registry), Encodings()
+    executor = Executor(threads=settings.threads, waiting=settings.waiting)
+    store = Store(settings.store_file())
+    counter = TokenCounter(encodings, Memo(settings.memo_messages))
+    counting = Counting(counter, executor, metrics, inline_bytes=settings.inline_bytes)
+    vectors = Vectors(load, most=settings.vectors)
+    background = Background(vectors, log, waiting=settings.waiting_vectors)
+    memory = Memory(store, executor, vectors, background, clock)
+    cut_turns = CutTurns(store, executor, clock, log)
+    fitter = Fitter(
+        counting,
+        Cutter(counter, Known(settings.conversations), vectors),
+        background,
+        metrics,
+        counter=counter,
+        memory=memory,
+        cut_turns=cut_turns,
+    )
+    return Parts(executor, store, encodings, counter, counting, vectors, background, memory, cut_turns, fitter)
 
 
 def build(settings: ContextSettings, log: Log, registry: CollectorRegistry) -> Service:
     """The service, not started."""
-    encodings = Encodings()
-    executor = Executor(threads=settings.threads, waiting=settings.waiting)
-    metrics = ContextMetrics(registry)
-    counter = TokenCounter(encodings, Memo(settings.memo_messages))
-    counting = Counting(counter, executor, metrics, inline_bytes=settings.inline_bytes)
-    vectors = Vectors(OnnxMiniLM, most=settings.vectors)
-    background = Background(vectors, log, waiting=settings.waiting_vectors)
-    cutter = Cutter(counter, Known(settings.conversations), vectors)
-    warm_up = _WarmUp(encodings, vectors, executor, log)
+    parts = assemble(settings, log, registry)
+    warm_up = _WarmUp(parts, log)
 
     async def start() -> None:
-        background.start()
+        parts.background.start()
+        parts.cut_turns.start()
         await warm_up.start()
 
     async def stop() -> None:
-        await background.stop()
         await warm_up.stop()
+        await parts.close()
 
     return Service(
         name="context",
         servicers=(
             Servicer(
                 pb.DESCRIPTOR.services_by_name["ContextService"].full_name,
-                ContextService(Fitter(counting, cutter, background, metrics), counting),
+                ContextService(parts.fitter, parts.counting, parts.memory, parts.cut_turns),
                 rpc.add_ContextServiceServicer_to_server,
             ),
         ),
@@ -63,10 +112,8 @@ def build(settings: ContextSettings, log: Log, registry: CollectorRegistry) -> S
 class _WarmUp:
     """Loads the usual encoding and the embedder behind readiness: calls that come earlier wait, in a thread."""
 
-    def __init__(self, encodings: Encodings, vectors: Vectors, executor: Executor, log: Log) -> None:
-        self._encodings = encodings
-        self._vectors = vectors
-        self._executor = executor
+    def __init__(self, parts: Parts, log: Log) -> None:
+        self._parts = parts
         self._log = log
         self._task: asyncio.Task[None] | None = None
 
@@ -76,12 +123,11 @@ class _WarmUp:
     async def stop(self) -> None:
         if self._task is not None:
             await self._task
-        self._executor.close()
 
     async def _load(self) -> None:
         try:
-            await self._executor.run(self._encodings.get, O200K)
-            if await self._executor.run(self._vectors.embedder) is None:
+            await self._parts.executor.run(self._parts.encodings.get, O200K)
+            if await self._parts.executor.run(self._parts.vectors.embedder) is None:
                 self._log.warning("embedder_damaged")
         except Exception as failure:
             # Not fatal: the next call meets the same, and its caller is told.

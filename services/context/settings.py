@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from services.chassis import settings as chassis
 from services.chassis.server_settings import ServerSettings
-from services.chassis.settings import StartError, setting
+from services.chassis.settings import StartError, setting, state_directory
 
 _PREFIX = "OMNISPHERE_CONTEXT"
 
@@ -27,11 +28,18 @@ class ContextSettings(ServerSettings):
     conversations: int = setting(256, "How many long conversations' indexes are kept; about 1 MB each.")
     vectors: int = setting(32_768, "How many turns' vectors are kept; 1.5 KB each.")
     waiting_vectors: int = setting(16_384, "Turns whose vectors may wait to be made; more are found by words alone.")
+    state: Path = setting(
+        Path("~/.local/state/omnisphere"), "Where files live that outlast the process.", env="OMNISPHERE_STATE"
+    )
+
+    def store_file(self) -> Path:
+        """Where memory, cut turns and calibrations are."""
+        return self.state / "context" / "context.sqlite3"
 
 
 def load(environ: Mapping[str, str]) -> ContextSettings:
     """The settings of this process. Raises StartError that names every variable that is wrong."""
-    loaded = chassis.load(ContextSettings, environ, prefix=_PREFIX)
+    loaded = replace(chassis.load(ContextSettings, environ, prefix=_PREFIX), state=state_directory(environ))
     least = {
         "memo_messages": 1,
         "inline_bytes": 0,

@@ -203,7 +203,7 @@ class Executor:
                 record.degraded(chat_pb2.Degradation.KIND_CONTEXT_UNAVAILABLE, "context")
                 return conversation
         record.fitted(response)
-        if len(response.messages) == len(conversation.messages):
+        if len(response.messages) == len(conversation.messages) and not response.blocks:
             return conversation
         fitted = chat_pb2.Conversation()
         fitted.CopyFrom(conversation)

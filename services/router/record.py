@@ -25,6 +25,9 @@ _TOKEN_CLASSES = (
     "reasoning_tokens",
 )
 
+# A Decision travels with every answer, so it names only so many turns that were cut.
+_HANDLES = 64
+
 
 class Tally(Protocol):
     """What the books need of any request: its decision, and calls that ended without a word of what they cost."""
@@ -93,6 +96,12 @@ class Record:
         context.tokens_before = response.before.upper_bound
         context.tokens_after = response.after.upper_bound
         context.messages_dropped = sum(unit.messages for unit in response.decisions if not unit.kept)
+        context.messages_retrieved = sum(
+            unit.messages for unit in response.decisions if unit.reason == context_pb.UnitDecision.REASON_RETRIEVED
+        )
+        context.tokens_warm = response.warm_tokens
+        cut = [unit.handle for unit in response.decisions if not unit.kept]
+        context.handles.extend(cut[-_HANDLES:])
         self.decision.degradations.extend(response.degradations)
 
     def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:

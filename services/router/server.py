@@ -221,5 +221,5 @@ def _servicers(service: RouterService, peers: Peers) -> tuple[Servicer, ...]:
     return (
         Servicer(router, service, router_service_pb2_grpc.add_RouterServiceServicer_to_server),
         Servicer(admin, AdminService(peers.cache), admin_service_pb2_grpc.add_AdminServiceServicer_to_server),
-        Servicer(memory, MemoryService(), memory_service_pb2_grpc.add_MemoryServiceServicer_to_server),
+        Servicer(memory, MemoryService(peers.context), memory_service_pb2_grpc.add_MemoryServiceServicer_to_server),
     )

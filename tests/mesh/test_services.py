@@ -83,6 +83,37 @@ async def test_the_context_service_counts(mesh: Mesh) -> None:
         await mesh.call(mesh.context.CountTokens, context_pb.CountTokensRequest(model="gpt-5"))
 
 
+async def test_the_context_service_fetches_and_recalls(mesh: Mesh) -> None:
+    facts = [f"Fact {number}: drawer {number} holds the spare key of house {number}." for number in range(40)]
+    remember = context_pb.RememberRequest(
+        conversation_id="drawers", items=[context_pb.MemoryItem(text=fact) for fact in facts]
+    )
+    ids = (await mesh.call(mesh.context.Remember, remember)).ids
+    recall = context_pb.RecallRequest(conversation_id="drawers", query="Which drawer holds the key of house 7?")
+    found = await mesh.call(mesh.context.Recall, recall)
+    assert (found.items[0].id, found.items[0].text) == (ids[7], facts[7])
+    assert [said.kind for said in found.degradations] == [chat_pb2.Degradation.KIND_DENSE_PENDING]
+    conversation = asking(*(f"Turn {number} is about the colour of lamp {number}." for number in range(200)))
+    _ask(conversation, "Which drawer holds the key of house 7, and where was lamp 12?")
+    request = context_pb.FitRequest(
+        conversation=conversation, model="gpt-5", window_tokens=1_000, conversation_id="drawers"
+    )
+    response = await mesh.call(mesh.context.Fit, request)
+    memory, turns = response.blocks
+    assert (memory.kind, turns.kind) == (context_pb.Block.KIND_MEMORY, context_pb.Block.KIND_TURNS)
+    assert ids[7] in memory.memory_ids
+    assert facts[7] in response.messages[memory.message].parts[0].text
+    assert 12 in turns.source_messages
+    assert "lamp 12." in response.messages[turns.message].parts[0].text
+    assert response.warm_tokens_uncut > response.warm_tokens
+    assert chat_pb2.Degradation.KIND_DENSE_PENDING in [said.kind for said in response.degradations]
+
+
+def _ask(conversation: chat_pb2.Conversation, text: str) -> None:
+    conversation.messages.add(role=chat_pb2.ROLE_ASSISTANT, parts=[chat_pb2.Part(text="Yes.")])
+    conversation.messages.add(role=chat_pb2.ROLE_USER, parts=[chat_pb2.Part(text=text)])
+
+
 async def test_the_providers_service_answers_whole_and_as_a_stream(mesh: Mesh) -> None:
     generation = providers_pb.Generation(
         model="claude-sonnet",
@@ -122,5 +153,3 @@ async def test_the_catalogue_is_sent_once_and_then_only_when_it_changed(mesh: Me
 async def test_what_is_not_served_yet_is_unimplemented_with_a_reason(mesh: Mesh) -> None:
     with pytest.raises(Unimplemented):
         await mesh.call(mesh.cache.EmbedTexts, cache_pb.EmbedTextsRequest(texts=["x"]))
-    with pytest.raises(Unimplemented):
-        await mesh.call(mesh.context.Recall, context_pb.RecallRequest(query="x"))

@@ -5,19 +5,15 @@ from __future__ import annotations
 import io
 
 import pytest
+import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
-from services.chassis.executor import Executor
 from services.chassis.logs import Log
-from services.context.counting import Counting
-from services.context.cut import Cutter
-from services.context.fit import Fitter
-from services.context.known import Known
 from services.context.memo import Memo
-from services.context.metrics import ContextMetrics
 from services.context.ranks import Encodings
+from services.context.server import assemble
+from services.context.settings import load
 from services.context.tokens import TokenCounter
-from services.context.vectors import Background, Vectors
 from services.embedding.hashing import HashingEmbedder
 
 
@@ -36,12 +32,17 @@ def registry():
     return CollectorRegistry()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def parts(registry, tmp_path_factory):
+    """The objects behind the service, their queues running, with an embedder that needs no model."""
+    settings = load({"OMNISPHERE_STATE": str(tmp_path_factory.mktemp("state"))})
+    made = assemble(settings, Log("context", stream=io.StringIO()), registry, HashingEmbedder)
+    made.background.start()
+    made.cut_turns.start()
+    yield made
+    await made.close()
+
+
 @pytest.fixture(scope="session")
-def fitter(counter, registry):
-    metrics = ContextMetrics(registry)
-    executor = Executor()
-    vectors = Vectors(HashingEmbedder, most=10_000)
-    background = Background(vectors, Log("context", stream=io.StringIO()), waiting=1)
-    counting = Counting(counter, executor, metrics, inline_bytes=20_000)
-    yield Fitter(counting, Cutter(counter, Known(16), vectors), background, metrics)
-    executor.close()
+def fitter(parts):
+    return parts.fitter

@@ -107,7 +107,10 @@ class FitRequest(_message.Message):
     policy: Global___FitPolicy.ValueType
     """Optional."""
     conversation_id: _builtins.str
-    """Optional. Names the conversation over its requests, for memory; at most 128 bytes."""
+    """Optional. At most 128 bytes. Set: with the policy RETRIEVE, what Remember has kept for this conversation or for all of
+    the tenant's, and the question needs, stands in a block before it, within a tenth of the budget; also where everything
+    fits.
+    """
     @_builtins.property
     def conversation(self) -> _chat_pb2.Conversation:
         """Required."""
@@ -489,7 +492,7 @@ class MemoryItem(_message.Message):
     """Output only. How well it answers the query; higher is better."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Words to find and forget by; at most 16."""
+        """Optional. Words to forget by; at most 16, each 1 to 64 bytes."""
 
     @_builtins.property
     def remembered_at(self) -> _timestamp_pb2.Timestamp:
@@ -580,9 +583,9 @@ class RecallRequest(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
-    """Optional. Empty: what is kept for all conversations of the tenant."""
+    """Optional. Empty: only what is kept for all conversations of the tenant; else that too."""
     query: _builtins.str
-    """Required."""
+    """Required. At most 64 KiB."""
     limit: _builtins.int
     """Optional. 1 to 100. 0: 10."""
     def __init__(

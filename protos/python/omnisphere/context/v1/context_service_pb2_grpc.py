@@ -103,7 +103,8 @@ class ContextServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Remember(self, request, context):
-        """Keeps facts or turns of a conversation.
+        """Keeps facts or turns of a conversation, the newest 10,000 of each. Another tenant's items are not filtered out of what
+        is found, they are not there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,7 +125,7 @@ class ContextServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Expand(self, request, context):
-        """Gives back what Fit cut. Idempotent.
+        """Gives back what Fit cut, for a week. Idempotent. NOT_FOUND where a handle is not known, or is another tenant's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

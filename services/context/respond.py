@@ -1,0 +1,91 @@
+"""A finished Fit as the contract says it: messages with blocks in their places, counts, decisions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from omnisphere.chat.v1 import chat_pb2 as chat
+from omnisphere.context.v1 import context_service_pb2 as pb
+from services.context.cut import Asked, Cut, last_spoken, warm_units
+from services.context.families import Tokens
+
+# Within one tenant; 64 bits do not collide there.
+_HANDLE_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A message of ours that stands right before the question. `places`: units whose words stand in it."""
+
+    kind: pb.Block.Kind.ValueType
+    message: chat.Message
+    size: Tokens
+    places: tuple[int, ...] = ()
+    memory_ids: tuple[str, ...] = ()
+
+
+def response_of(
+    asked: Asked, done: Cut, blocks: Sequence[Block], budget: int, degraded: Iterable[chat.Degradation]
+) -> pb.FitResponse:
+    """The response; `blocks` in their order."""
+    counted, window = asked.counted, done.fetched.window
+    given = asked.request.conversation.messages
+    kept = [index for at, unit in enumerate(asked.units) if window.keeps(at, unit) for index in unit.messages]
+    messages = [given[index] for index in kept]
+    place = sum(1 for index in kept if index < asked.units[window.anchor].first)
+    messages[place:place] = [block.message for block in blocks]
+    after = sum((block.size for block in blocks), start=counted.total(kept))
+    return pb.FitResponse(
+        messages=messages,
+        before=counted.as_message(counted.total()),
+        after=counted.as_message(after),
+        budget_tokens=budget,
+        decisions=_decisions(asked, done),
+        degradations=degraded,
+        policy=asked.request.policy or pb.FIT_POLICY_RETRIEVE,
+        blocks=[_said(asked, block, place + number) for number, block in enumerate(blocks)],
+        warm_tokens=_warm(asked, warm_units(asked.units, asked.sizes, asked.room, window)),
+        warm_tokens_uncut=_warm(asked, range(last_spoken(asked.units))),
+    )
+
+
+def handle_of(link: bytes) -> str:
+    """What Expand finds a unit by: the hash of the conversation's start that ends with it."""
+    return link[:_HANDLE_BYTES].hex()
+
+
+def cut_units(asked: Asked, done: Cut) -> list[tuple[str, Sequence[chat.Message]]]:
+    """(handle, messages) of every unit that does not stand as it was."""
+    window, given = done.fetched.window, asked.request.conversation.messages
+    return [
+        (handle_of(done.links[unit.first + unit.length]), [given[index] for index in unit.messages])
+        for place, unit in enumerate(asked.units)
+        if not window.keeps(place, unit)
+    ]
+
+
+def _said(asked: Asked, block: Block, message: int) -> pb.Block:
+    sources = [index for place in block.places for index in asked.units[place].messages]
+    return pb.Block(message=message, kind=block.kind, source_messages=sources, memory_ids=block.memory_ids)
+
+
+def _warm(asked: Asked, places: Iterable[int]) -> int:
+    """The estimate of these units; 0 where there is none: then the conversation begins."""
+    indexes = [index for place in places for index in asked.units[place].messages]
+    return asked.counted.total(indexes).estimate if indexes else 0
+
+
+def _decisions(asked: Asked, done: Cut) -> list[pb.UnitDecision]:
+    window, fetched = done.fetched.window, set(done.fetched.places)
+    return [
+        pb.UnitDecision(
+            first_message=unit.first,
+            messages=unit.length,
+            tokens=asked.sizes[index],
+            kept=index in fetched or window.keeps(index, unit),
+            reason=pb.UnitDecision.REASON_RETRIEVED if index in fetched else window.reason(index, unit),
+            handle="" if window.keeps(index, unit) else handle_of(done.links[unit.first + unit.length]),
+        )
+        for index, unit in enumerate(asked.units)
+    ]
