@@ -35,7 +35,7 @@ def response_of(
     messages = [given[index] for index in kept]
     place = sum(1 for index in kept if index < asked.units[window.anchor].first)
     messages[place:place] = [block.message for block in blocks]
-    after = sum((block.size for block in blocks), start=counted.total(kept))
+    after = counted.total(kept, [block.size for block in blocks])
     return pb.FitResponse(
         messages=messages,
         before=counted.as_message(counted.total()),
@@ -43,6 +43,7 @@ def response_of(
         budget_tokens=budget,
         decisions=_decisions(asked, done),
         degradations=degraded,
+        count_ref=counted.ref(kept, [block.size for block in blocks]),
         policy=asked.request.policy or pb.FIT_POLICY_RETRIEVE,
         blocks=[_said(asked, block, place + number) for number, block in enumerate(blocks)],
         warm_tokens=_warm(asked, warm_units(asked.units, asked.sizes, asked.room, window)),
@@ -73,7 +74,7 @@ def _said(asked: Asked, block: Block, message: int) -> pb.Block:
 def _warm(asked: Asked, places: Iterable[int]) -> int:
     """The estimate of these units; 0 where there is none: then the conversation begins."""
     indexes = [index for place in places for index in asked.units[place].messages]
-    return asked.counted.total(indexes).estimate if indexes else 0
+    return round(asked.counted.total(indexes).estimate) if indexes else 0
 
 
 def _decisions(asked: Asked, done: Cut) -> list[pb.UnitDecision]:

@@ -14,6 +14,7 @@ from services.chassis.clock import SystemClock
 from services.chassis.executor import Executor
 from services.chassis.logs import Log
 from services.chassis.server import Service, Servicer
+from services.context.calibrations import Calibrations
 from services.context.counting import Counting
 from services.context.cut import Cutter
 from services.context.cut_turns import CutTurns
@@ -39,6 +40,7 @@ class Parts:
     executor: Executor
     store: Store
     encodings: Encodings
+    calibrations: Calibrations
     counter: TokenCounter
     counting: Counting
     vectors: Vectors
@@ -62,7 +64,8 @@ def assemble(
     clock, metrics, encodings = SystemClock(), ContextMetrics(registry), Encodings()
     executor = Executor(threads=settings.threads, waiting=settings.waiting)
     store = Store(settings.store_file())
-    counter = TokenCounter(encodings, Memo(settings.memo_messages))
+    calibrations = Calibrations(store)
+    counter = TokenCounter(encodings, Memo(settings.memo_messages), calibrations)
     counting = Counting(counter, executor, metrics, inline_bytes=settings.inline_bytes)
     vectors = Vectors(load, most=settings.vectors)
     background = Background(vectors, log, waiting=settings.waiting_vectors)
@@ -77,7 +80,9 @@ def assemble(
         memory=memory,
         cut_turns=cut_turns,
     )
-    return Parts(executor, store, encodings, counter, counting, vectors, background, memory, cut_turns, fitter)
+    return Parts(
+        executor, store, encodings, calibrations, counter, counting, vectors, background, memory, cut_turns, fitter
+    )
 
 
 def build(settings: ContextSettings, log: Log, registry: CollectorRegistry) -> Service:
@@ -99,7 +104,7 @@ def build(settings: ContextSettings, log: Log, registry: CollectorRegistry) -> S
         servicers=(
             Servicer(
                 pb.DESCRIPTOR.services_by_name["ContextService"].full_name,
-                ContextService(parts.fitter, parts.counting, parts.memory, parts.cut_turns),
+                ContextService(parts.fitter, parts.counting, parts.memory, parts.cut_turns, parts.calibrations),
                 rpc.add_ContextServiceServicer_to_server,
             ),
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from omnisphere.context.v1 import context_service_pb2 as pb
 from omnisphere.context.v1 import context_service_pb2_grpc as rpc
 from services.chassis import call_context
-from services.chassis.errors import Unimplemented
+from services.context.calibrations import Calibrations, read_ref
 from services.context.counting import Counting
 from services.context.cut_turns import CutTurns
 from services.context.fit import Fitter
@@ -16,11 +16,19 @@ from services.context.validate import check_count, check_expand, check_forget, c
 class ContextService(rpc.ContextServiceServicer):
     """Each method checks its request and hands on to its journey."""
 
-    def __init__(self, fitter: Fitter, counting: Counting, memory: Memory, cut_turns: CutTurns) -> None:
+    def __init__(
+        self,
+        fitter: Fitter,
+        counting: Counting,
+        memory: Memory,
+        cut_turns: CutTurns,
+        calibrations: Calibrations,
+    ) -> None:
         self._fitter = fitter
         self._counting = counting
         self._memory = memory
         self._cut_turns = cut_turns
+        self._calibrations = calibrations
 
     async def Fit(self, request: pb.FitRequest, context: object) -> pb.FitResponse:
         return await self._fitter.fit(request)
@@ -28,10 +36,12 @@ class ContextService(rpc.ContextServiceServicer):
     async def CountTokens(self, request: pb.CountTokensRequest, context: object) -> pb.CountTokensResponse:
         check_count(request)
         counted = await self._counting.count(request.conversation, request.model)
-        return pb.CountTokensResponse(count=counted.as_message(counted.total()))
+        return pb.CountTokensResponse(count=counted.as_message(counted.total()), count_ref=counted.ref())
 
     async def ReportUsage(self, request: pb.ReportUsageRequest, context: object) -> pb.ReportUsageResponse:
-        raise Unimplemented(method="ReportUsage")
+        reference = read_ref(request.count_ref)
+        calibration = await self._counting.off_loop(self._calibrations.report, reference, request.usage)
+        return pb.ReportUsageResponse(calibration_version=calibration.version)
 
     async def Remember(self, request: pb.RememberRequest, context: object) -> pb.RememberResponse:
         check_remember(request)

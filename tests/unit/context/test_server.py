@@ -94,8 +94,24 @@ async def test_what_cannot_fit_is_refused(stub):
 async def test_what_is_not_served_yet_says_so(stub):
     code, info = await failed(stub.Fit(fit(policy=pb.FIT_POLICY_SUMMARISE), timeout=10))
     assert (code, info.metadata["method"]) == (grpc.StatusCode.UNIMPLEMENTED, "Fit policy SUMMARISE")
+
+
+async def test_a_report_of_usage_changes_later_counts(stub):
+    counted = await stub.CountTokens(
+        pb.CountTokensRequest(conversation=conversation(user("How many?")), model="grok-9"), timeout=10
+    )
+    assert counted.count.calibration_version == "uncalibrated"
+    report = pb.ReportUsageRequest(count_ref=counted.count_ref)
+    report.usage.input_cache_read_tokens = counted.count.estimate + 7
+    said = await stub.ReportUsage(report, timeout=10)
+    again = await stub.CountTokens(
+        pb.CountTokensRequest(conversation=conversation(user("How many?")), model="grok-9"), timeout=10
+    )
+    assert said.calibration_version == again.count.calibration_version != "uncalibrated"
+    assert counted.count.estimate < again.count.estimate <= again.count.upper_bound
+    assert again.count_ref == counted.count_ref
     code, info = await failed(stub.ReportUsage(pb.ReportUsageRequest(), timeout=10))
-    assert (code, info.reason) == (grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")
+    assert (code, info.metadata["field"]) == (grpc.StatusCode.INVALID_ARGUMENT, "count_ref")
 
 
 async def test_memory_over_grpc(stub):
