@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from omnisphere.chat.v1 import chat_pb2 as chat
 from omnisphere.context.v1 import context_service_pb2 as pb
 from services.chassis import call_context
@@ -55,23 +57,20 @@ class Fitter:
         reserved = reserved_tokens(request)
         budget = request.window_tokens - reserved
         asked = await self._asked(request, budget)
-        if sum(asked.sizes) <= asked.room:
-            done = Cut(Fetched(cut(asked.units, asked.sizes, asked.room)), ())
-        else:
-            done = await self._counting.off_loop(self._cutter.cut, asked)
+        seen, done = await self._cut(asked, self._for_memory(request, budget))
         fetched = done.fetched
         if fetched.window.used > asked.room:
             self._metrics.fits.labels("too_long").inc()
             # With the answer's share, so that the figure compares to the window.
             needed = fetched.window.used + asked.counted.fixed.upper_bound + reserved
             raise ContextTooLong(tokens=str(needed), window=str(request.window_tokens), model=request.model)
-        blocks, degraded = await self._remembered(asked, done, int(budget * _MEMORY_SHARE))
+        blocks, degraded = await self._remembered(asked, done, self._for_memory(request, budget))
         if fetched.block is not None:
             blocks.append(Block(pb.Block.KIND_TURNS, fetched.block, fetched.size, fetched.places))
         if done.by_words_alone:
             degraded.append(_degradation(chat.Degradation.KIND_DENSE_PENDING))
         degraded += self._behind(asked, done)
-        response = response_of(asked, done, blocks, budget, degraded)
+        response = response_of(seen, done, blocks, budget, degraded)
         self._metrics.fits.labels("whole" if fetched.window.whole else "cut").inc()
         self._metrics.cut_tokens.inc(max(0, response.before.upper_bound - response.after.upper_bound))
         return response
@@ -83,11 +82,28 @@ class Fitter:
         tenant = call_context.current().caller.tenant
         return Asked(request, tenant, counted, units, sizes, budget - counted.fixed.upper_bound)
 
+    async def _cut(self, asked: Asked, for_memory: int) -> tuple[Asked, Cut]:
+        """What stays, and the room that it was given: memory's share is kept free whatever it takes, so that it does
+        not move the window."""
+        if sum(asked.sizes) <= asked.room:
+            return asked, Cut(Fetched(cut(asked.units, asked.sizes, asked.room)), ())
+        if for_memory:
+            less = replace(asked, room=asked.room - for_memory)
+            done = await self._counting.off_loop(self._cutter.cut, less)
+            if done.fetched.window.used <= less.room:
+                return less, done
+        return asked, await self._counting.off_loop(self._cutter.cut, asked)
+
+    def _for_memory(self, request: pb.FitRequest, budget: int) -> int:
+        """Tokens for what was remembered; 0 where nobody asks for it."""
+        wanted = request.conversation_id and request.policy != pb.FIT_POLICY_WINDOW
+        return int(budget * _MEMORY_SHARE) if wanted else 0
+
     async def _remembered(self, asked: Asked, done: Cut, most: int) -> tuple[list[Block], list[chat.Degradation]]:
         """The block of what Remember has kept and the question needs, where the conversation has a name."""
         request, window = asked.request, done.fetched.window
         question = question_of(asked.units[window.anchor], request.conversation.messages)
-        if not request.conversation_id or request.policy == pb.FIT_POLICY_WINDOW or not question:
+        if not most or not question:
             return [], []
         found = await self._memory.recall(asked.tenant, request.conversation_id, question, _MOST_REMEMBERED)
         degraded = [_degradation(found.degraded)] if found.degraded else []

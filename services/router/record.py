@@ -12,7 +12,7 @@ from omnisphere.context.v1 import context_service_pb2 as context_pb
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.chassis.clock import Clock
-from services.router.admit import Ask
+from services.router.admit import Ask, remembers
 from services.router.catalog import Catalogue, list_price
 from services.router.classify import classify
 from services.router.plan import Facts, Plan, described
@@ -56,6 +56,10 @@ class Record:
         # Calls to models that ended without a word of what they cost: the providers' books know.
         self.unsettled: list[str] = []
         self.started = clock.monotonic()
+        # The conversation whose memory is asked for and added to; empty: none.
+        self.conversation_id = ask.options.conversation_id if remembers(ask.options) else ""
+        # Of the count that the conversation was fitted with, for the report of what the model counted.
+        self.count_ref = ""
         self._clock = clock
 
     def step(self, name: str) -> Step:
@@ -92,6 +96,7 @@ class Record:
     def fitted(self, response: context_pb.FitResponse) -> None:
         """What was cut for the model that is asked next."""
         context = self.decision.context
+        self.count_ref = response.count_ref
         context.policy = response.policy
         context.tokens_before = response.before.upper_bound
         context.tokens_after = response.after.upper_bound

@@ -76,9 +76,13 @@ async def test_the_context_service_keeps_every_kind_of_part_unchanged(mesh: Mesh
 
 async def test_the_context_service_counts(mesh: Mesh) -> None:
     request = context_pb.CountTokensRequest(conversation=asking("How many tokens are these?"), model="gpt-5")
-    count = (await mesh.call(mesh.context.CountTokens, request)).count
+    counted = await mesh.call(mesh.context.CountTokens, request)
+    count = counted.count
     assert 6 <= count.estimate <= count.upper_bound
-    assert count.calibration_version == "uncalibrated"
+    assert count.calibration_version
+    report = context_pb.ReportUsageRequest(count_ref=counted.count_ref)
+    report.usage.input_uncached_tokens = count.estimate
+    assert (await mesh.call(mesh.context.ReportUsage, report)).calibration_version
     with pytest.raises(InvalidRequest):
         await mesh.call(mesh.context.CountTokens, context_pb.CountTokensRequest(model="gpt-5"))
 
