@@ -55,7 +55,9 @@ def cases(seed: int, count: int) -> Iterator[Case]:
             shape,
             _conversation(draw, shape),
             draw.choice(MODELS),
-            draw.choice((pb.FIT_POLICY_UNSPECIFIED, pb.FIT_POLICY_WINDOW, pb.FIT_POLICY_RETRIEVE)),
+            draw.choice(
+                (pb.FIT_POLICY_UNSPECIFIED, pb.FIT_POLICY_WINDOW, pb.FIT_POLICY_RETRIEVE, pb.FIT_POLICY_SUMMARISE)
+            ),
             draw.uniform(0.1, 1.05),
         )
 

@@ -20,13 +20,15 @@ from services.context.window import Window, cut
 
 # More new turns than these are embedded behind the answer.
 _MOST_ON_THE_SPOT = 16
+_WITHOUT_FETCH = (pb.FIT_POLICY_WINDOW, pb.FIT_POLICY_SUMMARISE)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One Fit as cutting sees it. `room`: tokens for messages."""
+    """One Fit as cutting sees it. `policy`: the one that holds; `room`: tokens for messages."""
 
     request: pb.FitRequest
+    policy: pb.FitPolicy.ValueType
     tenant: str
     counted: Counted
     units: Sequence[Unit]
@@ -61,7 +63,7 @@ class Cutter:
         links = chain(asked.tenant, asked.counted.digests)
         window = cut(asked.units, asked.sizes, asked.room)
         plain = Cut(Fetched(window), links)
-        if asked.request.policy == pb.FIT_POLICY_WINDOW or window.whole or window.used > asked.room:
+        if asked.policy in _WITHOUT_FETCH or window.whole or window.used > asked.room:
             return plain
         closed = asked.units[: window.anchor]
         question = question_of(asked.units[window.anchor], asked.request.conversation.messages)

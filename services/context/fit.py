@@ -14,8 +14,10 @@ from services.context.cut import Asked, Cut, Cutter, question_of
 from services.context.cut_turns import CutTurns
 from services.context.memory import Memory
 from services.context.metrics import ContextMetrics
+from services.context.recap import recap
 from services.context.respond import Block, cut_units, response_of
 from services.context.retrieve import Fetched
+from services.context.summarise import Summaries
 from services.context.tokens import TokenCounter
 from services.context.turns import text_of
 from services.context.units import split
@@ -24,8 +26,8 @@ from services.context.vectors import Background
 from services.context.window import cut
 
 _DEFAULT_OUTPUT_TOKENS = 4_096
-# Of the budget: the most that remembered items may take.
-_MEMORY_SHARE = 0.1
+# Of the budget: the most that remembered items or summaries may take.
+_MEMORY_SHARE, _SUMMARY_SHARE = 0.1, 0.15
 _MOST_REMEMBERED = 32
 
 
@@ -42,6 +44,8 @@ class Fitter:
         counter: TokenCounter,
         memory: Memory,
         cut_turns: CutTurns,
+        summaries: Summaries,
+        policy: pb.FitPolicy.ValueType,
     ) -> None:
         self._counting = counting
         self._cutter = cutter
@@ -50,6 +54,8 @@ class Fitter:
         self._counter = counter
         self._memory = memory
         self._cut_turns = cut_turns
+        self._summaries = summaries
+        self._policy = policy
 
     async def fit(self, request: pb.FitRequest) -> pb.FitResponse:
         """What the model should see. Raises ContextTooLong when what must stay does not fit."""
@@ -57,16 +63,19 @@ class Fitter:
         reserved = reserved_tokens(request)
         budget = request.window_tokens - reserved
         asked = await self._asked(request, budget)
-        seen, done = await self._cut(asked, self._for_memory(request, budget))
+        share = _share(asked, budget)
+        seen, done = await self._cut(asked, share)
         fetched = done.fetched
         if fetched.window.used > asked.room:
             self._metrics.fits.labels("too_long").inc()
             # With the answer's share, so that the figure compares to the window.
             needed = fetched.window.used + asked.counted.fixed.upper_bound + reserved
             raise ContextTooLong(tokens=str(needed), window=str(request.window_tokens), model=request.model)
-        blocks, degraded = await self._remembered(asked, done, self._for_memory(request, budget))
+        share = min(share, asked.room - fetched.window.used - fetched.size.upper_bound)
+        blocks, degraded = await self._beside(asked, done, share)
         if fetched.block is not None:
-            blocks.append(Block(pb.Block.KIND_TURNS, fetched.block, fetched.size, fetched.places))
+            before = fetched.window.anchor
+            blocks.append(Block(pb.Block.KIND_TURNS, fetched.block, fetched.size, before, fetched.places))
         if done.by_words_alone:
             degraded.append(_degradation(chat.Degradation.KIND_DENSE_PENDING))
         degraded += self._behind(asked, done)
@@ -80,24 +89,31 @@ class Fitter:
         units = split(request.conversation.messages)
         sizes = [sum(counted.messages[index].upper_bound for index in unit.messages) for unit in units]
         tenant = call_context.current().caller.tenant
-        return Asked(request, tenant, counted, units, sizes, budget - counted.fixed.upper_bound)
+        return Asked(
+            request, request.policy or self._policy, tenant, counted, units, sizes, budget - counted.fixed.upper_bound
+        )
 
-    async def _cut(self, asked: Asked, for_memory: int) -> tuple[Asked, Cut]:
-        """What stays, and the room that it was given: memory's share is kept free whatever it takes, so that it does
-        not move the window."""
+    async def _cut(self, asked: Asked, share: int) -> tuple[Asked, Cut]:
+        """What stays, and the room that it was given: the share of memory or summaries is kept free whatever they take,
+        so that they do not move the window."""
         if sum(asked.sizes) <= asked.room:
             return asked, Cut(Fetched(cut(asked.units, asked.sizes, asked.room)), ())
-        if for_memory:
-            less = replace(asked, room=asked.room - for_memory)
+        if share:
+            less = replace(asked, room=asked.room - share)
             done = await self._counting.off_loop(self._cutter.cut, less)
             if done.fetched.window.used <= less.room:
                 return less, done
         return asked, await self._counting.off_loop(self._cutter.cut, asked)
 
-    def _for_memory(self, request: pb.FitRequest, budget: int) -> int:
-        """Tokens for what was remembered; 0 where nobody asks for it."""
-        wanted = request.conversation_id and request.policy != pb.FIT_POLICY_WINDOW
-        return int(budget * _MEMORY_SHARE) if wanted else 0
+    async def _beside(self, asked: Asked, done: Cut, share: int) -> tuple[list[Block], list[chat.Degradation]]:
+        """Summaries or remembered items, within `share` tokens."""
+        if asked.policy != pb.FIT_POLICY_SUMMARISE:
+            return await self._remembered(asked, done, share)
+        if done.fetched.window.whole:
+            return [], []
+        found = await recap(asked, done, self._summaries, self._counter, share)
+        degraded = [] if found.is_complete else [_degradation(chat.Degradation.KIND_SUMMARY_PENDING)]
+        return [found.block] if found.block else [], degraded
 
     async def _remembered(self, asked: Asked, done: Cut, most: int) -> tuple[list[Block], list[chat.Degradation]]:
         """The block of what Remember has kept and the question needs, where the conversation has a name."""
@@ -107,16 +123,15 @@ class Fitter:
             return [], []
         found = await self._memory.recall(asked.tenant, request.conversation_id, question, _MOST_REMEMBERED)
         degraded = [_degradation(found.degraded)] if found.degraded else []
-        left = min(most, asked.room - window.used - done.fetched.size.upper_bound)
         seen = "\n".join(map(text_of, request.conversation.messages))
         ruler = self._counter.ruler(request.model)
         chosen = [item for item, _ in found.items if item.text not in seen]
         while chosen:
             block = memory_block([item.text for item in chosen])
             size = ruler.message(block)
-            if size.upper_bound <= left:
+            if size.upper_bound <= most:
                 ids = tuple(item.id for item in chosen)
-                return [Block(pb.Block.KIND_MEMORY, block, size, memory_ids=ids)], degraded
+                return [Block(pb.Block.KIND_MEMORY, block, size, window.anchor, memory_ids=ids)], degraded
             chosen.pop()
         return [], degraded
 
@@ -136,6 +151,14 @@ def reserved_tokens(request: pb.FitRequest) -> int:
     if request.reserved_output_tokens:
         return request.reserved_output_tokens
     return min(request.conversation.sampling.max_output_tokens or _DEFAULT_OUTPUT_TOKENS, request.window_tokens // 4)
+
+
+def _share(asked: Asked, budget: int) -> int:
+    """Tokens for what stands beside the turns; 0 where nobody asks for it."""
+    if asked.policy == pb.FIT_POLICY_SUMMARISE:
+        return int(budget * _SUMMARY_SHARE)
+    wanted = asked.request.conversation_id and asked.policy != pb.FIT_POLICY_WINDOW
+    return int(budget * _MEMORY_SHARE) if wanted else 0
 
 
 def _degradation(kind: chat.Degradation.Kind.ValueType) -> chat.Degradation:

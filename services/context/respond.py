@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from omnisphere.chat.v1 import chat_pb2 as chat
 from omnisphere.context.v1 import context_service_pb2 as pb
 from services.context.cut import Asked, Cut, last_spoken, warm_units
 from services.context.families import Tokens
+from services.context.units import Unit
 
 # Within one tenant; 64 bits do not collide there.
 _HANDLE_BYTES = 8
@@ -16,11 +18,12 @@ _HANDLE_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A message of ours that stands right before the question. `places`: units whose words stand in it."""
+    """A message of ours that stands before the unit `before`. `places`: units that it shows or sums up."""
 
     kind: pb.Block.Kind.ValueType
     message: chat.Message
     size: Tokens
+    before: int
     places: tuple[int, ...] = ()
     memory_ids: tuple[str, ...] = ()
 
@@ -28,24 +31,25 @@ class Block:
 def response_of(
     asked: Asked, done: Cut, blocks: Sequence[Block], budget: int, degraded: Iterable[chat.Degradation]
 ) -> pb.FitResponse:
-    """The response; `blocks` in their order."""
+    """The response; `blocks` in their order, those of one place together."""
     counted, window = asked.counted, done.fetched.window
     given = asked.request.conversation.messages
     kept = [index for at, unit in enumerate(asked.units) if window.keeps(at, unit) for index in unit.messages]
     messages = [given[index] for index in kept]
-    place = sum(1 for index in kept if index < asked.units[window.anchor].first)
-    messages[place:place] = [block.message for block in blocks]
+    places = [_place(asked, kept, block) + number for number, block in enumerate(blocks)]
+    for place, block in zip(places, blocks, strict=True):
+        messages.insert(place, block.message)
     after = counted.total(kept, [block.size for block in blocks])
     return pb.FitResponse(
         messages=messages,
         before=counted.as_message(counted.total()),
         after=counted.as_message(after),
         budget_tokens=budget,
-        decisions=_decisions(asked, done),
+        decisions=_decisions(asked, done, blocks),
         degradations=degraded,
         count_ref=counted.ref(kept, [block.size for block in blocks]),
-        policy=asked.request.policy or pb.FIT_POLICY_RETRIEVE,
-        blocks=[_said(asked, block, place + number) for number, block in enumerate(blocks)],
+        policy=asked.policy,
+        blocks=[_said(asked, block, place) for place, block in zip(places, blocks, strict=True)],
         warm_tokens=_warm(asked, warm_units(asked.units, asked.sizes, asked.room, window)),
         warm_tokens_uncut=_warm(asked, range(last_spoken(asked.units))),
     )
@@ -66,6 +70,11 @@ def cut_units(asked: Asked, done: Cut) -> list[tuple[str, Sequence[chat.Message]
     ]
 
 
+def _place(asked: Asked, kept: Sequence[int], block: Block) -> int:
+    """Behind how many of the kept messages it stands."""
+    return bisect_left(kept, asked.units[block.before].first)
+
+
 def _said(asked: Asked, block: Block, message: int) -> pb.Block:
     sources = [index for place in block.places for index in asked.units[place].messages]
     return pb.Block(message=message, kind=block.kind, source_messages=sources, memory_ids=block.memory_ids)
@@ -77,16 +86,25 @@ def _warm(asked: Asked, places: Iterable[int]) -> int:
     return round(asked.counted.total(indexes).estimate) if indexes else 0
 
 
-def _decisions(asked: Asked, done: Cut) -> list[pb.UnitDecision]:
+def _decisions(asked: Asked, done: Cut, blocks: Sequence[Block]) -> list[pb.UnitDecision]:
     window, fetched = done.fetched.window, set(done.fetched.places)
+    summed_up = {place for block in blocks if block.kind == pb.Block.KIND_SUMMARY for place in block.places}
     return [
         pb.UnitDecision(
             first_message=unit.first,
             messages=unit.length,
             tokens=asked.sizes[index],
             kept=index in fetched or window.keeps(index, unit),
-            reason=pb.UnitDecision.REASON_RETRIEVED if index in fetched else window.reason(index, unit),
+            reason=_reason(done, index, unit, summed_up=index in summed_up),
             handle="" if window.keeps(index, unit) else handle_of(done.links[unit.first + unit.length]),
         )
         for index, unit in enumerate(asked.units)
     ]
+
+
+def _reason(done: Cut, index: int, unit: Unit, *, summed_up: bool) -> pb.UnitDecision.Reason.ValueType:
+    if index in done.fetched.places:
+        return pb.UnitDecision.REASON_RETRIEVED
+    if summed_up and not done.fetched.window.keeps(index, unit):
+        return pb.UnitDecision.REASON_SUMMARISED
+    return done.fetched.window.reason(index, unit)

@@ -6,13 +6,18 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import grpc
 from prometheus_client import CollectorRegistry
 
 from omnisphere.context.v1 import context_service_pb2 as pb
 from omnisphere.context.v1 import context_service_pb2_grpc as rpc
+from omnisphere.providers.v1 import attempt_pb2
+from omnisphere.providers.v1.providers_service_pb2_grpc import ProvidersServiceStub
+from services.chassis.client import open_channel
 from services.chassis.clock import SystemClock
 from services.chassis.executor import Executor
 from services.chassis.logs import Log
+from services.chassis.peer import RemoteInvoker
 from services.chassis.server import Service, Servicer
 from services.context.calibrations import Calibrations
 from services.context.counting import Counting
@@ -23,14 +28,22 @@ from services.context.known import Known
 from services.context.memo import Memo
 from services.context.memory import Memory
 from services.context.metrics import ContextMetrics
+from services.context.peers import ProvidersPeer
 from services.context.ranks import O200K, Encodings
 from services.context.service import ContextService
 from services.context.settings import ContextSettings
 from services.context.store import Store
+from services.context.summarise import Summaries
 from services.context.tokens import TokenCounter
 from services.context.vectors import Background, Vectors
 from services.embedding.embedder import Embedder
 from services.embedding.onnx_minilm import OnnxMiniLM
+
+_POLICIES = {
+    "retrieve": pb.FIT_POLICY_RETRIEVE,
+    "window": pb.FIT_POLICY_WINDOW,
+    "summarise": pb.FIT_POLICY_SUMMARISE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +60,12 @@ class Parts:
     background: Background
     memory: Memory
     cut_turns: CutTurns
+    summaries: Summaries
     fitter: Fitter
 
     async def close(self) -> None:
         """Write what waits; end the threads; let go of the file."""
+        await self.summaries.stop()
         await self.background.stop()
         await self.cut_turns.stop()
         self.executor.close()
@@ -71,6 +86,15 @@ def assemble(
     background = Background(vectors, log, waiting=settings.waiting_vectors)
     memory = Memory(store, executor, vectors, background, clock)
     cut_turns = CutTurns(store, executor, clock, log)
+    summaries = Summaries(
+        store,
+        executor,
+        clock,
+        log,
+        model=settings.summary_model,
+        timeout=settings.summary_timeout.total_seconds(),
+        waiting=settings.waiting_summaries,
+    )
     fitter = Fitter(
         counting,
         Cutter(counter, Known(settings.conversations), vectors),
@@ -79,18 +103,35 @@ def assemble(
         counter=counter,
         memory=memory,
         cut_turns=cut_turns,
+        summaries=summaries,
+        policy=_POLICIES[settings.policy],
     )
     return Parts(
-        executor, store, encodings, calibrations, counter, counting, vectors, background, memory, cut_turns, fitter
+        executor,
+        store,
+        encodings,
+        calibrations,
+        counter,
+        counting,
+        vectors,
+        background,
+        memory,
+        cut_turns,
+        summaries,
+        fitter,
     )
 
 
-def build(settings: ContextSettings, log: Log, registry: CollectorRegistry) -> Service:
-    """The service, not started."""
+def build(
+    settings: ContextSettings, log: Log, registry: CollectorRegistry, providers: ProvidersPeer | None = None
+) -> Service:
+    """The service, not started. `providers` is handed in where it lives in the same process."""
     parts = assemble(settings, log, registry)
     warm_up = _WarmUp(parts, log)
+    channels: list[grpc.aio.Channel] = []
 
     async def start() -> None:
+        parts.summaries.start(providers or _dialled(settings, channels))
         parts.background.start()
         parts.cut_turns.start()
         await warm_up.start()
@@ -98,6 +139,8 @@ def build(settings: ContextSettings, log: Log, registry: CollectorRegistry) -> S
     async def stop() -> None:
         await warm_up.stop()
         await parts.close()
+        for channel in channels:
+            await channel.close()
 
     return Service(
         name="context",
@@ -112,6 +155,14 @@ def build(settings: ContextSettings, log: Log, registry: CollectorRegistry) -> S
         stop=stop,
         conversation_methods=frozenset({"Fit", "CountTokens"}),
     )
+
+
+def _dialled(settings: ContextSettings, channels: list[grpc.aio.Channel]) -> ProvidersPeer:
+    """The providers service at its address. Nothing is dialled before the first call."""
+    channel = open_channel(settings.providers, health_name="omnisphere.providers.v1.ProvidersService")
+    channels.append(channel)
+    invoker = RemoteInvoker(channel, peer="providers", known=(attempt_pb2.AttemptsFailed,))
+    return ProvidersPeer(invoker, ProvidersServiceStub(channel))
 
 
 class _WarmUp:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,13 @@ class ContextSettings(ServerSettings):
     conversations: int = setting(256, "How many long conversations' indexes are kept; about 1 MB each.")
     vectors: int = setting(32_768, "How many turns' vectors are kept; 1.5 KB each.")
     waiting_vectors: int = setting(16_384, "Turns whose vectors may wait to be made; more are found by words alone.")
+    policy: Literal["retrieve", "window", "summarise"] = setting(
+        "retrieve", "What happens to turns that do not fit, where a Fit does not say."
+    )
+    providers: str = setting("127.0.0.1:50054", "host:port of the providers service, for summaries.")
+    summary_model: str = setting("", "The model that sums up; empty: the cheapest that can be called.")
+    summary_timeout: timedelta = setting(timedelta(seconds=60), "For one summary.")
+    waiting_summaries: int = setting(256, "Conversations that may wait for summaries; more ask again later.")
     state: Path = setting(
         Path("~/.local/state/omnisphere"), "Where files live that outlast the process.", env="OMNISPHERE_STATE"
     )
@@ -48,6 +56,7 @@ def load(environ: Mapping[str, str]) -> ContextSettings:
         "conversations": 1,
         "vectors": 1,
         "waiting_vectors": 1,
+        "waiting_summaries": 0,
     }
     problems = [
         f"{_PREFIX}_{name.upper()}: must be at least {bound}"

@@ -1,4 +1,4 @@
-"""The SQLite file of one context process: remembered items, cut turns, reports of usage. Blocks; for a thread."""
+"""The SQLite file of one context process: remembered items, cut turns, summaries, reports. Blocks; for a thread."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ _TABLES = (
         tenant TEXT NOT NULL, handle TEXT NOT NULL, at REAL NOT NULL, messages BLOB NOT NULL,
         PRIMARY KEY (tenant, handle)) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS cut_at ON cut (at)",
+    """CREATE TABLE IF NOT EXISTS summaries (
+        tenant TEXT NOT NULL, key TEXT NOT NULL, at REAL NOT NULL, text TEXT NOT NULL,
+        PRIMARY KEY (tenant, key)) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS reports (
         number INTEGER PRIMARY KEY, model TEXT NOT NULL, family TEXT NOT NULL, report TEXT NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS reports_of_model ON reports (model)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omnisphere.chat.v1 import chat_pb2 as chat
 from omnisphere.context.v1 import context_service_pb2 as pb
-from services.chassis.errors import InvalidRequest, Unimplemented
+from services.chassis.errors import InvalidRequest
 
 _MOST_MESSAGES = 10_000
 _MOST_TOOLS = 128
@@ -16,9 +16,6 @@ _TAG_BYTES = 64
 _MOST_RECALLED = 100
 _MOST_IDS = 256
 _LONGEST_TTL_SECONDS = 315_576_000_000
-_UNSERVED = {
-    pb.FIT_POLICY_SUMMARISE: "SUMMARISE",
-}
 
 
 def check_count(request: pb.CountTokensRequest) -> None:
@@ -28,7 +25,7 @@ def check_count(request: pb.CountTokensRequest) -> None:
 
 
 def check_fit(request: pb.FitRequest) -> None:
-    """Raises InvalidRequest, or Unimplemented for a policy that is not served yet."""
+    """Raises InvalidRequest."""
     _check_conversation(request.conversation)
     _check_model(request.model)
     sampling = request.conversation.sampling
@@ -41,8 +38,6 @@ def check_fit(request: pb.FitRequest) -> None:
     if request.reserved_output_tokens >= request.window_tokens:
         raise InvalidRequest(field="reserved_output_tokens", problem="leaves no room in the window")
     _check_conversation_id(request.conversation_id)
-    if request.policy in _UNSERVED:
-        raise Unimplemented(method=f"Fit policy {_UNSERVED[request.policy]}")
     if request.policy not in pb.FitPolicy.values():
         raise InvalidRequest(field="policy", problem="is not known")
 

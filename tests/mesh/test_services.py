@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
@@ -111,6 +113,25 @@ async def test_the_context_service_fetches_and_recalls(mesh: Mesh) -> None:
     assert "lamp 12." in response.messages[turns.message].parts[0].text
     assert response.warm_tokens_uncut > response.warm_tokens
     assert chat_pb2.Degradation.KIND_DENSE_PENDING in [said.kind for said in response.degradations]
+
+
+async def test_the_context_service_has_what_it_cuts_summed_up(mesh: Mesh) -> None:
+    conversation = asking(*(f"Turn {number}: " + "the river runs past the mill. " * 20 for number in range(101)))
+    request = context_pb.FitRequest(
+        conversation=conversation, model="gpt-5", window_tokens=8_000, policy=context_pb.FIT_POLICY_SUMMARISE
+    )
+    response = await mesh.call(mesh.context.Fit, request)
+    assert chat_pb2.Degradation.KIND_SUMMARY_PENDING in [said.kind for said in response.degradations]
+    for _ in range(100):
+        if not response.degradations:
+            break
+        await asyncio.sleep(0.05)
+        response = await mesh.call(mesh.context.Fit, request)
+    (block,) = response.blocks
+    assert block.kind == context_pb.Block.KIND_SUMMARY
+    assert list(block.source_messages) == list(range(len(block.source_messages)))
+    asked = [row["body"]["messages"][0]["content"] for row in await mesh.upstream_rows()]
+    assert any(str(text).startswith("Sum up this part of a conversation") for text in asked)
 
 
 def _ask(conversation: chat_pb2.Conversation, text: str) -> None:

@@ -91,11 +91,6 @@ async def test_what_cannot_fit_is_refused(stub):
     assert dict(info.metadata) == {"tokens": "13", "window": "12", "model": "gpt-5"}
 
 
-async def test_what_is_not_served_yet_says_so(stub):
-    code, info = await failed(stub.Fit(fit(policy=pb.FIT_POLICY_SUMMARISE), timeout=10))
-    assert (code, info.metadata["method"]) == (grpc.StatusCode.UNIMPLEMENTED, "Fit policy SUMMARISE")
-
-
 async def test_a_report_of_usage_changes_later_counts(stub):
     counted = await stub.CountTokens(
         pb.CountTokensRequest(conversation=conversation(user("How many?")), model="grok-9"), timeout=10
