@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from omnisphere.chat.v1 import chat_pb2 as chat
 from omnisphere.context.v1 import context_service_pb2 as pb
 from services.context.known import Known, chain
+from services.context.need import asked_part
 from services.context.retrieve import Fetched, Parts, Ruler, fetch
 from services.context.tokens import Counted, TokenCounter
 from services.context.turns import text_of
@@ -76,6 +77,9 @@ class Cutter:
     ) -> Cut:
         index = self._known.take(closed, asked.request.conversation.messages, links)
         unembedded = self._vectors.fill(index, make=_MOST_ON_THE_SPOT)
+        if not asked_part(question):
+            self._known.put(closed, links, index)
+            return Cut(Fetched(window), links, unembedded)
         vector = None if unembedded else self._vectors.make(question)
         found = index.find(question, vector)
         ruler = self._counter.ruler(asked.request.model)
@@ -83,38 +87,11 @@ class Cutter:
             text=lambda text: ruler.text(text).upper_bound,
             message=ruler.message,
         )
-        warm = sum(asked.sizes[place] for place in warm_units(asked.units, asked.sizes, asked.room, window))
+        warm = sum(asked.sizes[place] for place in window.before)
         parts = Parts(asked.units, asked.sizes, asked.room, question, warm)
         fetched = fetch(parts, window, index, found, measures)
         self._known.put(closed, links, index)
         return Cut(fetched, links, unembedded, by_words_alone=vector is None)
-
-
-def warm_units(units: Sequence[Unit], sizes: Sequence[int], room: int, now: Window) -> list[int]:
-    """The places of units at the start that the request before this one was given, too.
-
-    That request ended where the model last spoke; what it was given follows from the units up to there.
-    """
-    before = units[: last_spoken(units)]
-    if not before:
-        return []
-    window = cut(before, sizes[: len(before)], room)
-    same: list[int] = []
-    for place, unit in enumerate(before):
-        stays = now.keeps(place, unit)
-        if stays != window.keeps(place, unit):
-            break
-        if stays:
-            same.append(place)
-    return same
-
-
-def last_spoken(units: Sequence[Unit]) -> int:
-    """The place of the last unit that the model made; 0 where there is none."""
-    for place in range(len(units) - 1, 0, -1):
-        if units[place].kind in (Kind.ANSWER, Kind.TOOL_USE):
-            return place
-    return 0
 
 
 def question_of(unit: Unit, messages: Sequence[chat.Message]) -> str:

@@ -13,6 +13,7 @@ from services.chassis.errors import NotFound
 from services.chassis.executor import Executor
 from services.chassis.logs import Log
 from services.context.store import Store, StoreFailed
+from services.context.units import Unit
 
 _KEEP_SECONDS = 7 * 86_400.0
 _MOST_WAITING = 20_000
@@ -52,11 +53,12 @@ class CutTurns:
         """Whether it was kept before, so that nothing need be packed."""
         return (tenant, handle) in self._written or (tenant, handle) in self._waiting
 
-    def keep(self, tenant: str, units: Iterable[tuple[str, Sequence[chat.Message]]]) -> None:
-        """Keep these units (handle, messages) soon."""
-        for handle, messages in units:
-            if not self.is_known(tenant, handle):
-                self._waiting[tenant, handle] = pb.ExpandResponse(messages=messages).SerializeToString()
+    def keep(self, tenant: str, units: Iterable[tuple[str, Unit]], messages: Sequence[chat.Message]) -> None:
+        """Keep these units (handle, unit) of `messages` soon."""
+        for handle, unit in units:
+            if (tenant, handle) not in self._written and (tenant, handle) not in self._waiting:
+                said = [messages[index] for index in unit.messages]
+                self._waiting[tenant, handle] = pb.ExpandResponse(messages=said).SerializeToString()
                 if len(self._waiting) > _MOST_WAITING:
                     self._waiting.popitem(last=False)
         if self._waiting:

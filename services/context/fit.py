@@ -20,7 +20,7 @@ from services.context.retrieve import Fetched
 from services.context.summarise import Summaries
 from services.context.tokens import TokenCounter
 from services.context.turns import text_of
-from services.context.units import split
+from services.context.units import split_shapes
 from services.context.validate import check_fit
 from services.context.vectors import Background
 from services.context.window import cut
@@ -86,8 +86,12 @@ class Fitter:
 
     async def _asked(self, request: pb.FitRequest, budget: int) -> Asked:
         counted = await self._counting.count(request.conversation, request.model)
-        units = split(request.conversation.messages)
-        sizes = [sum(counted.messages[index].upper_bound for index in unit.messages) for unit in units]
+        units = split_shapes(counted.shapes)
+        bounds = [tokens.upper_bound for tokens in counted.messages]
+        sizes = [
+            bounds[unit.first] if unit.length == 1 else sum(bounds[unit.first : unit.first + unit.length])
+            for unit in units
+        ]
         tenant = call_context.current().caller.tenant
         return Asked(
             request, request.policy or self._policy, tenant, counted, units, sizes, budget - counted.fixed.upper_bound
@@ -139,7 +143,7 @@ class Fitter:
         """Work that the answer need not wait for; hands back what it knows to fail."""
         self._background.add(done.unembedded)
         if done.links:
-            self._cut_turns.keep(asked.tenant, cut_units(asked, done))
+            self._cut_turns.keep(asked.tenant, cut_units(asked, done), asked.request.conversation.messages)
         return [_degradation(chat.Degradation.KIND_MEMORY_UNAVAILABLE)] if self._cut_turns.is_failing else []
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from omnisphere.chat.v1 import chat_pb2 as chat
 from omnisphere.context.v1 import context_service_pb2 as pb
-from services.context.cut import Asked, Cut, last_spoken, warm_units
+from services.context.cut import Asked, Cut
 from services.context.families import Tokens
 from services.context.units import Unit
+from services.context.window import last_spoken
 
 # Within one tenant; 64 bits do not collide there.
 _HANDLE_BYTES = 8
@@ -34,7 +35,7 @@ def response_of(
     """The response; `blocks` in their order, those of one place together."""
     counted, window = asked.counted, done.fetched.window
     given = asked.request.conversation.messages
-    kept = [index for at, unit in enumerate(asked.units) if window.keeps(at, unit) for index in unit.messages]
+    kept = [index for at, unit in enumerate(asked.units) if window.kept[at] for index in unit.messages]
     messages = [given[index] for index in kept]
     places = [_place(asked, kept, block) + number for number, block in enumerate(blocks)]
     for place, block in zip(places, blocks, strict=True):
@@ -50,7 +51,7 @@ def response_of(
         count_ref=counted.ref(kept, [block.size for block in blocks]),
         policy=asked.policy,
         blocks=[_said(asked, block, place) for place, block in zip(places, blocks, strict=True)],
-        warm_tokens=_warm(asked, warm_units(asked.units, asked.sizes, asked.room, window)),
+        warm_tokens=_warm(asked, window.before),
         warm_tokens_uncut=_warm(asked, range(last_spoken(asked.units))),
     )
 
@@ -60,13 +61,13 @@ def handle_of(link: bytes) -> str:
     return link[:_HANDLE_BYTES].hex()
 
 
-def cut_units(asked: Asked, done: Cut) -> list[tuple[str, Sequence[chat.Message]]]:
-    """(handle, messages) of every unit that does not stand as it was."""
-    window, given = done.fetched.window, asked.request.conversation.messages
+def cut_units(asked: Asked, done: Cut) -> list[tuple[str, Unit]]:
+    """(handle, unit) of every unit that does not stand as it was."""
+    links = done.links
     return [
-        (handle_of(done.links[unit.first + unit.length]), [given[index] for index in unit.messages])
-        for place, unit in enumerate(asked.units)
-        if not window.keeps(place, unit)
+        (links[unit.first + unit.length][:_HANDLE_BYTES].hex(), unit)
+        for unit, kept in zip(asked.units, done.fetched.window.kept, strict=True)
+        if not kept
     ]
 
 
@@ -87,24 +88,19 @@ def _warm(asked: Asked, places: Iterable[int]) -> int:
 
 
 def _decisions(asked: Asked, done: Cut, blocks: Sequence[Block]) -> list[pb.UnitDecision]:
-    window, fetched = done.fetched.window, set(done.fetched.places)
+    window, fetched, links = done.fetched.window, set(done.fetched.places), done.links
     summed_up = {place for block in blocks if block.kind == pb.Block.KIND_SUMMARY for place in block.places}
-    return [
-        pb.UnitDecision(
-            first_message=unit.first,
-            messages=unit.length,
-            tokens=asked.sizes[index],
-            kept=index in fetched or window.keeps(index, unit),
-            reason=_reason(done, index, unit, summed_up=index in summed_up),
-            handle="" if window.keeps(index, unit) else handle_of(done.links[unit.first + unit.length]),
+    decisions: list[pb.UnitDecision] = []
+    for place, (unit, size) in enumerate(zip(asked.units, asked.sizes, strict=True)):
+        kept = window.kept[place]
+        decision = pb.UnitDecision(
+            first_message=unit.first, messages=unit.length, tokens=size, kept=kept, reason=window.reason(place)
         )
-        for index, unit in enumerate(asked.units)
-    ]
-
-
-def _reason(done: Cut, index: int, unit: Unit, *, summed_up: bool) -> pb.UnitDecision.Reason.ValueType:
-    if index in done.fetched.places:
-        return pb.UnitDecision.REASON_RETRIEVED
-    if summed_up and not done.fetched.window.keeps(index, unit):
-        return pb.UnitDecision.REASON_SUMMARISED
-    return done.fetched.window.reason(index, unit)
+        if not kept:
+            decision.handle = handle_of(links[unit.first + unit.length])
+            if place in fetched:
+                decision.kept, decision.reason = True, pb.UnitDecision.REASON_RETRIEVED
+            elif place in summed_up:
+                decision.reason = pb.UnitDecision.REASON_SUMMARISED
+        decisions.append(decision)
+    return decisions

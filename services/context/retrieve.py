@@ -84,7 +84,7 @@ def _outside(units: Sequence[Unit], window: Window) -> list[int]:
     return [
         place
         for place in range(window.anchor)
-        if units[place].kind not in (Kind.INSTRUCTIONS, Kind.ORPHANS) and not window.keeps(place, units[place])
+        if not window.kept[place] and units[place].kind not in (Kind.INSTRUCTIONS, Kind.ORPHANS)
     ]
 
 

@@ -14,18 +14,24 @@ from services.context.families import Feature, Tokens, family_of
 from services.context.measure import Ruler
 from services.context.memo import Memo, digest_of, scope_of
 from services.context.ranks import Encodings
+from services.context.units import Shape, shape_of
+
+Measured = tuple[Tokens, Shape]
+# Tools and answer formats whose counts are remembered.
+_MOST_OTHERS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
     """The count of a conversation: one per message, in order, and `fixed` for what is sent whatever is cut.
 
-    `digests`: 16 bytes per message that stand for its content.
+    `digests`: 16 bytes per message that stand for its content; `shapes`: what decides how they split into units.
     """
 
     model: str
     messages: tuple[Tokens, ...]
-    digests: tuple[bytes, ...]
+    shapes: tuple[Shape, ...]
+    digests: Sequence[bytes]
     fixed: Tokens
     encoding: str
     calibration: Calibration
@@ -59,9 +65,10 @@ class Counted:
 class TokenCounter:
     """Counts conversations. Deterministic given the calibration, and threads may share it."""
 
-    def __init__(self, encodings: Encodings, memo: Memo, calibrations: Calibrations | None = None) -> None:
+    def __init__(self, encodings: Encodings, memo: Memo[Measured], calibrations: Calibrations | None = None) -> None:
         self._encodings = encodings
-        self._memo = memo
+        self._messages = memo
+        self._others = Memo[Tokens](_MOST_OTHERS)
         self._calibrations = calibrations
 
     def is_ready(self, model: str) -> bool:
@@ -72,15 +79,13 @@ class TokenCounter:
     def count(self, conversation: chat.Conversation, model: str) -> Counted:
         """The count for a concrete model. Takes 0.4 ms per 1,000 new tokens, and a load when not ready."""
         ruler = self.ruler(model)
-        known, family, calibration = self._memo, family_of(model), ruler.calibration
+        known, family, calibration = self._others, family_of(model), ruler.calibration
         said, defined, wanted = (
             scope_of(f"{model}\0{calibration.version}", kind) for kind in (chat.Message, chat.Tool, chat.ResponseFormat)
         )
-        digests = tuple(map(digest_of, conversation.messages))
-        messages = tuple(
-            known.get(said, digest, partial(ruler.message, message))
-            for digest, message in zip(digests, conversation.messages, strict=True)
-        )
+        digests = [digest_of(message) for message in conversation.messages]
+        given = list(conversation.messages)
+        found = self._messages.get_all(said, digests, lambda at: (ruler.message(given[at]), shape_of(given[at])))
         fixed = ruler.calibrated(family.conversation.of(Feature.CONVERSATIONS, 1))
         for tool in conversation.tools:
             fixed += known.get(defined, digest_of(tool), partial(ruler.tool, tool))
@@ -90,7 +95,8 @@ class TokenCounter:
             form = conversation.response_format
             fixed += known.get(wanted, digest_of(form), partial(ruler.response_format, form))
         fixed += Tokens(0, calibration.spare)
-        return Counted(model, messages, digests, fixed, family.encoding, calibration)
+        messages, shapes = tuple(tokens for tokens, _ in found), tuple(shape for _, shape in found)
+        return Counted(model, messages, shapes, digests, fixed, family.encoding, calibration)
 
     def ruler(self, model: str) -> Ruler:
         """Measures single messages and texts for a concrete model."""

@@ -27,24 +27,27 @@ _MOST_MARKED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which units stay. `start`: the first that stays although it need not; `anchor`: where what must stay to the end
-    begins; `used`: tokens of what stays, at most the room unless what must stay is larger."""
+    """Which units stay.
 
-    must: tuple[Reason.ValueType, ...]  # per unit why it must stay; UNSPECIFIED: it need not
+    `kept`: per unit whether it stays as it is. `must`: per unit why it must stay; 0: it need not. `start`: the first
+    that stays although it need not; `anchor`: where what must stay to the end begins; `used`: tokens of what stays, at
+    most the room unless what must stay is larger. `before`: the places at the start of what stays that stood there in
+    the request before this one, too; that one ended where the model last spoke.
+    """
+
+    kept: Sequence[bool]
+    must: Sequence[int]
     start: int
     anchor: int
     used: int
     whole: bool
+    before: Sequence[int]
 
-    def keeps(self, index: int, unit: Unit) -> bool:
-        """Whether the unit stays as it is."""
-        return self.whole or self.must[index] != 0 or (index >= self.start and unit.kind is not Kind.ORPHANS)
-
-    def reason(self, index: int, unit: Unit) -> Reason.ValueType:
-        """Why it stays or goes."""
-        if not self.keeps(index, unit):
+    def reason(self, index: int) -> Reason.ValueType:
+        """Why a unit stays or goes."""
+        if not self.kept[index]:
             return pb.UnitDecision.REASON_NO_ROOM
-        return self.must[index] or pb.UnitDecision.REASON_RECENT
+        return self.must[index] or pb.UnitDecision.REASON_RECENT  # type: ignore[return-value]
 
 
 def cut(units: Sequence[Unit], sizes: Sequence[int], room: int) -> Window:
@@ -53,19 +56,22 @@ def cut(units: Sequence[Unit], sizes: Sequence[int], room: int) -> Window:
     Only what must stay can be larger than the room; then nothing else stays, and the caller has to refuse.
     """
     anchor = anchor_of(units)
-    must = _must_stay(units, sizes, anchor, room)
-    total = sum(sizes)
-    if total <= room:
-        return Window(must, 0, anchor, total, whole=True)
-    start = _start(units, sizes, must, room)
-    return narrowed(Window(must, start, anchor, 0, whole=False), units, sizes, start)
+    sticks = _sticking(units, sizes, room)
+    must = _must_stay(units, sticks, anchor)
+    starts = _starts(units, sizes, sticks, room)
+    whole = starts is None
+    kept = [True] * len(units) if starts is None else _kept(units, must, starts[-1])
+    used = sum(size for size, stays in zip(sizes, kept, strict=True) if stays)
+    before = _before(units, sticks, starts, kept)
+    return Window(kept, must, 0 if starts is None else starts[-1], anchor, used, whole, before)
 
 
 def narrowed(window: Window, units: Sequence[Unit], sizes: Sequence[int], start: int) -> Window:
     """The same window with another start."""
-    moved = Window(window.must, start, window.anchor, 0, whole=False)
-    used = sum(size for index, size in enumerate(sizes) if moved.keeps(index, units[index]))
-    return Window(window.must, start, window.anchor, used, whole=False)
+    kept = _kept(units, window.must, start)
+    used = sum(size for size, stays in zip(sizes, kept, strict=True) if stays)
+    before = [place for place in window.before if place < min(window.start, start)]
+    return Window(kept, window.must, start, window.anchor, used, whole=False, before=before)
 
 
 def newest(window: Window, units: Sequence[Unit], sizes: Sequence[int], room: int) -> int:
@@ -90,25 +96,43 @@ def anchor_of(units: Sequence[Unit]) -> int:
     return len(units) - 1
 
 
-def _must_stay(units: Sequence[Unit], sizes: Sequence[int], anchor: int, room: int) -> tuple[Reason.ValueType, ...]:
+def last_spoken(units: Sequence[Unit]) -> int:
+    """The place of the last unit that the model made; 0 where there is none."""
+    for place in range(len(units) - 1, 0, -1):
+        if units[place].kind in (Kind.ANSWER, Kind.TOOL_USE):
+            return place
+    return 0
+
+
+def _sticking(units: Sequence[Unit], sizes: Sequence[int], room: int) -> list[int]:
+    """Per unit why it stays wherever the conversation stands; 0: it need not."""
+    sticks = [0] * len(units)
     marked = _marked(units, sizes, room)
-    return tuple(_why(unit, index, anchor, marked) for index, unit in enumerate(units))
+    for index, unit in enumerate(units):
+        if unit.kind is Kind.INSTRUCTIONS:
+            sticks[index] = pb.UnitDecision.REASON_SYSTEM
+        elif unit.is_pinned:
+            sticks[index] = pb.UnitDecision.REASON_PINNED
+        elif index < marked and unit.kind is not Kind.ORPHANS:
+            sticks[index] = pb.UnitDecision.REASON_CACHED_PREFIX
+    return sticks
 
 
-def _why(unit: Unit, index: int, anchor: int, marked: int) -> Reason.ValueType:
-    if unit.kind is Kind.INSTRUCTIONS:
-        return pb.UnitDecision.REASON_SYSTEM
-    if index >= anchor and (index == anchor or unit.kind is not Kind.ORPHANS):
+def _must_stay(units: Sequence[Unit], sticks: Sequence[int], anchor: int) -> list[int]:
+    must = list(sticks)
+    for index in range(anchor, len(units)):
+        unit = units[index]
         if unit.kind is Kind.TOOL_USE:
-            return pb.UnitDecision.REASON_OPEN_TOOL_CALL
-        if unit.kind is Kind.QUESTION:
-            return pb.UnitDecision.REASON_LAST_USER
-        return pb.UnitDecision.REASON_PINNED if unit.is_pinned else pb.UnitDecision.REASON_RECENT
-    if unit.is_pinned:
-        return pb.UnitDecision.REASON_PINNED
-    if index < marked and unit.kind is not Kind.ORPHANS:
-        return pb.UnitDecision.REASON_CACHED_PREFIX
-    return pb.UnitDecision.REASON_UNSPECIFIED
+            must[index] = pb.UnitDecision.REASON_OPEN_TOOL_CALL
+        elif unit.kind is Kind.QUESTION:
+            must[index] = pb.UnitDecision.REASON_LAST_USER
+        elif index == anchor or unit.kind is not Kind.ORPHANS:
+            must[index] = must[index] or pb.UnitDecision.REASON_RECENT
+    return must
+
+
+def _kept(units: Sequence[Unit], must: Sequence[int], start: int) -> list[bool]:
+    return [must[index] != 0 or (index >= start and unit.kind is not Kind.ORPHANS) for index, unit in enumerate(units)]
 
 
 def _marked(units: Sequence[Unit], sizes: Sequence[int], room: int) -> int:
@@ -123,40 +147,47 @@ def _marked(units: Sequence[Unit], sizes: Sequence[int], room: int) -> int:
     return marked
 
 
-def _start(units: Sequence[Unit], sizes: Sequence[int], must: Sequence[int], room: int) -> int:
-    """Where the window starts, found by letting the conversation grow unit by unit as it did."""
-    start, question, used, fixed, was_cut = 0, 0, 0, 0, False
-    stays = [reason != 0 and not _only_by_place(reason) for reason in must]
+def _starts(units: Sequence[Unit], sizes: Sequence[int], sticks: Sequence[int], room: int) -> list[int] | None:
+    """Where the window starts, after each unit: the conversation grows unit by unit as it did. None: all fits."""
+    if sum(sizes) <= room:
+        return None
+    starts: list[int] = []
+    start, question, used, fixed, was_cut = 0, -1, 0, 0, False
     for index, unit in enumerate(units):
         if unit.kind is Kind.QUESTION:
             question = index
-        elif question == 0 and units[0].kind is not Kind.QUESTION:
-            question = index  # nobody has asked yet
-        if stays[index]:
-            fixed += sizes[index]
-        if stays[index] or not (was_cut and unit.kind is Kind.ORPHANS):
-            used += sizes[index]
-        if used <= room:
-            continue
-        if not was_cut:
-            was_cut = True
-            used -= sum(sizes[i] for i in range(index + 1) if units[i].kind is Kind.ORPHANS and not stays[i])
-        goal = fixed + (room - fixed) * _AFTER_CUT
-        while start < question and (used > goal or not _opens(units[start])):
-            if not stays[start] and units[start].kind is not Kind.ORPHANS:
-                used -= sizes[start]
-            start += 1
-    return start
+        size = sizes[index]
+        if sticks[index]:
+            fixed += size
+            used += size
+        elif not was_cut or unit.kind is not Kind.ORPHANS:
+            used += size
+        if used > room:
+            if not was_cut:
+                was_cut = True
+                used -= sum(sizes[i] for i in range(index + 1) if units[i].kind is Kind.ORPHANS and not sticks[i])
+            goal = fixed + (room - fixed) * _AFTER_CUT
+            # Where nobody has asked yet, only the newest unit must stay.
+            last = question if question >= 0 else index
+            while start < last and (used > goal or units[start].kind is not Kind.QUESTION):
+                if not sticks[start] and units[start].kind is not Kind.ORPHANS:
+                    used -= sizes[start]
+                start += 1
+        starts.append(start)
+    return starts
 
 
-def _only_by_place(reason: int) -> bool:
-    """Whether a unit must stay only because it stands at the end, which it will not always do."""
-    return reason in (
-        pb.UnitDecision.REASON_LAST_USER,
-        pb.UnitDecision.REASON_OPEN_TOOL_CALL,
-        pb.UnitDecision.REASON_RECENT,
-    )
-
-
-def _opens(unit: Unit) -> bool:
-    return unit.kind is Kind.QUESTION
+def _before(
+    units: Sequence[Unit], sticks: Sequence[int], starts: Sequence[int] | None, kept: Sequence[bool]
+) -> list[int]:
+    """The places at the start that both this request and the one before it keep."""
+    spoken = last_spoken(units)
+    start = starts[spoken - 1] if starts is not None and spoken else 0
+    same: list[int] = []
+    for place in range(spoken):
+        stayed = sticks[place] != 0 or (place >= start and (not start or units[place].kind is not Kind.ORPHANS))
+        if stayed != kept[place]:
+            break
+        if stayed:
+            same.append(place)
+    return same

@@ -15,6 +15,7 @@ from services.chassis.identity import Caller
 from services.chassis.logs import Log
 from services.context.cut_turns import CutTurns
 from services.context.store import Store
+from services.context.units import split
 from tests.fakes.clock import FakeClock
 from tests.unit.context.conversations import assistant, calls, conversation, results, user
 
@@ -28,9 +29,14 @@ async def turns(tmp_path):
     store.close()
 
 
+def kept(turns, units):
+    for handle, messages in units.items():
+        turns.keep("red", [(handle, split(messages)[0])], messages)
+
+
 async def test_units_come_back_in_the_order_of_the_handles(turns):
     tool_use = [calls("a"), results("a")]
-    turns.keep("red", [("1", [user("one")]), ("2", tool_use)])
+    kept(turns, {"1": [user("one")], "2": tool_use})
     assert list((await turns.expand("red", ["2", "1"])).messages) == [*tool_use, user("one")]
     await turns.stop()
     assert list((await turns.expand("red", ["2", "1"])).messages) == [*tool_use, user("one")]
@@ -38,7 +44,7 @@ async def test_units_come_back_in_the_order_of_the_handles(turns):
 
 
 async def test_another_tenants_handle_is_not_there(turns):
-    turns.keep("red", [("1", [user("one")])])
+    kept(turns, {"1": [user("one")]})
     for _ in range(2):
         with pytest.raises(NotFound):
             await turns.expand("blue", ["1"])
@@ -47,7 +53,7 @@ async def test_another_tenants_handle_is_not_there(turns):
 
 async def test_without_its_file_what_waits_can_still_be_expanded(turns, tmp_path):
     (tmp_path / "context.sqlite3").mkdir()
-    turns.keep("red", [("1", [user("one")])])
+    kept(turns, {"1": [user("one")]})
     await turns.stop()
     assert turns.is_failing
     assert list((await turns.expand("red", ["1"])).messages) == [user("one")]

@@ -20,12 +20,12 @@ def window_of(messages, room, sizes=None):
 def kept(messages, room, sizes=None):
     """Indexes of the units that stay, each unit one token large unless said."""
     units, _, window = window_of(messages, room, sizes)
-    return [index for index, unit in enumerate(units) if window.keeps(index, unit)]
+    return [index for index in range(len(units)) if window.kept[index]]
 
 
 def reasons(messages, room):
     units, _, window = window_of(messages, room)
-    return [window.reason(index, unit) for index, unit in enumerate(units)]
+    return [window.reason(index) for index in range(len(units))]
 
 
 def chatted(turns):
