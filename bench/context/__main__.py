@@ -16,6 +16,7 @@ from bench.context import table
 from bench.context.data import read_conversations, read_questions
 from bench.context.questions import run_questions
 from bench.context.replay import run_replay
+from bench.context.speed import run_speed
 
 _NEEDED = ("conversations.jsonl", "questions.jsonl")
 
@@ -25,6 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.context", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="conversations.jsonl and questions.jsonl")
     parser.add_argument("--replay", action="store_true", help="turn by turn, a question in every ten requests")
+    parser.add_argument("--speed", action="store_true", help="CPU beside a bare echo, and cold answers; nothing else")
     parser.add_argument("--predictions", type=Path, help="keep the rows in this file")
     parser.add_argument("--ranks", type=Path, help="the directory of o200k_base.ranks.xz; beside the data by default")
     given = parser.parse_args()
@@ -33,6 +35,9 @@ def main() -> None:
         if not file.exists():
             print(f"bench.context: {file} is not there", file=sys.stderr)
             sys.exit(2)
+    if given.speed:
+        print(json.dumps({"speed": asyncio.run(run_speed(read_conversations(given.data / _NEEDED[0])))}))
+        return
     with TemporaryDirectory() as scratch:
         rows = given.predictions or Path(scratch) / "rows.jsonl"
         with rows.open("w", encoding="utf-8") as out:

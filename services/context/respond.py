@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from omnisphere.chat.v1 import chat_pb2 as chat
 from omnisphere.context.v1 import context_service_pb2 as pb
@@ -56,11 +57,6 @@ def response_of(
     )
 
 
-def handle_of(link: bytes) -> str:
-    """What Expand finds a unit by: the hash of the conversation's start that ends with it."""
-    return link[:_HANDLE_BYTES].hex()
-
-
 def cut_units(asked: Asked, done: Cut) -> list[tuple[str, Unit]]:
     """(handle, unit) of every unit that does not stand as it was."""
     links = done.links
@@ -88,19 +84,21 @@ def _warm(asked: Asked, places: Iterable[int]) -> int:
 
 
 def _decisions(asked: Asked, done: Cut, blocks: Sequence[Block]) -> list[pb.UnitDecision]:
-    window, fetched, links = done.fetched.window, set(done.fetched.places), done.links
-    summed_up = {place for block in blocks if block.kind == pb.Block.KIND_SUMMARY for place in block.places}
+    """One per unit; written for speed, as a long conversation has thousands."""
+    window, links = done.fetched.window, done.links
+    shown = dict.fromkeys(done.fetched.places, pb.UnitDecision.REASON_RETRIEVED)
+    for block in blocks:
+        if block.kind == pb.Block.KIND_SUMMARY:
+            shown |= dict.fromkeys(block.places, pb.UnitDecision.REASON_SUMMARISED)
+    new, recent, gone = pb.UnitDecision, pb.UnitDecision.REASON_RECENT, pb.UnitDecision.REASON_NO_ROOM
     decisions: list[pb.UnitDecision] = []
-    for place, (unit, size) in enumerate(zip(asked.units, asked.sizes, strict=True)):
-        kept = window.kept[place]
-        decision = pb.UnitDecision(
-            first_message=unit.first, messages=unit.length, tokens=size, kept=kept, reason=window.reason(place)
-        )
-        if not kept:
-            decision.handle = handle_of(links[unit.first + unit.length])
-            if place in fetched:
-                decision.kept, decision.reason = True, pb.UnitDecision.REASON_RETRIEVED
-            elif place in summed_up:
-                decision.reason = pb.UnitDecision.REASON_SUMMARISED
-        decisions.append(decision)
+    for place, (unit, size, kept) in enumerate(zip(asked.units, asked.sizes, window.kept, strict=True)):
+        first, count = unit.first, unit.length
+        if kept:
+            reason: Any = window.must[place] or recent
+            decisions.append(new(first_message=first, messages=count, tokens=size, kept=True, reason=reason))
+            continue
+        reason, handle = shown.get(place, gone), links[first + count][:_HANDLE_BYTES].hex()
+        kept = reason == pb.UnitDecision.REASON_RETRIEVED
+        decisions.append(new(first_message=first, messages=count, tokens=size, kept=kept, reason=reason, handle=handle))
     return decisions
