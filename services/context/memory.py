@@ -155,7 +155,7 @@ class Memory:
         unembedded = self._vectors.fill(index, make=_MOST_ON_THE_SPOT)
         vector = None if unembedded else self._vectors.make(query)
         found = index.find(query, vector)
-        scores = ranked(index, found, query)
+        scores = ranked(found, index.turns, query)
         now = self._clock.wall()
         answering = [
             (items[place], float(scores[place]))

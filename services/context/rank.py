@@ -1,49 +1,54 @@
 """One score per turn from what search found: how much does the question need it? Pure.
 
-The weights are set by hand and round. Words and meaning count alike, and a turn with the one before it counts twice
-the turn alone, as an answer is found by the words of its question (handbook of the field: BM25 and sentence vectors,
-each divided by its best). What a neighbour has counts a little for a turn. A turn of the speaker that the question
-names, or of its day, is likelier the one.
+Words and meaning count alike, each divided by its best, and a turn with the one before it counts twice the turn alone,
+as an answer is found by the words of its question. What a neighbour has counts a little for a turn. A turn of the
+speaker that the question is about is likelier the one. The weights are round, chosen on conversations written for that
+(`python -m bench.context.written`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from services.context.search import Found, Scores, TurnIndex
+from services.context.search import Found, Scores
 from services.context.turns import Turn
 from services.context.words import all_words
 
-_PAIR, _SINGLE = 1.0, 0.5
-_NEIGHBOUR = 0.3
-_NAMED = 1.4
-_BEST = 3
 _FIRST_PERSON = frozenset({"i", "me", "my", "mine", "myself"})
 _SECOND_PERSON = frozenset({"you", "your", "yours", "yourself"})
 _USER, _ASSISTANT = "user", "assistant"
 
 
-def ranked(index: TurnIndex, found: Found, query: str) -> Scores:
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """`pair`, `single`: a turn with the one before it, and alone. `neighbour`: the share of a neighbour's score that
+    counts for a turn. `named`: by what a turn of the speaker who is meant is multiplied."""
+
+    pair: float = 1.0
+    single: float = 0.5
+    neighbour: float = 0.3
+    named: float = 1.6
+
+
+SHIPPED = Weights()
+
+
+def ranked(found: Found, turns: Sequence[Turn], query: str, weights: Weights = SHIPPED) -> Scores:
     """One score per turn, from 0; 0 for those that nothing speaks for."""
-    first = _fused(found, index.turns, query)
-    best = np.argsort(-first, kind="stable")[:_BEST]
-    again = index.refined(found, [int(place) for place in best if first[place] > 0])
-    return first if again is found else _fused(again, index.turns, query)
-
-
-def _fused(found: Found, turns: Sequence[Turn], query: str) -> Scores:
-    total = _PAIR * _share(found.words_pair) + _SINGLE * _share(found.words)
+    total = weights.pair * _share(found.words_pair) + weights.single * _share(found.words)
     if found.meaning is not None and found.meaning_pair is not None:
-        total = total + _PAIR * _share(found.meaning_pair) + _SINGLE * _share(found.meaning)
+        total = total + weights.pair * _share(found.meaning_pair) + weights.single * _share(found.meaning)
     near = np.zeros_like(total)
     near[1:] = total[:-1]
     near[:-1] = np.maximum(near[:-1], total[1:])
-    total = total + _NEIGHBOUR * near
+    total = total + weights.neighbour * near
     speakers = speakers_meant(query, {turn.speaker for turn in turns})
     if speakers:
-        total = total * np.array([_NAMED if turn.speaker in speakers else 1.0 for turn in turns], np.float32)
+        meant = [weights.named if turn.speaker in speakers else 1.0 for turn in turns]
+        total = total * np.array(meant, np.float32)
     scores: Scores = total.astype(np.float32)
     return scores
 

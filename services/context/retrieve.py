@@ -74,7 +74,7 @@ def fetch(parts: Parts, window: Window, index: TurnIndex, found: Found, ruler: R
         start = newest(window, parts.units, parts.sizes, int(parts.room * _NEWEST_SHARE))
         beside = narrowed(window, parts.units, parts.sizes, start)
         outside = _outside(parts.units, beside)
-    scores = ranked(index, found, parts.question)
+    scores = ranked(found, index.turns, parts.question)
     limit = _limit(parts, beside)
     chosen = _packed(scores, index.turns, outside, limit, ruler)
     return _trimmed(beside, chosen, scores, limit, ruler) or plain

@@ -24,8 +24,6 @@ _CREATE = "CREATE VIRTUAL TABLE {} USING fts5(said, about, content='', tokenize=
 # What is known about a turn (its speaker, its day) counts half of what was said in it.
 _FIND = "SELECT rowid, bm25({0}, 1.0, 0.5) FROM {0} WHERE {0} MATCH ?"
 
-_TOWARDS_BEST = 0.3
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -35,7 +33,6 @@ class Found:
     words_pair: Scores
     meaning: Scores | None = None
     meaning_pair: Scores | None = None
-    vector: Vector | None = None
 
     def answers(self, least: float) -> npt.NDArray[np.bool_]:
         """Which texts have a word of the query, or a meaning at least so near."""
@@ -93,27 +90,14 @@ class TurnIndex:
         """How well each text answers the query. `vector` None: by words alone."""
         match = " OR ".join(f'"{word}"' for word in telling(query))
         words, words_pair = self._by_words("single", match), self._by_words("pair", match)
-        if vector is None or self._all_vectors() is None:
+        matrix = self._all_vectors() if vector is not None else None
+        if matrix is None or vector is None:
             return Found(words, words_pair)
-        return self._with_meaning(Found(words, words_pair), vector)
-
-    def refined(self, found: Found, best: Sequence[int]) -> Found:
-        """The same search once more, with the query's vector moved a little towards the best texts (Rocchio, 1971)."""
-        matrix = self._all_vectors()
-        if matrix is None or found.vector is None or not best:
-            return found
-        moved = found.vector + _TOWARDS_BEST * matrix[list(best)].mean(axis=0)
-        return self._with_meaning(found, moved / np.linalg.norm(moved))
-
-    def _with_meaning(self, found: Found, vector: Vector) -> Found:
-        matrix = self._all_vectors()
-        if matrix is None:
-            return found
         meaning = matrix @ vector
         paired = meaning.copy()
         # The cosine with the sum of two vectors of unit length.
         paired[1:] = (meaning[1:] + meaning[:-1]) / self._lengths
-        return Found(found.words, found.words_pair, np.maximum(meaning, 0), np.maximum(paired, 0), vector)
+        return Found(words, words_pair, np.maximum(meaning, 0), np.maximum(paired, 0))
 
     def close(self) -> None:
         """Free the tables."""

@@ -30,7 +30,8 @@ def indexed(turns=TALK, *, vectors=True):
 
 def order(query, *, vectors=True):
     index = indexed(vectors=vectors)
-    scores = ranked(index, index.find(query, HashingEmbedder().embed(query) if vectors else None), query)
+    found = index.find(query, HashingEmbedder().embed(query) if vectors else None)
+    scores = ranked(found, index.turns, query)
     return [place for place in sorted(range(len(TALK)), key=lambda at: (-scores[at], at)) if scores[place] > 0]
 
 
