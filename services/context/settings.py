@@ -26,7 +26,7 @@ class ContextSettings(ServerSettings):
     inline_bytes: int = setting(20_000, "The longest conversation that is counted on the event loop.")
     threads: int = setting(2, "Threads that count longer ones.")
     waiting: int = setting(256, "Counts that may wait for a thread; beyond it OVERLOADED.")
-    conversations: int = setting(256, "How many long conversations' indexes are kept; about 1 MB each.")
+    conversations: int = setting(128, "How many long conversations' indexes are kept; about 1 MB each.")
     vectors: int = setting(32_768, "How many turns' vectors are kept; 1.5 KB each.")
     waiting_vectors: int = setting(16_384, "Turns whose vectors may wait to be made; more are found by words alone.")
     policy: Literal["retrieve", "window", "summarise"] = setting(
