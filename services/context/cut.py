@@ -5,6 +5,7 @@ Runs in a thread: it searches and, where vectors are missing, embeds.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,13 +43,14 @@ class Cut:
     """What stays and what was fetched.
 
     `links`: the hash of every start of the conversation. `unembedded`: texts whose vectors are still to be made.
-    `by_words_alone`: the fetch had to do without vectors.
+    `by_words_alone`: the fetch had to do without vectors. `search_failed`: there was none.
     """
 
     fetched: Fetched
     links: Sequence[bytes]
     unembedded: Sequence[str] = ()
     by_words_alone: bool = False
+    search_failed: bool = False
 
 
 class Cutter:
@@ -70,7 +72,10 @@ class Cutter:
         question = question_of(asked.units[window.anchor], asked.request.conversation.messages)
         if not closed or not question:
             return plain
-        return self._retrieved(asked, window, closed, question, links)
+        try:
+            return self._retrieved(asked, window, closed, question, links)
+        except sqlite3.Error:  # for example a SQLite without FTS5: the window is valid all the same
+            return Cut(Fetched(window), links, search_failed=True)
 
     def _retrieved(
         self, asked: Asked, window: Window, closed: Sequence[Unit], question: str, links: Sequence[bytes]

@@ -56,7 +56,7 @@ class CutTurns:
     def keep(self, tenant: str, units: Iterable[tuple[str, Unit]], messages: Sequence[chat.Message]) -> None:
         """Keep these units (handle, unit) of `messages` soon."""
         for handle, unit in units:
-            if (tenant, handle) not in self._written and (tenant, handle) not in self._waiting:
+            if not self.is_known(tenant, handle):
                 said = [messages[index] for index in unit.messages]
                 self._waiting[tenant, handle] = pb.ExpandResponse(messages=said).SerializeToString()
                 if len(self._waiting) > _MOST_WAITING:

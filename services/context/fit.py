@@ -78,7 +78,9 @@ class Fitter:
             blocks.append(Block(pb.Block.KIND_TURNS, fetched.block, fetched.size, before, fetched.places))
         if done.by_words_alone:
             degraded.append(_degradation(chat.Degradation.KIND_DENSE_PENDING))
-        degraded += self._behind(asked, done)
+        is_kept = self._behind(asked, done)
+        if done.search_failed or not is_kept:
+            degraded.append(_degradation(chat.Degradation.KIND_MEMORY_UNAVAILABLE))
         response = response_of(seen, done, blocks, budget, degraded)
         self._metrics.fits.labels("whole" if fetched.window.whole else "cut").inc()
         self._metrics.cut_tokens.inc(max(0, response.before.upper_bound - response.after.upper_bound))
@@ -139,12 +141,12 @@ class Fitter:
             chosen.pop()
         return [], degraded
 
-    def _behind(self, asked: Asked, done: Cut) -> list[chat.Degradation]:
-        """Work that the answer need not wait for; hands back what it knows to fail."""
+    def _behind(self, asked: Asked, done: Cut) -> bool:
+        """Work that the answer need not wait for; false where what was cut cannot be kept."""
         self._background.add(done.unembedded)
         if done.links:
             self._cut_turns.keep(asked.tenant, cut_units(asked, done), asked.request.conversation.messages)
-        return [_degradation(chat.Degradation.KIND_MEMORY_UNAVAILABLE)] if self._cut_turns.is_failing else []
+        return not self._cut_turns.is_failing
 
 
 def reserved_tokens(request: pb.FitRequest) -> int:

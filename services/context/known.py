@@ -49,11 +49,14 @@ class Known:
 
     def put(self, units: Sequence[Unit], links: Sequence[bytes], index: TurnIndex) -> None:
         """Keep the index for the next request of the conversation."""
+        key = _end(units, len(units), links)
         with self._using:
-            self._indexes[_end(units, len(units), links)] = index
-            if len(self._indexes) > self._most:
-                _, oldest = self._indexes.popitem(last=False)
-                oldest.close()
+            replaced = self._indexes.pop(key, None)  # by who asked at the same time
+            self._indexes[key] = index
+            oldest = self._indexes.popitem(last=False)[1] if len(self._indexes) > self._most else None
+        for unused in (replaced, oldest):
+            if unused is not None:
+                unused.close()
 
     def _longest(self, units: Sequence[Unit], links: Sequence[bytes]) -> tuple[TurnIndex, int]:
         with self._using:

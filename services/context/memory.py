@@ -137,7 +137,9 @@ class Memory:
         """What is in use by a thread right now is not put back, either."""
         self._changes += 1
         for key in [key for key in list(self._loaded) if key[0] == tenant]:
-            self._loaded.pop(key, None)
+            found = self._loaded.pop(key, None)
+            if found is not None:
+                found[1].close()
 
     async def _written(self, *statements: tuple[str, Sequence[Sequence[Value]]]) -> int:
         try:
@@ -164,8 +166,10 @@ class Memory:
         ]
         if changes == self._changes:
             self._loaded[key] = loaded
+        else:
+            index.close()
         while len(self._loaded) > _MOST_INDEXES:
-            self._loaded.popitem(last=False)
+            self._loaded.popitem(last=False)[1][1].close()
         return answering, unembedded
 
     def _load(self, key: tuple[str, str]) -> tuple[list[Item], TurnIndex]:

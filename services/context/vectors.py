@@ -34,11 +34,6 @@ class Vectors:
         self._embedder: Embedder | None = None
         self._damaged = False
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether the embedder is loaded."""
-        return self._embedder is not None
-
     def fill(self, index: TurnIndex, *, make: int) -> list[str]:
         """Give the index the vectors that are known, and make up to `make`; hands back texts that still have none."""
         missing: list[tuple[int, str]] = []

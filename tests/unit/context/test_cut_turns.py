@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 
 import pytest
 import pytest_asyncio
 
+from omnisphere.chat.v1 import chat_pb2 as chat
 from omnisphere.context.v1 import context_service_pb2 as pb
 from services.chassis import call_context
 from services.chassis.errors import NotFound
@@ -76,3 +78,21 @@ async def test_every_unit_that_fit_cut_can_be_expanded(parts):
     assert list(expanded.messages) == [talk[decision.first_message] for decision in cut]
     with pytest.raises(NotFound):
         await parts.cut_turns.expand("default", [cut[0].handle])
+
+
+async def test_a_search_that_fails_leaves_a_valid_window(parts, monkeypatch):
+    def broken(*_):
+        raise sqlite3.OperationalError("no such module: fts5")
+
+    monkeypatch.setattr(parts.fitter._cutter._known, "take", broken)
+    talk = [m for n in range(40) for m in (user(f"question {n} about the weather"), assistant(f"answer {n}"))]
+    request = pb.FitRequest(
+        conversation=conversation(*talk, user("What was question 3?")),
+        model="gpt-5",
+        window_tokens=300,
+        reserved_output_tokens=50,
+    )
+    response = await parts.fitter.fit(request)
+    assert [said.kind for said in response.degradations] == [chat.Degradation.KIND_MEMORY_UNAVAILABLE]
+    assert response.messages[-1] == request.conversation.messages[-1]
+    assert response.after.upper_bound <= response.budget_tokens
