@@ -81,8 +81,9 @@ class Cutter:
         self, asked: Asked, window: Window, closed: Sequence[Unit], question: str, links: Sequence[bytes]
     ) -> Cut:
         index = self._known.take(closed, asked.request.conversation.messages, links)
-        unembedded = self._vectors.fill(index, make=_MOST_ON_THE_SPOT)
-        if not asked_part(question):
+        asks = bool(asked_part(question))
+        unembedded = self._vectors.fill(index, make=_MOST_ON_THE_SPOT if asks else 0)
+        if not asks:
             self._known.put(closed, links, index)
             return Cut(Fetched(window), links, unembedded)
         vector = None if unembedded else self._vectors.make(question)

@@ -46,11 +46,14 @@ async def test_an_early_fact_is_there_after_three_hundred_turns(mesh: Mesh) -> N
         )
         _say(conversation, chat_pb2.ROLE_USER, text)
         if turn % 10 == 0:
-            _say(conversation, chat_pb2.ROLE_ASSISTANT, text_of(await _answered(mesh, conversation)))
+            answered = await _answered(mesh, conversation)
+            _say(conversation, chat_pb2.ROLE_ASSISTANT, text_of(answered.message))
         else:
             _say(conversation, chat_pb2.ROLE_ASSISTANT, f"I see, that was day {turn}.")
     before = (await mesh.last_upstream())["body"]["messages"]
     assert FACT not in str(before)
+    # Between two cuts the prompt starts as the one before it.
+    assert answered.decision.context.tokens_warm > 1_000
     _say(conversation, chat_pb2.ROLE_USER, "What is the name of my boat, and in which harbour does it lie?")
     request = pb.CompleteRequest(conversation=conversation, model=SMALL)
     response = await mesh.call(mesh.router.Complete, request, tenant="sailor")
@@ -60,7 +63,6 @@ async def test_an_early_fact_is_there_after_three_hundred_turns(mesh: Mesh) -> N
     assert FACT in sent[-2]["content"]
     assert response.decision.context.policy == context_pb.FIT_POLICY_RETRIEVE
     assert response.decision.context.messages_retrieved > 0
-    assert response.decision.context.tokens_warm > 0
     expand = memory_pb.ExpandRequest(handles=response.decision.context.handles)
     expanded = await mesh.call(mesh.memory.Expand, expand, tenant="sailor")
     assert len(expanded.messages) == 64
@@ -70,10 +72,10 @@ async def test_an_early_fact_is_there_after_three_hundred_turns(mesh: Mesh) -> N
     assert response.decision.context.tokens_after <= 8_192 < response.decision.context.tokens_before
 
 
-async def _answered(mesh: Mesh, conversation: chat_pb2.Conversation) -> chat_pb2.Message:
+async def _answered(mesh: Mesh, conversation: chat_pb2.Conversation) -> pb.CompleteResponse:
     request = pb.CompleteRequest(conversation=conversation, model=SMALL)
-    message: chat_pb2.Message = (await mesh.call(mesh.router.Complete, request, tenant="sailor")).message
-    return message
+    response: pb.CompleteResponse = await mesh.call(mesh.router.Complete, request, tenant="sailor")
+    return response
 
 
 def _say(conversation: chat_pb2.Conversation, role: chat_pb2.Role.ValueType, text: str) -> None:

@@ -130,7 +130,7 @@ async def test_the_context_service_has_what_it_cuts_summed_up(mesh: Mesh) -> Non
     (block,) = response.blocks
     assert block.kind == context_pb.Block.KIND_SUMMARY
     assert list(block.source_messages) == list(range(len(block.source_messages)))
-    asked = [row["body"]["messages"][0]["content"] for row in await mesh.upstream_rows()]
+    asked = [row["body"]["messages"][0]["content"] for row in await mesh.upstream_rows() if "messages" in row["body"]]
     assert any(str(text).startswith("Sum up this part of a conversation") for text in asked)
 
 

@@ -166,3 +166,13 @@ def test_reports_without_a_file_change_nothing(encodings, tmp_path):
     calibrations = Calibrations(Store(tmp_path / "context.sqlite3"))
     counter = TokenCounter(encodings, Memo(10), calibrations)
     assert report(counter, calibrations, talk(Random(8)), CLAUDE) is COLD
+
+
+def test_a_calibrated_count_is_never_below_nothing(calibrated):
+    counter, calibrations = calibrated
+    for _ in range(8):
+        report(counter, calibrations, conversation(user("hi")), CLAUDE, tokens=1)
+    counted = counter.count(conversation(user("")), CLAUDE)
+    assert counted.total().estimate >= 0
+    assert counted.total([]).estimate >= 0
+    assert counted.total().upper_bound >= counted.total().estimate
