@@ -31,7 +31,7 @@ def broken(request: pb.FitRequest, response: pb.FitResponse, count: Count | None
         "budget": _budget(request, response, count),
         "system": [m for m in given if m.role in INSTRUCTIONS] == [m for m in own if m.role in INSTRUCTIONS],
         "question": _tail(given) == kept[len(kept) - len(_tail(given)) :],
-        "tools": places is not None and _tools_whole(given, set(places)),
+        "tools": own == given or _tools_whole(given, own),
         "verbatim": places is not None and _blocks_are_verbatim(request, response),
         "whole": response.before.upper_bound > response.budget_tokens or kept == given,
         "roles": _opens_well(given, kept, response),
@@ -85,18 +85,45 @@ def _places(own: Sequence[chat.Message], given: Sequence[chat.Message]) -> list[
     return found[::-1]
 
 
-def _tools_whole(given: Sequence[chat.Message], kept: set[int]) -> bool:
+def _tools_whole(given: Sequence[chat.Message], own: Sequence[chat.Message]) -> bool:
+    """Each kept message with calls is followed by all its results; a result with a call stands behind its call."""
+    uses = _tool_uses(given)
+    answered = {id_ for use in uses for message in use[1:] for id_ in _ids(message, "tool_result")}
+    place = 0
+    while place < len(own):
+        message = own[place]
+        if _ids(message, "tool_call"):
+            fitting = [use for use in uses if own[place : place + len(use)] == use]
+            if not fitting:
+                return False
+            place += max(map(len, fitting))
+        elif message.role == chat.ROLE_TOOL and _ids(message, "tool_result") & answered and not message.pinned:
+            return False
+        else:
+            place += 1
+    return True
+
+
+def _tool_uses(given: Sequence[chat.Message]) -> list[list[chat.Message]]:
+    """Each message with calls, and what follows it up to its last result."""
+    uses = []
     for place, message in enumerate(given):
-        calls = {part.tool_call.id for part in message.parts if part.HasField("tool_call")}
+        calls = _ids(message, "tool_call")
         if not calls:
             continue
-        follows = place + 1
-        while follows < len(given) and given[follows].role == chat.ROLE_TOOL:
-            answers = {p.tool_result.tool_call_id for p in given[follows].parts if p.HasField("tool_result")}
-            if answers & calls and (follows in kept) != (place in kept):
-                return False
-            follows += 1
-    return True
+        end = last = place + 1
+        while end < len(given) and given[end].role == chat.ROLE_TOOL:
+            end += 1
+            if _ids(given[end - 1], "tool_result") & calls:
+                last = end
+        uses.append(list(given[place:last]))
+    return uses
+
+
+def _ids(message: chat.Message, kind: str) -> set[str]:
+    if kind == "tool_call":
+        return {part.tool_call.id for part in message.parts if part.HasField("tool_call")}
+    return {part.tool_result.tool_call_id for part in message.parts if part.HasField("tool_result")}
 
 
 def _blocks_are_verbatim(request: pb.FitRequest, response: pb.FitResponse) -> bool:

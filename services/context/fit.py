@@ -104,12 +104,9 @@ class Fitter:
         so that they do not move the window."""
         if sum(asked.sizes) <= asked.room:
             return asked, Cut(Fetched(cut(asked.units, asked.sizes, asked.room)), ())
-        if share:
-            less = replace(asked, room=asked.room - share)
-            done = await self._counting.off_loop(self._cutter.cut, less)
-            if done.fetched.window.used <= less.room:
-                return less, done
-        return asked, await self._counting.off_loop(self._cutter.cut, asked)
+        # What must stay may take of the share, too; then less stands beside it.
+        less = replace(asked, room=asked.room - share)
+        return less, await self._counting.off_loop(self._cutter.cut, less)
 
     async def _beside(self, asked: Asked, done: Cut, share: int) -> tuple[list[Block], list[chat.Degradation]]:
         """Summaries or remembered items, within `share` tokens."""
