@@ -36,6 +36,17 @@ async def test_what_is_remembered_is_recalled_by_its_tenant_alone(mesh: Mesh) ->
         await mesh.call(mesh.memory.Expand, memory_pb.ExpandRequest(handles=["nothing"]), tenant="sailor")
 
 
+async def test_recall_by_words_alone_says_so(mesh: Mesh) -> None:
+    remember = memory_pb.RememberRequest(conversation_id="knots")
+    for number in range(40):
+        remember.items.add(text=f"Knot {number} is tied {number} times around the bollard of pier {number}.")
+    await mesh.call(mesh.memory.Remember, remember, tenant="knots")
+    recall = memory_pb.RecallRequest(conversation_id="knots", query="How often is knot 7 tied?", limit=3)
+    found = await mesh.call(mesh.memory.Recall, recall, tenant="knots")
+    assert "Knot 7 " in found.items[0].text
+    assert [said.kind for said in found.degradations] == [chat_pb2.Degradation.KIND_DENSE_PENDING]
+
+
 @pytest.mark.slow
 async def test_an_early_fact_is_there_after_three_hundred_turns(mesh: Mesh) -> None:
     conversation = chat_pb2.Conversation()

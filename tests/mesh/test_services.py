@@ -112,7 +112,12 @@ async def test_the_context_service_fetches_and_recalls(mesh: Mesh) -> None:
     assert 12 in turns.source_messages
     assert "lamp 12." in response.messages[turns.message].parts[0].text
     assert response.warm_tokens_uncut > response.warm_tokens
+    cut = next(decision for decision in response.decisions if decision.handle)
+    expanded = await mesh.call(mesh.context.Expand, context_pb.ExpandRequest(handles=[cut.handle]))
+    assert list(expanded.messages) == [conversation.messages[cut.first_message]]
     assert chat_pb2.Degradation.KIND_DENSE_PENDING in [said.kind for said in response.degradations]
+    forget = context_pb.ForgetRequest(conversation_id="drawers")
+    assert (await mesh.call(mesh.context.Forget, forget)).items == len(facts)
 
 
 async def test_the_context_service_has_what_it_cuts_summed_up(mesh: Mesh) -> None:
