@@ -46,7 +46,8 @@ test-mesh: $(STAMP) ## whole requests, in one process and through four
 	$(BIN)/python -m pytest tests/mesh
 
 .PHONY: properties
-properties: $(STAMP) ## a million look-ups that try to get somebody else's answer; takes an hour
+properties: $(STAMP) ## long property runs, an hour: 100,000 conversations through Fit, a million look-ups that try to get somebody else's answer; MORE=--peers=2000: other trimmers, too
+	$(BIN)/python -m bench.invariants --cases 100000 $(MORE)
 	ISOLATION_LOOK_UPS=1000000 $(BIN)/python -m pytest tests/unit/cache/test_isolation.py -q
 
 .PHONY: chaos

@@ -23,6 +23,7 @@ _MOST_TAGS = 16
 # Above it answers are meant to differ, so everybody gets one of their own.
 SHARED_TEMPERATURE = 0.3
 _MOST_MODEL_BYTES = 128
+_MOST_CONVERSATION_ID_BYTES = 128
 # https://protobuf.dev/reference/protobuf/google.protobuf/#duration
 _LONGEST_SECONDS = 315_576_000_000
 # With less time than this nothing can be done, and the refusal would not reach the caller.
@@ -102,11 +103,16 @@ def admit(
 def shareable(conversation: chat_pb2.Conversation, options: pb.RequestOptions) -> bool:
     """Whether requests with the same content may share one answer."""
     control = options.cache
-    if control.no_cache or control.no_store:
+    if control.no_cache or control.no_store or remembers(options):
         return False
     sampling = conversation.sampling
     sampled = sampling.HasField("temperature") and sampling.temperature > SHARED_TEMPERATURE
     return not sampled or control.allow_sampled
+
+
+def remembers(options: pb.RequestOptions) -> bool:
+    """Whether the conversation's memory is asked for and added to."""
+    return options.memory == pb.MEMORY_AUTO
 
 
 def check_time(call: CallContext, now: float) -> None:
@@ -142,6 +148,12 @@ def _check_options(options: pb.RequestOptions) -> None:
         raise InvalidRequest(field="options.task_hint", problem="is not 1 to 64 of [A-Za-z0-9_.:/-]")
     if len(options.region_tags) > _MOST_TAGS or any(not _WORD.fullmatch(tag) for tag in options.region_tags):
         raise InvalidRequest(field="options.region_tags", problem="is not at most 16 words of [A-Za-z0-9_.:/-]")
+    if len(options.conversation_id.encode()) > _MOST_CONVERSATION_ID_BYTES:
+        raise InvalidRequest(field="options.conversation_id", problem="is longer than 128 bytes")
+    if options.memory not in pb.Memory.values():
+        raise InvalidRequest(field="options.memory", problem="is not a known value")
+    if remembers(options) and not options.conversation_id:
+        raise InvalidRequest(field="options.conversation_id", problem="is needed where memory is AUTO")
     control = options.cache
     if len(control.tags) > _MOST_TAGS or any(not 1 <= len(tag.encode()) <= 64 for tag in control.tags):
         raise InvalidRequest(field="options.cache.tags", problem="is not at most 16 tags of 1 to 64 bytes")

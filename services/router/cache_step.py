@@ -7,7 +7,7 @@ from omnisphere.chat.v1 import chat_pb2
 from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.chassis.errors import InvalidRequest, ServiceError
-from services.router.admit import Ask
+from services.router.admit import Ask, remembers
 from services.router.guard import Guard
 from services.router.peers import CachePeer
 from services.router.record import Record
@@ -108,5 +108,6 @@ def _fill(query: cache_pb.Query, ask: Ask, *, simulated: bool) -> None:
     query.conversation.CopyFrom(ask.conversation)
     query.model, query.policy_hash, query.task_hint = ask.model, ask.policy_hash, ask.options.task_hint
     query.simulated = simulated
+    query.uses_memory = remembers(ask.options)
     if ask.options.region_tags:
         query.region_tags.extend(sorted(ask.options.region_tags))

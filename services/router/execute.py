@@ -13,12 +13,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from omnisphere.chat.v1 import chat_pb2
-from omnisphere.context.v1 import context_service_pb2 as context_pb
 from omnisphere.model.v1 import model_pb2
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 from services.chassis import call_context
-from services.chassis.clock import Clock
 from services.chassis.errors import (
     ContentFiltered,
     ContextTooLong,
@@ -35,10 +33,10 @@ from services.chassis.errors import (
     Unpriced,
 )
 from services.router.collect import Collector
+from services.router.fit_step import FitStep
 from services.router.flight import Flight
-from services.router.guard import Guard
-from services.router.peers import ContextPeer, ProvidersPeer
-from services.router.plan import Candidate, Plan, input_bound
+from services.router.peers import ProvidersPeer
+from services.router.plan import Candidate, Plan
 from services.router.record import Record, Tally
 
 # After these another model may do better. Others (a rejected request, a content filter, a deadline) would only cost.
@@ -52,8 +50,6 @@ _TRY_ANOTHER = (
     UnknownModel,
     Unpriced,
 )
-# Kept free for an answer whose length nobody limited.
-_RESERVED_OUTPUT_TOKENS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +69,13 @@ class Executor:
     def __init__(
         self,
         *,
-        context: ContextPeer,
+        fit: FitStep,
         providers: ProvidersPeer,
-        guard: Guard,
-        clock: Clock,
         deadline: float,
-        context_timeout: float,
     ) -> None:
-        self._context = context
+        self._fit = fit
         self._providers = providers
-        self._guard = guard
-        self._clock = clock
         self._deadline = deadline
-        self._context_timeout = context_timeout
 
     async def run(
         self, plan: Plan, conversation: chat_pb2.Conversation, flight: Flight, record: Record, *, stream: bool
@@ -126,7 +116,7 @@ class Executor:
         stream: bool,
     ) -> Answered:
         flight.step = "fit"
-        fitted = await self._fit(candidate, conversation, record)
+        fitted = await self._fit.fit(candidate, conversation, record)
         flight.step = "generate"
         # Asked in either way; built once, as it holds a copy of the conversation.
         request = providers_pb.StreamGenerateRequest() if stream else providers_pb.GenerateRequest()
@@ -174,49 +164,6 @@ class Executor:
         collector.take(response.message)
         flight.publish_message(response.message, request.generation.model)
         return response.end
-
-    async def _fit(
-        self, candidate: Candidate, conversation: chat_pb2.Conversation, record: Record
-    ) -> chat_pb2.Conversation:
-        """The conversation as the model's window takes it. A short one never leaves this function."""
-        record.decision.ClearField("context")
-        window = candidate.model.window_tokens
-        reserved = _reserved(candidate, conversation)
-        if input_bound(conversation) + reserved <= window:
-            return conversation
-        if not self._guard.allows(self._clock.monotonic()):
-            record.degraded(chat_pb2.Degradation.KIND_CONTEXT_UNAVAILABLE, "context")
-            return conversation
-        request = context_pb.FitRequest(
-            conversation=conversation,
-            model=candidate.model.id,
-            window_tokens=window,
-            reserved_output_tokens=reserved,
-        )
-        with record.step("fit"):
-            try:
-                with self._guard.watching(self._clock):
-                    response = await self._context.fit(request, self._context_timeout)
-            except (ContextTooLong, InvalidRequest):
-                raise
-            except ServiceError:
-                record.degraded(chat_pb2.Degradation.KIND_CONTEXT_UNAVAILABLE, "context")
-                return conversation
-        record.fitted(response)
-        if len(response.messages) == len(conversation.messages):
-            return conversation
-        fitted = chat_pb2.Conversation()
-        fitted.CopyFrom(conversation)
-        del fitted.messages[:]
-        fitted.messages.extend(response.messages)
-        return fitted
-
-
-def _reserved(candidate: Candidate, conversation: chat_pb2.Conversation) -> int:
-    """Tokens kept free for the answer."""
-    sampling = conversation.sampling
-    asked = sampling.max_output_tokens if sampling.HasField("max_output_tokens") else _RESERVED_OUTPUT_TOKENS
-    return min(asked, candidate.model.max_output_tokens, candidate.model.window_tokens // 4)
 
 
 def _worth_another(failure: ServiceError, plan: Plan, *, committed: bool) -> bool:

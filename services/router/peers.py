@@ -57,6 +57,28 @@ class ContextPeer:
         response: context_pb.FitResponse = await self._invoker.unary(self._target.Fit, request, timeout)
         return response
 
+    async def report_usage(
+        self, request: context_pb.ReportUsageRequest, timeout: float
+    ) -> context_pb.ReportUsageResponse:
+        response: context_pb.ReportUsageResponse = await self._invoker.unary(self._target.ReportUsage, request, timeout)
+        return response
+
+    async def remember(self, request: context_pb.RememberRequest, timeout: float) -> context_pb.RememberResponse:
+        response: context_pb.RememberResponse = await self._invoker.unary(self._target.Remember, request, timeout)
+        return response
+
+    async def recall(self, request: context_pb.RecallRequest, timeout: float) -> context_pb.RecallResponse:
+        response: context_pb.RecallResponse = await self._invoker.unary(self._target.Recall, request, timeout)
+        return response
+
+    async def forget(self, request: context_pb.ForgetRequest, timeout: float) -> context_pb.ForgetResponse:
+        response: context_pb.ForgetResponse = await self._invoker.unary(self._target.Forget, request, timeout)
+        return response
+
+    async def expand(self, request: context_pb.ExpandRequest, timeout: float) -> context_pb.ExpandResponse:
+        response: context_pb.ExpandResponse = await self._invoker.unary(self._target.Expand, request, timeout)
+        return response
+
 
 class ProvidersPeer:
     """The providers service. All methods raise ServiceError; a failed call to a model carries AttemptsFailed."""

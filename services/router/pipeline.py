@@ -20,6 +20,7 @@ from services.router.cache_step import CacheStep
 from services.router.catalog import Catalogue, CatalogueKeeper
 from services.router.collect import Collector
 from services.router.execute import Answered, Executor
+from services.router.fit_step import FitStep
 from services.router.flight import Event, Flight, Follower
 from services.router.metrics import RouterMetrics
 from services.router.plan import Facts, Plan, facts_of
@@ -58,6 +59,7 @@ class Pipeline:
         policies: dict[str, Policy],
         catalogue: CatalogueKeeper,
         cache: CacheStep,
+        fit: FitStep,
         executor: Executor,
         flights: Flights,
         after: AfterAnswer,
@@ -70,6 +72,7 @@ class Pipeline:
         self._policies = policies
         self._catalogue = catalogue
         self._cache = cache
+        self._fit = fit
         self._executor = executor
         self._flights = flights
         self._after = after
@@ -191,6 +194,7 @@ class Pipeline:
         answered = await self._executor.run(plan, ask.conversation, flight, record, stream=delivery.stream)
         record.saved(catalogue, ask.policy.row.reference_model, answered.usage, cached=None)
         self._store(ask, answered, simulated=catalogue.simulated)
+        self._tell_context(ask, answered, record)
         return answered.finish_reason
 
     def _plan(self, ask: Ask, catalogue: Catalogue, record: Record) -> tuple[Plan, Facts]:
@@ -225,6 +229,13 @@ class Pipeline:
             cost=answered.cost,
         )
         self._after.add(lambda: self._cache.store(ask, reply, simulated=simulated))
+
+    def _tell_context(self, ask: Ask, answered: Answered, record: Record) -> None:
+        """What the model counted, and what is to be remembered; behind the answer."""
+        if record.count_ref:
+            self._after.add(lambda: self._fit.report(record.count_ref, answered.usage))
+        if record.conversation_id:
+            self._after.add(lambda: self._fit.remember(ask, answered.message))
 
     def _as_service_error(self, failure: Exception) -> ServiceError:
         if isinstance(failure, ServiceError):

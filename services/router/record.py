@@ -12,7 +12,7 @@ from omnisphere.context.v1 import context_service_pb2 as context_pb
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.chassis.clock import Clock
-from services.router.admit import Ask
+from services.router.admit import Ask, remembers
 from services.router.catalog import Catalogue, list_price
 from services.router.classify import classify
 from services.router.plan import Facts, Plan, described
@@ -24,6 +24,9 @@ _TOKEN_CLASSES = (
     "output_tokens",
     "reasoning_tokens",
 )
+
+# A Decision travels with every answer, so it names only so many turns that were cut.
+_HANDLES = 64
 
 
 class Tally(Protocol):
@@ -53,6 +56,10 @@ class Record:
         # Calls to models that ended without a word of what they cost: the providers' books know.
         self.unsettled: list[str] = []
         self.started = clock.monotonic()
+        # The conversation whose memory is asked for and added to; empty: none.
+        self.conversation_id = ask.options.conversation_id if remembers(ask.options) else ""
+        # Of the count that the conversation was fitted with, for the report of what the model counted.
+        self.count_ref = ""
         self._clock = clock
 
     def step(self, name: str) -> Step:
@@ -90,10 +97,17 @@ class Record:
     def fitted(self, response: context_pb.FitResponse) -> None:
         """What was cut for the model that is asked next."""
         context = self.decision.context
+        self.count_ref = response.count_ref
         context.policy = response.policy
         context.tokens_before = response.before.upper_bound
         context.tokens_after = response.after.upper_bound
         context.messages_dropped = sum(unit.messages for unit in response.decisions if not unit.kept)
+        context.messages_retrieved = sum(
+            unit.messages for unit in response.decisions if unit.reason == context_pb.UnitDecision.REASON_RETRIEVED
+        )
+        context.tokens_warm = response.warm_tokens
+        cut = [unit.handle for unit in response.decisions if not unit.kept]
+        context.handles.extend(cut[-_HANDLES:])
         self.decision.degradations.extend(response.degradations)
 
     def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:

@@ -38,6 +38,7 @@ from services.router.edge.metrics import EdgeMetrics
 from services.router.edge.server import HttpDoor
 from services.router.embed import Embedder
 from services.router.execute import Executor
+from services.router.fit_step import FitStep
 from services.router.guard import Guard
 from services.router.hot import HotAnswers
 from services.router.ledger import REQUESTS
@@ -137,18 +138,13 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         clock=clock,
         hash_key=settings.prompt_hash_key(),
     )
+    fit = FitStep(peers.context, Guard(), clock, timeout=settings.context_timeout.total_seconds())
     pipeline = Pipeline(
         policies=policies,
         catalogue=catalogue,
         cache=cache,
-        executor=Executor(
-            context=peers.context,
-            providers=peers.providers,
-            guard=Guard(),
-            clock=clock,
-            deadline=deadline,
-            context_timeout=settings.context_timeout.total_seconds(),
-        ),
+        fit=fit,
+        executor=Executor(fit=fit, providers=peers.providers, deadline=deadline),
         flights=Flights(remember_for=settings.remember_for, most_bytes=settings.remember_bytes),
         after=after,
         metrics=metrics,
@@ -233,5 +229,5 @@ def _servicers(service: RouterService, peers: Peers) -> tuple[Servicer, ...]:
     return (
         Servicer(router, service, router_service_pb2_grpc.add_RouterServiceServicer_to_server),
         Servicer(admin, AdminService(peers.cache), admin_service_pb2_grpc.add_AdminServiceServicer_to_server),
-        Servicer(memory, MemoryService(), memory_service_pb2_grpc.add_MemoryServiceServicer_to_server),
+        Servicer(memory, MemoryService(peers.context), memory_service_pb2_grpc.add_MemoryServiceServicer_to_server),
     )

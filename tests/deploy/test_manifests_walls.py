@@ -77,8 +77,8 @@ def test_resources_are_asked_for_and_memory_is_bounded(every: Sequence[Object]):
 
 
 def test_memory_holds_what_was_measured_and_what_settings_allow(base: list[Object]):
-    measured = {"router": 50, "cache": 51, "context": 120, "providers": 78}
-    kept = {"router": 64, "cache": 256, "context": 0, "providers": 0}
+    measured = {"router": 50, "cache": 51, "context": 240, "providers": 78}
+    kept = {"router": 64, "cache": 256, "context": 128 + 48, "providers": 0}
     for name, deployment in _deployments(base).items():
         resources = manifests.container(deployment)["resources"]
         assert _mebibytes(resources["requests"]["memory"]) > measured[name]

@@ -82,11 +82,12 @@ class ScriptedContext(ContextPeer):
         self.keep = keep
         self.failing: ServiceError | None = None
         self.asked: list[context_pb.FitRequest] = []
+        self.reported: list[context_pb.ReportUsageRequest] = []
+        self.remembered: list[context_pb.RememberRequest] = []
 
     async def fit(self, request: context_pb.FitRequest, timeout: float) -> context_pb.FitResponse:
         self.asked.append(request)
-        if self.failing is not None:
-            raise self.failing
+        self._fail()
         messages = list(request.conversation.messages)
         kept = messages[-self.keep :]
         dropped = len(messages) - len(kept)
@@ -99,7 +100,24 @@ class ScriptedContext(ContextPeer):
                 context_pb.UnitDecision(first_message=dropped, messages=len(kept), kept=True),
             ],
             policy=context_pb.FIT_POLICY_WINDOW,
+            count_ref="counted",
         )
+
+    async def report_usage(
+        self, request: context_pb.ReportUsageRequest, timeout: float
+    ) -> context_pb.ReportUsageResponse:
+        self._fail()
+        self.reported.append(request)
+        return context_pb.ReportUsageResponse(calibration_version="1")
+
+    async def remember(self, request: context_pb.RememberRequest, timeout: float) -> context_pb.RememberResponse:
+        self._fail()
+        self.remembered.append(request)
+        return context_pb.RememberResponse(ids=[f"mem-{n}" for n in range(len(request.items))])
+
+    def _fail(self) -> None:
+        if self.failing is not None:
+            raise self.failing
 
 
 class ScriptedProviders(ProvidersPeer):

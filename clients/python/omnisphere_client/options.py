@@ -72,6 +72,8 @@ class AskOptions(TypedDict, total=False):
     request_id: str  # makes the call idempotent for 10 minutes: asked again, the first answer comes again
     cache: CacheOptions
     region_tags: Sequence[str]  # where the request may be served
+    conversation_id: str  # names the conversation over its requests; needed for memory
+    memory: bool  # what was kept for the conversation goes with the question, and question and answer are kept
 
 
 _EFFORTS: dict[str, chat_pb2.ReasoningEffort.ValueType] = {
@@ -118,6 +120,8 @@ def _request_options(options: AskOptions) -> pb.RequestOptions:
         policy=options.get("policy", ""),
         task_hint=options.get("task", ""),
         region_tags=options.get("region_tags", ()),
+        conversation_id=options.get("conversation_id", ""),
+        memory=pb.MEMORY_AUTO if options.get("memory", False) else pb.MEMORY_UNSPECIFIED,
     )
     if "cache" in options:
         made.cache.CopyFrom(options["cache"].control())

@@ -95,6 +95,8 @@ def test_every_option_finds_its_field():
             tags=["t"],
         ),
         region_tags=["eu"],
+        conversation_id="c-1",
+        memory=True,
     )
     assert set(every) == AskOptions.__optional_keys__
     asked = request("Hi", every)

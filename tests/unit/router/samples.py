@@ -26,6 +26,7 @@ from services.router.catalog import CatalogueKeeper
 from services.router.collect import Collector
 from services.router.embed import Embedder
 from services.router.execute import Executor
+from services.router.fit_step import FitStep
 from services.router.flight import Event
 from services.router.guard import Guard
 from services.router.hot import HotAnswers
@@ -199,18 +200,13 @@ class Rig:
             clock=self.clock,
             hash_key=b"key",
         )
+        fit = FitStep(self.context, Guard(), self.clock, timeout=2.0)
         self.pipeline = Pipeline(
             policies=POLICIES,
             catalogue=self.catalogue,
             cache=step,
-            executor=Executor(
-                context=self.context,
-                providers=self.providers,
-                guard=Guard(),
-                clock=self.clock,
-                deadline=deadline,
-                context_timeout=2.0,
-            ),
+            fit=fit,
+            executor=Executor(fit=fit, providers=self.providers, deadline=deadline),
             flights=self.flights,
             after=self.after,
             metrics=self.metrics,

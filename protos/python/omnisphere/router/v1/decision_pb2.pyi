@@ -351,6 +351,9 @@ class ContextDecision(_message.Message):
     TOKENS_BEFORE_FIELD_NUMBER: _builtins.int
     TOKENS_AFTER_FIELD_NUMBER: _builtins.int
     MESSAGES_DROPPED_FIELD_NUMBER: _builtins.int
+    MESSAGES_RETRIEVED_FIELD_NUMBER: _builtins.int
+    TOKENS_WARM_FIELD_NUMBER: _builtins.int
+    HANDLES_FIELD_NUMBER: _builtins.int
     policy: _context_service_pb2.FitPolicy.ValueType
     """Output only."""
     tokens_before: _builtins.int
@@ -359,6 +362,16 @@ class ContextDecision(_message.Message):
     """Output only. Upper bound of the input as sent."""
     messages_dropped: _builtins.int
     """Output only. How many messages were cut."""
+    messages_retrieved: _builtins.int
+    """Output only. How many messages were fetched from beyond the window into a block before the question."""
+    tokens_warm: _builtins.int
+    """Output only. How many tokens of the input the provider's prompt cache may hold, as the request before this one had them
+    too. An estimate.
+    """
+    @_builtins.property
+    def handles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. For MemoryService.Expand: the newest 64 turns that were cut and not fetched, oldest first."""
+
     def __init__(
         self,
         *,
@@ -366,10 +379,13 @@ class ContextDecision(_message.Message):
         tokens_before: _builtins.int = ...,
         tokens_after: _builtins.int = ...,
         messages_dropped: _builtins.int = ...,
+        messages_retrieved: _builtins.int = ...,
+        tokens_warm: _builtins.int = ...,
+        handles: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages_dropped", b"messages_dropped", "policy", b"policy", "tokens_after", b"tokens_after", "tokens_before", b"tokens_before"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handles", b"handles", "messages_dropped", b"messages_dropped", "messages_retrieved", b"messages_retrieved", "policy", b"policy", "tokens_after", b"tokens_after", "tokens_before", b"tokens_before", "tokens_warm", b"tokens_warm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

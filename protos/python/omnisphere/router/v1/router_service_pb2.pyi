@@ -24,6 +24,36 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Memory:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MemoryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Memory.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MEMORY_UNSPECIFIED: _Memory.ValueType  # 0
+    """As OFF."""
+    MEMORY_OFF: _Memory.ValueType  # 1
+    """No."""
+    MEMORY_AUTO: _Memory.ValueType  # 2
+    """What was kept for the conversation, or for all of the tenant's, and the question needs goes to the model with it; the
+    question and its answer are kept behind the answer. So a caller may send the newest messages alone. Such requests are
+    not cached.
+    """
+
+class Memory(_Memory, metaclass=_MemoryEnumTypeWrapper):
+    """Whether a conversation has a memory."""
+
+MEMORY_UNSPECIFIED: Memory.ValueType  # 0
+"""As OFF."""
+MEMORY_OFF: Memory.ValueType  # 1
+"""No."""
+MEMORY_AUTO: Memory.ValueType  # 2
+"""What was kept for the conversation, or for all of the tenant's, and the question needs goes to the model with it; the
+question and its answer are kept behind the answer. So a caller may send the newest messages alone. Such requests are
+not cached.
+"""
+Global___Memory: _TypeAlias = Memory  # noqa: Y015
+
 class _OnInterruption:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -115,6 +145,8 @@ class RequestOptions(_message.Message):
     TASK_HINT_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
     REGION_TAGS_FIELD_NUMBER: _builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    MEMORY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Optional. Makes the call idempotent, and joins all books; at most 128 bytes of [A-Za-z0-9_.:-]. Empty: made here.
     Used again with another content: INVALID_ARGUMENT.
@@ -123,6 +155,10 @@ class RequestOptions(_message.Message):
     """Optional. The name of a policy. Empty: "auto". Not together with a concrete `model`."""
     task_hint: _builtins.str
     """Optional. The task type, for example "code_review". Empty: found from the prompt."""
+    conversation_id: _builtins.str
+    """Optional; required with memory AUTO. Names the conversation over its requests; at most 128 bytes."""
+    memory: Global___Memory.ValueType
+    """Optional. Whether the conversation has a memory."""
     @_builtins.property
     def cache(self) -> _cache_service_pb2.CacheControl:
         """Optional. What the cache may do."""
@@ -139,10 +175,12 @@ class RequestOptions(_message.Message):
         task_hint: _builtins.str = ...,
         cache: _cache_service_pb2.CacheControl | None = ...,
         region_tags: _abc.Iterable[_builtins.str] | None = ...,
+        conversation_id: _builtins.str = ...,
+        memory: Global___Memory.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "policy", b"policy", "region_tags", b"region_tags", "request_id", b"request_id", "task_hint", b"task_hint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "conversation_id", b"conversation_id", "memory", b"memory", "policy", b"policy", "region_tags", b"region_tags", "request_id", b"request_id", "task_hint", b"task_hint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
