@@ -51,8 +51,8 @@ async def test_a_message_is_typed_and_complete(client: anthropic.AsyncAnthropic,
     assert answer.usage.output_tokens > 0
     assert answer._request_id
     body = (await mesh.last_upstream())["body"]
-    assert body["messages"][0]["content"] == "Be brief."
-    assert body["stop"] == ["never said"]
+    assert body["system"] == system
+    assert body["stop_sequences"] == ["never said"]
 
 
 async def test_the_stream_helper_collects_the_message(client: anthropic.AsyncAnthropic) -> None:
