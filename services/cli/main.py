@@ -131,6 +131,26 @@ def faults() -> None:
 
 
 @app.command()
+def train(
+    files: Annotated[list[Path], typer.Argument(help="recorded outcomes: .jsonl or .parquet")],
+    out: Annotated[Path, typer.Option("--out", help="the artefact; one that is better stays")],
+    tiers: Annotated[bool, typer.Option("--tiers", help="learn tiers instead of models, as the shipped one")] = False,
+    terms: Annotated[int, typer.Option("--terms", help="so many terms at most; 0: 30,000")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="write it even where it is worse")] = False,
+) -> None:
+    """Fit the router's quality predictor to recorded outcomes."""
+    from services.cli.train import told, train_files
+
+    try:
+        artefact, size = train_files(files, out, tiers=tiers, terms=terms or None, force=force)
+    except StartError as failure:
+        _fail(failure)
+        return
+    for line in told(artefact, size, out):
+        console.print(line, markup=False, highlight=False)
+
+
+@app.command()
 def demo() -> None:
     """Start four services and a simulator, send a workload through them, and check what comes back."""
     from services.cli.demo import run_demo

@@ -2,7 +2,7 @@
 
 It learns from pairs whose licence lets them ship (CheckList, GPTCache's mock data, gated-semantic-cache; all MIT), and
 from sentences made by rules. The threshold of each false-hit budget comes from the same stream, out of fold; nothing of
-the sources that are for measuring is used. What runs here: pip install -e '.[training]'.
+the sources that are for measuring is used. What runs here: pip install -e '.[models]'.
 """
 
 from __future__ import annotations

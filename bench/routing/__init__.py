@@ -1,0 +1,1 @@
+"""bench.routing: is the router's prediction worth money? See __main__.py."""

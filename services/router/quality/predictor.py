@@ -1,0 +1,156 @@
+"""How good each model's answer to a prompt will probably be: what training knows, moved by what came since.
+
+    quality = artefact (the model's column, else its tier's, else the mean of all)
+            + what everybody's outcomes said since            (the operator's: shadow calls, judges)
+            + what this tenant's own feedback said            (moves no other tenant's)
+
+Pure: no clock, no chance, no I/O. Used by one event loop; an artefact is swapped between two requests.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.router.quality.artefact import Artefact
+from services.router.quality.estimator import clipped
+from services.router.quality.features import Floats, Reading, read
+from services.router.quality.learner import Learner
+
+# Coordinates that the streaming ridge looks at.
+PLACES = 24
+_MOST_TENANTS = 1_000
+# A prompt's facts are kept with the request until its feedback comes: as 16-bit numbers.
+_KEPT = np.dtype("<f2")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A model that may be asked: its id, and its tier (small, medium, large, frontier; empty: unknown)."""
+
+    id: str
+    tier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Per model in the order asked for: quality (0, 1), and how many outcomes moved it; 0: it is the prior alone.
+
+    `tasks` [tasks] and `places` are what the artefact read of the prompt; `before` what it said without any outcome.
+    """
+
+    quality: Floats
+    outcomes: tuple[int, ...]
+    tasks: Floats
+    places: Floats
+    before: Floats
+
+    def noted(self, place: int) -> bytes:
+        """What must be kept to learn from the outcome of the model at this place, about 250 bytes."""
+        return (
+            np.concatenate((self.before[place : place + 1], self.places[:PLACES], self.tasks)).astype(_KEPT).tobytes()
+        )
+
+
+class Predictor:
+    """Predicts and learns. `most_tenants`: the tenant that was longest not heard of is forgotten beyond it."""
+
+    def __init__(self, artefact: Artefact, *, most_tenants: int = _MOST_TENANTS) -> None:
+        self._most_tenants = most_tenants
+        self._take(artefact)
+
+    @property
+    def artefact(self) -> Artefact:
+        """The artefact in use."""
+        return self._artefact
+
+    def predict(self, reading: Reading, models: Sequence[Known], tenant: str = "") -> Prediction:
+        """The prediction for a prompt that was read; `tenant` adds what its own feedback taught."""
+        tasks, places, columns = self._artefact.estimator.estimate(reading)
+        before = self._of(columns, models)
+        learners = [self._shared]
+        own = self._tenants.get(tenant)
+        if own is not None:
+            learners.append(own)
+        added = [sum(learner.offset(model.id, tasks, places) for learner in learners) for model in models]
+        outcomes = tuple(sum(learner.outcomes(model.id) for learner in learners) for model in models)
+        quality = clipped(before + np.array(added)) if any(outcomes) else before
+        return Prediction(quality, outcomes, tasks, places, before)
+
+    def predict_text(self, prompt: str, in_tokens: int, models: Sequence[Known], tenant: str = "") -> Prediction:
+        """`predict`, reading the prompt first."""
+        return self.predict(read(prompt, in_tokens), models, tenant)
+
+    def learn(self, noted: bytes, model: str, quality: float, tenant: str = "") -> None:
+        """One outcome: what `Prediction.noted` kept, and the quality in [0, 1] that the answer turned out to have.
+
+        With a tenant it moves that tenant's predictions alone, without one everybody's. Raises ValueError.
+        """
+        if not 0 <= quality <= 1:  # NaN neither
+            raise ValueError("quality lies outside [0, 1]")
+        before, places, tasks = self._facts(noted)
+        difference = quality - before
+        if not tenant:
+            self._shared.learn(model, tasks, places, difference)
+            return
+        difference -= self._shared.offset(model, tasks, places)
+        own = self._tenants.setdefault(tenant, Learner(len(tasks)))
+        self._tenants.move_to_end(tenant)
+        if len(self._tenants) > self._most_tenants:
+            self._tenants.popitem(last=False)
+        own.learn(model, tasks, places, min(1.0, max(-1.0, difference)))
+
+    def swap(self, artefact: Artefact) -> None:
+        """Use another artefact from now on. What was learned since the last one is forgotten: it stands in the new."""
+        self._take(artefact)
+
+    def state(self, tenant: str = "") -> bytes:
+        """What outcomes taught everybody, or a tenant's own; empty where there are none."""
+        learner = self._tenants.get(tenant) if tenant else self._shared
+        return learner.state() if learner is not None else b""
+
+    def restore(self, state: bytes, tenant: str = "") -> bool:
+        """Takes a state up again; False, and nothing is done, where it belongs to an artefact of another shape.
+
+        Raises ValueError where it is no state.
+        """
+        learner = Learner.restored(state)
+        places = 0 if tenant else self._places
+        if not learner.fits(len(self._artefact.estimator.tasks), places):
+            return False
+        if tenant:
+            self._tenants[tenant] = learner
+        else:
+            self._shared = learner
+        return True
+
+    def tenants(self) -> tuple[str, ...]:
+        """Those with feedback of their own."""
+        return tuple(self._tenants)
+
+    def _take(self, artefact: Artefact) -> None:
+        self._artefact = artefact
+        self._columns = {name: place for place, name in enumerate(artefact.estimator.columns)}
+        head = artefact.estimator.head
+        self._places = min(PLACES, head.heads.shape[1] - len(head.intercepts))
+        self._shared = Learner(len(artefact.estimator.tasks), self._places)
+        self._tenants: OrderedDict[str, Learner] = OrderedDict()
+
+    def _of(self, columns: Floats, models: Sequence[Known]) -> Floats:
+        found = np.empty(len(models))
+        for place, model in enumerate(models):
+            column = self._columns.get(model.id, self._columns.get(model.tier))
+            found[place] = columns.mean() if column is None else columns[column]
+        return found
+
+    def _facts(self, noted: bytes) -> tuple[float, Floats, Floats]:
+        tasks = len(self._artefact.estimator.tasks)
+        if len(noted) != _KEPT.itemsize * (1 + self._places + tasks):
+            raise ValueError("these facts were noted with another artefact")
+        facts = np.frombuffer(noted, _KEPT).astype(np.float64)
+        if not np.isfinite(facts).all() or not 0 <= facts[0] <= 1:
+            raise ValueError("the facts are damaged")
+        return float(facts[0]), facts[1 : 1 + self._places], facts[1 + self._places :]

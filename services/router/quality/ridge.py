@@ -1,0 +1,44 @@
+"""A linear model that learns one outcome at a time, exactly as if it had been fitted on all of them at once. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from services.router.quality.features import Floats
+
+
+class StreamingRidge:
+    """Least squares with a penalty on all weights; the inverse is kept up to date by Sherman and Morrison's formula."""
+
+    def __init__(self, width: int, penalty: float) -> None:
+        self._inverse = np.eye(width) / penalty
+        self._moments = np.zeros(width)
+        self._weights = np.zeros(width)
+
+    def learn(self, row: Floats, target: float) -> None:
+        """One outcome: features [width] and what was to be foretold. NaN or infinity raises ValueError."""
+        if not (np.isfinite(row).all() and np.isfinite(target)):
+            raise ValueError("a feature or target is not finite")
+        turned = self._inverse @ row
+        self._inverse -= np.outer(turned, turned) / (1 + float(row @ turned))
+        self._moments += row * target
+        self._weights = self._inverse @ self._moments
+
+    def predict(self, row: Floats) -> float:
+        """The forecast for features [width]; 0 before any outcome."""
+        return float(self._weights @ row)
+
+    def state(self) -> Floats:
+        """Everything it knows [width * width + width]."""
+        return np.concatenate((self._inverse.ravel(), self._moments))
+
+    @classmethod
+    def restored(cls, state: Floats, width: int) -> StreamingRidge:
+        """The model of a state. Raises ValueError."""
+        if state.shape != (width * width + width,) or not np.isfinite(state).all():
+            raise ValueError("not the state of such a ridge")
+        found = cls(width, 1.0)
+        found._inverse = state[: width * width].reshape(width, width).copy()
+        found._moments = state[width * width :].copy()
+        found._weights = found._inverse @ found._moments
+        return found

@@ -1,0 +1,59 @@
+"""How much better or worse a model does than foretold, on the whole and per task: shrunken means of a bounded past.
+
+Mean = sum / (number + 5): nothing known is zero, tens of outcomes move it. Sums and numbers fade, so that no more than
+the last some hundred outcomes count: a model that got worse is found out, however long it was good.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from services.router.quality.features import Floats
+
+SHRINKAGE = 5.0
+# How many outcomes the past weighs at most.
+MEMORY = 150.0
+
+
+class MovingTable:
+    """Of one model: what its outcomes differed from the forecast, over all and in each of `cells` tasks."""
+
+    def __init__(self, cells: int) -> None:
+        self.outcomes = 0
+        self._sums = np.zeros(cells + 1)  # the last place is the whole
+        self._numbers = np.zeros(cells + 1)
+
+    def learn(self, shares: Floats, difference: float) -> None:
+        """One outcome: the tasks' probabilities [cells], and quality minus forecast, in [-1, 1]."""
+        if not (np.isfinite(shares).all() and -1 <= difference <= 1):
+            raise ValueError("a share is not finite, or the difference lies outside [-1, 1]")
+        level = self._level()
+        weights = np.append(shares, 1.0)
+        kept = 1 - weights / MEMORY
+        self._sums = self._sums * kept + weights * difference
+        self._sums[:-1] -= shares * level
+        self._numbers = self._numbers * kept + weights
+        self.outcomes += 1
+
+    def offset(self, shares: Floats) -> float:
+        """What to add to a forecast for a prompt of these tasks."""
+        if not self.outcomes:
+            return 0.0
+        return self._level() + float(shares @ (self._sums[:-1] / (self._numbers[:-1] + SHRINKAGE)))
+
+    def _level(self) -> float:
+        return float(self._sums[-1] / (self._numbers[-1] + SHRINKAGE))
+
+    def state(self) -> Floats:
+        """Everything it knows [2 * (cells + 1) + 1]."""
+        return np.concatenate(([float(self.outcomes)], self._sums, self._numbers))
+
+    @classmethod
+    def restored(cls, state: Floats, cells: int) -> MovingTable:
+        """The table of a state. Raises ValueError."""
+        if state.shape != (2 * (cells + 1) + 1,) or not np.isfinite(state).all() or (state[cells + 2 :] < 0).any():
+            raise ValueError("not the state of such a table")
+        found = cls(cells)
+        found.outcomes = int(state[0])
+        found._sums, found._numbers = state[1 : cells + 2].copy(), state[cells + 2 :].copy()
+        return found
