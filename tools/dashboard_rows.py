@@ -211,6 +211,40 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     Row(
+        "Judging and learning",
+        (
+            Panel(
+                "Verdicts on answers of cascades",
+                "reqps",
+                (
+                    (
+                        _rate("omnisphere_router_verdicts_total", "model, judge, accepted"),
+                        "{{model}} by {{judge}}: {{accepted}}",
+                    ),
+                ),
+                width=8,
+            ),
+            Panel(
+                "Escalations, and the median confidence of judges",
+                "reqps",
+                (
+                    (_rate("omnisphere_router_escalations_total", "model"), "to {{model}}"),
+                    (_quantile(0.5, "omnisphere_router_verdict_confidence", "judge"), "confidence of {{judge}}"),
+                ),
+                width=8,
+            ),
+            Panel(
+                "Outcomes, and files that were refused",
+                "reqps",
+                (
+                    (_rate("omnisphere_router_outcomes_total", "source"), "outcome: {{source}}"),
+                    (_rate("omnisphere_router_config_reload_failures_total", "file"), "refused: {{file}}"),
+                ),
+                width=8,
+            ),
+        ),
+    ),
+    Row(
         "Fallbacks and degradations",
         (
             Panel(

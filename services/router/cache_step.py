@@ -33,12 +33,14 @@ class CacheStep:
         # Who we are among the routers that share a cache.
         self._holder = call_context.new_request_id()
 
-    async def look_up(self, ask: Ask, record: Record, *, simulated: bool, peek: bool) -> cache_pb.CachedReply | None:
-        """The cached answer, or None. What the cache said goes into the record."""
+    async def look_up(
+        self, ask: Ask, record: Record, *, simulated: bool, peek: bool, want_vector: bool = False
+    ) -> cache_pb.CachedReply | None:
+        """The cached answer, or None. What the cache said goes into the record, on a miss the vector, too."""
         if not self._guard.allows(self._clock.monotonic()):
             self._unavailable(record)
             return None
-        request = cache_pb.LookUpRequest(peek=peek)
+        request = cache_pb.LookUpRequest(peek=peek, want_embedding=want_vector)
         if ask.shareable and not peek:
             request.want_lease, request.lease_holder = True, self._holder
         _fill(request.query, ask, simulated=simulated)

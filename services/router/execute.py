@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Protocol
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
@@ -50,6 +51,33 @@ _TRY_ANOTHER = (
     UnknownModel,
     Unpriced,
 )
+
+
+class Outlet(Protocol):
+    """Where an answer goes while it comes. A Flight, or Held."""
+
+    request_id: str
+    step: str
+
+    def publish_message(self, message: chat_pb2.Message, model: str) -> None:
+        """The answer in one piece."""
+
+    def publish_delta(self, parts: Sequence[chat_pb2.PartDelta], model: str = "") -> None:
+        """A piece of it."""
+
+
+class Held:
+    """Nobody hears of the answer before somebody has judged it."""
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.step = ""
+
+    def publish_message(self, message: chat_pb2.Message, model: str) -> None:
+        """Keep quiet."""
+
+    def publish_delta(self, parts: Sequence[chat_pb2.PartDelta], model: str = "") -> None:
+        """Keep quiet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +132,18 @@ class Executor:
                     waiting.appendleft(candidate)
         raise _summed_up(failures)
 
+    async def ask(
+        self, candidate: Candidate, conversation: chat_pb2.Conversation, outlet: Outlet, record: Record
+    ) -> Answered:
+        """The whole answer of one model. Raises ServiceError, which is not booked yet."""
+        return await self._ask(candidate, (), conversation, outlet, record, Collector(), stream=False)
+
     async def _ask(
         self,
         candidate: Candidate,
         avoid: Sequence[str],
         conversation: chat_pb2.Conversation,
-        flight: Flight,
+        flight: Outlet,
         record: Record,
         collector: Collector,
         *,
@@ -124,6 +158,7 @@ class Executor:
         generation.model, generation.request_id = candidate.model.id, flight.request_id
         generation.purpose, generation.call_id = attempt_pb2.PURPOSE_ANSWER, call_context.new_call_id()
         generation.avoid_endpoints.extend(avoid)
+        generation.region_tags.extend(record.regions)
         generation.conversation.CopyFrom(fitted)
         try:
             with record.step("generate"):
@@ -142,7 +177,7 @@ class Executor:
         return Answered(collector.message(), end.finish_reason, candidate.model.id, answering.usage, answering.cost)
 
     async def _streamed(
-        self, request: providers_pb.StreamGenerateRequest, flight: Flight, collector: Collector
+        self, request: providers_pb.StreamGenerateRequest, flight: Outlet, collector: Collector
     ) -> providers_pb.GenerationEnd:
         end: providers_pb.GenerationEnd | None = None
         async with aclosing(self._providers.stream_generate(request, self._deadline)) as events:
@@ -158,12 +193,17 @@ class Executor:
         return end
 
     async def _whole(
-        self, request: providers_pb.GenerateRequest, flight: Flight, collector: Collector
+        self, request: providers_pb.GenerateRequest, flight: Outlet, collector: Collector
     ) -> providers_pb.GenerationEnd:
         response = await self._providers.generate(request, self._deadline)
         collector.take(response.message)
         flight.publish_message(response.message, request.generation.model)
         return response.end
+
+
+def may_go_on(failure: ServiceError, plan: Plan) -> bool:
+    """Whether another model may do better than one that failed before it said anything."""
+    return _worth_another(failure, plan, committed=False)
 
 
 def _worth_another(failure: ServiceError, plan: Plan, *, committed: bool) -> bool:

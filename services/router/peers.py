@@ -31,6 +31,10 @@ class CachePeer:
         response: cache_pb.StoreResponse = await self._invoker.unary(self._target.Store, request, timeout)
         return response
 
+    async def embed_texts(self, request: cache_pb.EmbedTextsRequest, timeout: float) -> cache_pb.EmbedTextsResponse:
+        response: cache_pb.EmbedTextsResponse = await self._invoker.unary(self._target.EmbedTexts, request, timeout)
+        return response
+
     async def report_hit(self, request: cache_pb.ReportHitRequest, timeout: float) -> cache_pb.ReportHitResponse:
         response: cache_pb.ReportHitResponse = await self._invoker.unary(self._target.ReportHit, request, timeout)
         return response

@@ -14,7 +14,7 @@ from omnisphere.router.v1 import decision_pb2
 from services.chassis.clock import Clock
 from services.router.admit import Ask, remembers
 from services.router.catalog import Catalogue, list_price
-from services.router.classify import classify
+from services.router.classify import TASK_TYPES, classify
 from services.router.plan import Facts, Plan, described
 
 _TOKEN_CLASSES = (
@@ -48,8 +48,11 @@ class Record:
             policy="" if ask.model else ask.policy.name,
             policy_hash=ask.policy_hash,
         )
+        if ask.split:
+            self.decision.split.policy, self.decision.split.propensity = ask.split, ask.propensity
         row = ask.policy.row
-        task, source = classify(ask.conversation, ask.options.task_hint, row.tasks, row.default_task)
+        known = row.tasks or TASK_TYPES
+        task, source = classify(ask.conversation, ask.options.task_hint, known, row.default_task)
         self.decision.task_type, self.decision.task_source = task, source
         self.decision.cost.priced = True
         self.decision.usage.SetInParent()
@@ -58,6 +61,10 @@ class Record:
         self.started = clock.monotonic()
         # The conversation whose memory is asked for and added to; empty: none.
         self.conversation_id = ask.options.conversation_id if remembers(ask.options) else ""
+        # Where the request may be served; none: anywhere.
+        self.regions = tuple(ask.options.region_tags)
+        # The vector of the prompt, where the cache made one on a miss.
+        self.embedding = cache_pb.Vector()
         # Of the count that the conversation was fitted with, for the report of what the model counted.
         self.count_ref = ""
         self._clock = clock
@@ -71,6 +78,10 @@ class Record:
         said = chat_pb2.Degradation(kind=kind, subject=subject)
         if said not in self.decision.degradations:
             self.decision.degradations.append(said)
+
+    def found_task(self, task: str, source: decision_pb2.TaskSource.ValueType) -> None:
+        """The task type, and how it was found."""
+        self.decision.task_type, self.decision.task_source = task, source
 
     def planned(self, plan: Plan, facts: Facts) -> list[decision_pb2.Candidate]:
         """The plan; hands back the planned candidates as callers see them."""
@@ -91,6 +102,7 @@ class Record:
             response.threshold,
         )
         cache.veto = response.veto
+        self.embedding = response.embedding
         if response.HasField("stored_at"):
             cache.stored_at.CopyFrom(response.stored_at)
 

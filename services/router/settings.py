@@ -26,6 +26,13 @@ class RouterSettings(ServerSettings):
     context: str = setting("127.0.0.1:50053", "host:port of the context service.")
     providers: str = setting("127.0.0.1:50054", "host:port of the providers service.")
     routes: Path | None = setting(None, "routes.toml with further policies.")
+    task_examples: Path | None = setting(None, "A TOML file with further examples of task types (docs/routing.md).")
+    artefact: Path | None = setting(
+        None, "What `omnisphere train` made, in place of the predictor that ships; a new file is taken up at once."
+    )
+    feedback_key: Secret | None = setting(
+        None, "Signs feedback tokens, the same in all replicas; unset: tokens hold for one process."
+    )
     channel_retries: bool = setting(True, "Whether channels repeat idempotent calls; off only to test the drain.")
     deadline: timedelta = setting(timedelta(seconds=300), "For a whole request, where the caller sets none.")
     cache_timeout: timedelta = setting(timedelta(milliseconds=250), "For a look-up; then the answer goes without.")
@@ -56,6 +63,10 @@ class RouterSettings(ServerSettings):
     def ledger_file(self) -> Path:
         """Where the rows are."""
         return self.state / "ledger" / "requests.sqlite3"
+
+    def outcomes_file(self) -> Path:
+        """Where outcomes are."""
+        return self.state / "ledger" / "outcomes.sqlite3"
 
     def prompt_hash_key(self) -> bytes:
         """The key as bytes."""

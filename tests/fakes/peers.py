@@ -37,6 +37,8 @@ class ScriptedCache(CachePeer):
         self.invalidated: list[cache_pb.InvalidateRequest] = []
         self.stats = cache_pb.GetStatsResponse()
         self.reported: list[cache_pb.ReportHitRequest] = []
+        # The vectors of texts.
+        self.vectors: dict[str, cache_pb.Vector] = {}
         # What the next look-ups answer, one each, before anything else.
         self.answers: list[cache_pb.LookUpResponse] = []
 
@@ -55,6 +57,11 @@ class ScriptedCache(CachePeer):
         self._fail()
         self.stored.append(request)
         return cache_pb.StoreResponse(stored=True)
+
+    async def embed_texts(self, request: cache_pb.EmbedTextsRequest, timeout: float) -> cache_pb.EmbedTextsResponse:
+        self._fail()
+        vectors = [self.vectors.get(text, cache_pb.Vector()) for text in request.texts]
+        return cache_pb.EmbedTextsResponse(embeddings=vectors)
 
     async def report_hit(self, request: cache_pb.ReportHitRequest, timeout: float) -> cache_pb.ReportHitResponse:
         self._fail()

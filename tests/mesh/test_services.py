@@ -11,8 +11,7 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere.context.v1 import context_service_pb2 as context_pb
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
-from omnisphere.router.v1 import router_service_pb2 as router_pb
-from services.chassis.errors import InvalidRequest, Unimplemented, UnknownModel
+from services.chassis.errors import InvalidRequest, UnknownModel
 from tests.mesh import fields
 from tests.mesh.harness import Mesh, asking
 
@@ -180,8 +179,3 @@ async def test_the_catalogue_is_sent_once_and_then_only_when_it_changed(mesh: Me
     assert len(first.models) >= 14
     assert len(second.models) == 0
     assert second.version == first.version
-
-
-async def test_what_is_not_served_yet_is_unimplemented_with_a_reason(mesh: Mesh) -> None:
-    with pytest.raises(Unimplemented):
-        await mesh.call(mesh.router.RecordFeedback, router_pb.RecordFeedbackRequest())

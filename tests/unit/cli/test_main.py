@@ -42,7 +42,8 @@ async def test_explain_lists_the_plan_without_asking_a_model(tmp_path: Path):
 async def test_a_refused_request_is_one_line_and_exit_code_1(tmp_path: Path):
     code, out, err = await _omnisphere(tmp_path, "chat", "--router", "127.0.0.1:1", "--policy", "cheapest", "x")
     assert (code, out) == (1, "")
-    assert err.splitlines()[-1] == "UNKNOWN_POLICY no policy has this name (known: auto,local_first, name: cheapest)"
+    known = "auto,cascade,cost_aware,local_first,rule,semantic,threshold"
+    assert err.splitlines()[-1] == f"UNKNOWN_POLICY no policy has this name (known: {known}, name: cheapest)"
 
 
 async def test_check_names_every_wrong_variable_and_shows_no_key(tmp_path: Path):
