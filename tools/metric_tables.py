@@ -62,7 +62,13 @@ LABELS: Mapping[str, str] = {
     "task": "task types of the policies",
     "why": "`queue_full`, `storage`, or the reason of an error in lower case",
 }
-_UNITS = (("seconds", "seconds"), ("bytes", "bytes"), ("nanousd", "10⁻⁹ USD"), ("tokens?", "tokens"))
+_UNITS = (
+    ("seconds", "seconds"),
+    ("bytes", "bytes"),
+    ("nanousd", "10⁻⁹ USD"),
+    ("tokens?", "tokens"),
+    ("ratio", "0 to 1"),
+)
 _KINDS = {Counter: "counter", Gauge: "gauge", LockedGauge: "gauge", Histogram: "histogram"}
 
 

@@ -87,7 +87,7 @@ class RouterMetrics:
             registry=registry,
         )
         self._confidence = Histogram(
-            "omnisphere_router_verdict_confidence",
+            "omnisphere_router_verdict_confidence_ratio",
             "The probability that an answer is good, as its judge saw it.",
             ["judge"],
             buckets=[place / 10 for place in range(1, 11)],

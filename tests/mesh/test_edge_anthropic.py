@@ -178,7 +178,7 @@ async def test_a_stream_that_breaks_upstream_raises(client: anthropic.AsyncAnthr
     pieces: list[str] = []
 
     async def read() -> None:
-        text = f"Break off in messages by {kind}"
+        text = f"What is the capital of France? Break off by {kind}"
         async with client.messages.stream(model="auto", max_tokens=300, messages=ask(text)) as stream:
             async for piece in stream.text_stream:
                 pieces.append(piece)  # noqa: PERF401 - what came before the failure is kept
