@@ -88,14 +88,30 @@ def explanation(console: Console, decision: decision_pb2.Decision) -> None:
     if decision.model:
         console.print(f"answer    from the cache, once given by {decision.model}", highlight=False)
         return
-    table = Table("order", "model", "expected cost", "why", box=None, header_style="bold")
+    if decision.HasField("split"):
+        console.print(f"drawn     from {decision.split.policy}, with probability {decision.split.propensity:.3g}")
+    table = Table(box=None, header_style="bold")
+    for name in ("order", "model"):
+        table.add_column(name)
+    for name in ("expected cost", "quality"):
+        table.add_column(name, justify="right")
+    for name in ("evidence", "why"):
+        table.add_column(name)
     for place, candidate in enumerate(decision.candidates, start=1):
         why, order = candidate.reason, str(place)
         if candidate.dropped:
             dropped = word(decision_pb2.Candidate.Dropped.Name(candidate.dropped), "DROPPED_")
-            why, order = f"{why}: dropped, {dropped}", "-"
-        table.add_row(order, candidate.model, cost(candidate.expected_cost), why)
+            why, order = f"{why}: {dropped}" if why else dropped, "-"
+        table.add_row(order, candidate.model, cost(candidate.expected_cost), *_predicted(candidate), why)
     console.print(table)
+
+
+def _predicted(candidate: decision_pb2.Candidate) -> tuple[str, str]:
+    """(quality, where it comes from), empty without a prediction."""
+    if not candidate.evidence:
+        return "", ""
+    learned = candidate.evidence == decision_pb2.Candidate.EVIDENCE_LEARNED
+    return f"{candidate.predicted_quality:.3f}", f"learned ({candidate.outcomes} here)" if learned else "prior"
 
 
 def models_table(console: Console, models: list[model_pb2.Model]) -> None:

@@ -88,6 +88,7 @@ class HotAnswers:
             decision.cache.outcome != cache_pb.CACHE_OUTCOME_EXACT_HIT
             or decision.shared_with_request_id
             or decision.degradations
+            or decision.HasField("split")  # another request may be drawn otherwise
             or request.options.request_id  # may be used once only, or means an earlier answer
             or len(data) > _MOST_REQUEST_BYTES
             or size > self._most_bytes

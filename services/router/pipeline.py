@@ -230,16 +230,22 @@ class Pipeline:
     def _learnable(self, ask: Ask, facts: Facts, answered: Answered, record: Record) -> None:
         """Note how long the answer was, and let the caller say how good."""
         self._planner.answered(record.decision.task_type, answered.model, answered.usage)
-        record.decision.feedback_token = self._outcomes.token(
-            Answer(
+
+        def answer_of(model: str) -> Answer:
+            return Answer(
                 tenant=ask.tenant,
                 request_id=ask.request_id,
                 task_type=record.decision.task_type,
-                model=answered.model,
+                model=model,
                 propensity=ask.propensity,
-                noted=facts.forecast.note(answered.model),
+                noted=facts.forecast.note(model),
             )
-        )
+
+        record.decision.feedback_token = self._outcomes.token(answer_of(answered.model))
+        for verdict in record.decision.verdicts:
+            # What was learned already would only confirm itself.
+            if verdict.fault or verdict.judge == decision_pb2.Verdict.JUDGE_MODEL:
+                self._outcomes.found(answer_of(verdict.model), verdict.confidence, "judge")
 
     def _from_cache(
         self, hit: cache_pb.CachedReply, flight: Flight, ask: Ask, record: Record
