@@ -45,6 +45,19 @@ test-unit: $(STAMP) ## the quick ones
 test-mesh: $(STAMP) ## whole requests, in one process and through four
 	$(BIN)/python -m pytest tests/mesh
 
+.PHONY: properties
+properties: $(STAMP) ## long property runs, an hour: 100,000 conversations through Fit, a million look-ups that try to get somebody else's answer; MORE=--peers=2000: other trimmers, too
+	$(BIN)/python -m bench.invariants --cases 100000 $(MORE)
+	ISOLATION_LOOK_UPS=1000000 $(BIN)/python -m pytest tests/unit/cache/test_isolation.py -q
+
+.PHONY: chaos
+chaos: $(STAMP) ## the cache is killed a hundred times while it writes
+	CACHE_KILLS=100 $(BIN)/python -m pytest tests/unit/cache/test_killed.py -q
+
+.PHONY: bench-cache
+bench-cache: $(STAMP) ## true and false hits of the semantic cache; needs ../shared/data
+	$(BIN)/python -m bench.cache --train ../shared/data/paraphrases/pairs.jsonl.gz --test ../shared/data/paraphrases/pairs.jsonl.gz
+
 .PHONY: lint
 lint: $(STAMP) ## format, lint, walls between services, contracts
 	$(BIN)/ruff format --check .

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tools.dashboard_rows import ROWS, Panel, Row
+from tools.dashboard_panels import Panel, Row
+from tools.dashboard_rows import ROWS
 from tools.metric_tables import tables
 
 PATH = Path(__file__).parents[1] / "deploy/observability/omnisphere-dashboard.json"

@@ -2,53 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tools.dashboard_panels import Panel, Row, over_range, quantile, rate, small
 
 _ESTIMATES = (
     "Estimates against the policy's reference model, at list prices; they say nothing about how good the answers were."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One panel; `asks` are (expression, legend)."""
-
-    title: str
-    unit: str
-    asks: tuple[tuple[str, str], ...]
-    text: str = ""
-    stat: bool = False
-    width: int = 12
-    height: int = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Panels under a heading. `optional`: left out while one of its metrics does not exist."""
-
-    title: str
-    panels: tuple[Panel, ...]
-    optional: bool = False
-
-
-def _rate(name: str, by: str = "", only: str = "") -> str:
-    """Per second, added up."""
-    chosen = f"{{{only}}}" if only else ""
-    grouped = f" by ({by})" if by else ""
-    return f"sum{grouped} (rate({name}{chosen}[$__rate_interval]))"
-
-
-def _over_range(name: str) -> str:
-    """In the time that is shown, added up."""
-    return f"sum(increase({name}[$__range]))"
-
-
-def _quantile(quantile: str, name: str, by: str = "") -> str:
-    return f"histogram_quantile({quantile}, {_rate(f'{name}_bucket', f'le, {by}' if by else 'le')})"
-
-
-def _small(title: str, unit: str, expression: str, text: str = "") -> Panel:
-    return Panel(title, unit, ((expression, ""),), text, stat=True, width=4, height=4)
 
 
 _REQUESTS = "omnisphere_router_requests_total"
@@ -65,9 +23,9 @@ _MODEL_SECONDS = "gen_ai_client_operation_duration_seconds"
 _CALL = "omnisphere_grpc_server_call_duration_seconds"
 _HTTP = "omnisphere_http_server_requests_total"
 _HITS = 'outcome=~"exact_hit|semantic_hit"'
-_HIT_REQUESTS = _rate(_REQUESTS, "task", 'cache=~"exact_hit|semantic_hit"')
-_FAILED = _rate(_REQUESTS, only='reason!=""')
-_HIT_RATIO = f"{_rate(_LOOKUPS, only=_HITS)} / {_rate(_LOOKUPS)}"
+_HIT_REQUESTS = rate(_REQUESTS, "task", 'cache=~"exact_hit|semantic_hit"')
+_FAILED = rate(_REQUESTS, only='reason!=""')
+_HIT_RATIO = f"{rate(_LOOKUPS, only=_HITS)} / {rate(_LOOKUPS)}"
 _FIRST_CHUNK = "gen_ai_client_operation_time_to_first_chunk_seconds"
 _REQUESTS_LOST = "omnisphere_router_ledger_lost_rows_total"
 _ATTEMPTS_LOST = "omnisphere_providers_ledger_lost_rows_total"
@@ -76,20 +34,20 @@ ROWS: tuple[Row, ...] = (
     Row(
         "Requests and errors",
         (
-            _small("Requests", "reqps", _rate(_REQUESTS)),
-            _small("Errors", "percentunit", f"({_FAILED} or vector(0)) / {_rate(_REQUESTS)}"),
-            _small("Cache hits", "percentunit", _HIT_RATIO),
-            _small("Cost in this time", "currencyUSD", f"{_over_range(_COST)} / 1e9"),
-            _small("Saved by the cache", "currencyUSD", f"{_over_range(_CACHE_SAVED)} / 1e9", _ESTIMATES),
-            _small("Saved by routing", "currencyUSD", f"{_over_range(_ROUTING_SAVED)} / 1e9", _ESTIMATES),
-            Panel("Requests by task", "reqps", ((_rate(_REQUESTS, "task"), "{{task}}"),), width=8),
-            Panel("Errors by reason", "reqps", ((_rate(_REQUESTS, "reason", 'reason!=""'), "{{reason}}"),), width=8),
+            small("Requests", "reqps", rate(_REQUESTS)),
+            small("Errors", "percentunit", f"({_FAILED} or vector(0)) / {rate(_REQUESTS)}"),
+            small("Cache hits", "percentunit", _HIT_RATIO),
+            small("Cost in this time", "currencyUSD", f"{over_range(_COST)} / 1e9"),
+            small("Saved by the cache", "currencyUSD", f"{over_range(_CACHE_SAVED)} / 1e9", _ESTIMATES),
+            small("Saved by routing", "currencyUSD", f"{over_range(_ROUTING_SAVED)} / 1e9", _ESTIMATES),
+            Panel("Requests by task", "reqps", ((rate(_REQUESTS, "task"), "{{task}}"),), width=8),
+            Panel("Errors by reason", "reqps", ((rate(_REQUESTS, "reason", 'reason!=""'), "{{reason}}"),), width=8),
             Panel(
                 "Strategies, and requests that shared an answer",
                 "reqps",
                 (
-                    (_rate(_REQUESTS, "strategy"), "{{strategy}}"),
-                    (_rate("omnisphere_router_joined_requests_total", "by"), "joined by {{by}}"),
+                    (rate(_REQUESTS, "strategy"), "{{strategy}}"),
+                    (rate("omnisphere_router_joined_requests_total", "by"), "joined by {{by}}"),
                 ),
                 width=8,
             ),
@@ -101,49 +59,47 @@ ROWS: tuple[Row, ...] = (
             Panel(
                 "Steps of a request, 95th percentile",
                 "s",
-                ((_quantile("0.95", "omnisphere_router_step_duration_seconds", "step"), "{{step}}"),),
+                ((quantile("0.95", "omnisphere_router_step_duration_seconds", "step"), "{{step}}"),),
             ),
             Panel(
                 "Time to first token",
                 "s",
-                tuple(
-                    (_quantile(quantile, _FIRST_TOKEN), f"p{quantile[2:]:0<2}") for quantile in ("0.5", "0.95", "0.99")
-                ),
+                tuple((quantile(part, _FIRST_TOKEN), f"p{part[2:]:0<2}") for part in ("0.5", "0.95", "0.99")),
             ),
             Panel(
                 "Hops between services, 95th percentile",
                 "s",
-                ((_quantile("0.95", _CALL, "service, method"), "{{service}} {{method}}"),),
+                ((quantile("0.95", _CALL, "service, method"), "{{service}} {{method}}"),),
             ),
             Panel(
                 "Counting tokens, 95th percentile",
                 "s",
-                ((_quantile("0.95", "omnisphere_context_counting_seconds", "place"), "{{place}}"),),
+                ((quantile("0.95", "omnisphere_context_counting_seconds", "place"), "{{place}}"),),
             ),
         ),
     ),
     Row(
         "Cost and savings",
         (
-            Panel("Cost per hour, by model", "currencyUSD", ((f"{_rate(_COST, 'model')} * 3600 / 1e9", "{{model}}"),)),
+            Panel("Cost per hour, by model", "currencyUSD", ((f"{rate(_COST, 'model')} * 3600 / 1e9", "{{model}}"),)),
             Panel(
                 "Savings per hour (estimated)",
                 "currencyUSD",
                 (
-                    (f"{_rate(_CACHE_SAVED)} * 3600 / 1e9", "cache"),
-                    (f"{_rate(_ROUTING_SAVED)} * 3600 / 1e9", "routing"),
+                    (f"{rate(_CACHE_SAVED)} * 3600 / 1e9", "cache"),
+                    (f"{rate(_ROUTING_SAVED)} * 3600 / 1e9", "routing"),
                 ),
                 _ESTIMATES,
             ),
             Panel(
                 "What attempts cost per hour, by who counted the tokens",
                 "currencyUSD",
-                ((f"{_rate('omnisphere_providers_cost_nanousd_total', 'source')} * 3600 / 1e9", "{{source}}"),),
+                ((f"{rate('omnisphere_providers_cost_nanousd_total', 'source')} * 3600 / 1e9", "{{source}}"),),
             ),
             Panel(
                 "Attempts without a known price",
                 "reqps",
-                ((_rate("omnisphere_providers_unpriced_attempts_total", "model"), "{{model}}"),),
+                ((rate("omnisphere_providers_unpriced_attempts_total", "model"), "{{model}}"),),
                 "They are in no cost, and they are not free.",
             ),
         ),
@@ -151,22 +107,22 @@ ROWS: tuple[Row, ...] = (
     Row(
         "Tokens",
         (
-            Panel("Tokens by class", "cps", ((_rate(_TOKENS, "class"), "{{class}}"),), width=8),
-            Panel("Tokens by model", "cps", ((_rate(_TOKENS, "model"), "{{model}}"),), width=8),
-            Panel("Tokens by who counted them", "cps", ((_rate(_TOKENS, "source"), "{{source}}"),), width=8),
+            Panel("Tokens by class", "cps", ((rate(_TOKENS, "class"), "{{class}}"),), width=8),
+            Panel("Tokens by model", "cps", ((rate(_TOKENS, "model"), "{{model}}"),), width=8),
+            Panel("Tokens by who counted them", "cps", ((rate(_TOKENS, "source"), "{{source}}"),), width=8),
         ),
     ),
     Row(
         "Cache",
         (
-            Panel("Look-ups by outcome", "reqps", ((_rate(_LOOKUPS, "outcome"), "{{outcome}}"),), width=8),
+            Panel("Look-ups by outcome", "reqps", ((rate(_LOOKUPS, "outcome"), "{{outcome}}"),), width=8),
             Panel(
                 "Hit ratio",
                 "percentunit",
                 (
                     (_HIT_RATIO, "of look-ups"),
                     (
-                        f"{_HIT_REQUESTS} / {_rate(_REQUESTS, 'task')}",
+                        f"{_HIT_REQUESTS} / {rate(_REQUESTS, 'task')}",
                         "of requests: {{task}}",
                     ),
                 ),
@@ -180,15 +136,70 @@ ROWS: tuple[Row, ...] = (
             ),
             Panel("Memory", "bytes", (("sum by (service) (omnisphere_cache_bytes)", "{{service}}"),), width=4),
             Panel(
-                "Answers offered to keep", "reqps", ((_rate("omnisphere_cache_stores_total", "result"), "{{result}}"),)
+                "Found by meaning", "short", (("sum by (service) (omnisphere_cache_vectors)", "{{service}}"),), width=4
+            ),
+            Panel(
+                "Replicas that share entries",
+                "short",
+                (("sum by (service) (omnisphere_cache_shared)", "{{service}}"),),
+                width=4,
+            ),
+            Panel(
+                "Checks of answers by meaning",
+                "reqps",
+                (
+                    (rate("omnisphere_cache_reports_total", "verdict"), "reported: {{verdict}}"),
+                    (rate("omnisphere_router_shadow_checks_total", "check"), "asked again: {{check}}"),
+                ),
+                width=8,
+            ),
+            Panel(
+                "Answers offered to keep", "reqps", ((rate("omnisphere_cache_stores_total", "result"), "{{result}}"),)
             ),
             Panel(
                 "Answers that were not kept, or not on disk",
                 "reqps",
                 (
-                    (_rate("omnisphere_router_stores_dropped_total", "why"), "not stored: {{why}}"),
-                    (_rate("omnisphere_cache_dropped_writes_total"), "not on disk"),
+                    (rate("omnisphere_router_stores_dropped_total", "why"), "not stored: {{why}}"),
+                    (rate("omnisphere_cache_dropped_writes_total"), "not on disk"),
                 ),
+            ),
+        ),
+    ),
+    Row(
+        "Judging and learning",
+        (
+            Panel(
+                "Verdicts on answers of cascades",
+                "reqps",
+                (
+                    (
+                        rate("omnisphere_router_verdicts_total", "model, judge, accepted"),
+                        "{{model}} by {{judge}}: {{accepted}}",
+                    ),
+                ),
+                width=8,
+            ),
+            Panel(
+                "Escalations, and the median confidence of judges",
+                "reqps",
+                (
+                    (rate("omnisphere_router_escalations_total", "model"), "to {{model}}"),
+                    (
+                        quantile("0.5", "omnisphere_router_verdict_confidence_ratio", "judge"),
+                        "confidence of {{judge}}",
+                    ),
+                ),
+                width=8,
+            ),
+            Panel(
+                "Outcomes, and files that were refused",
+                "reqps",
+                (
+                    (rate("omnisphere_router_outcomes_total", "source"), "outcome: {{source}}"),
+                    (rate("omnisphere_router_config_reload_failures_total", "file"), "refused: {{file}}"),
+                ),
+                width=8,
             ),
         ),
     ),
@@ -196,17 +207,17 @@ ROWS: tuple[Row, ...] = (
         "Fallbacks and degradations",
         (
             Panel(
-                "Fallbacks", "reqps", ((_rate("omnisphere_router_fallbacks_total", "model"), "to {{model}}"),), width=8
+                "Fallbacks", "reqps", ((rate("omnisphere_router_fallbacks_total", "model"), "to {{model}}"),), width=8
             ),
             Panel(
-                "Degradations", "reqps", ((_rate("omnisphere_router_degradations_total", "kind"), "{{kind}}"),), width=8
+                "Degradations", "reqps", ((rate("omnisphere_router_degradations_total", "kind"), "{{kind}}"),), width=8
             ),
             Panel(
                 "Conversations fitted, and tokens cut",
                 "reqps",
                 (
-                    (_rate("omnisphere_context_fits_total", "outcome"), "{{outcome}}"),
-                    (_rate("omnisphere_context_cut_tokens_total"), "tokens cut"),
+                    (rate("omnisphere_context_fits_total", "outcome"), "{{outcome}}"),
+                    (rate("omnisphere_context_cut_tokens_total"), "tokens cut"),
                 ),
                 width=8,
             ),
@@ -215,13 +226,13 @@ ROWS: tuple[Row, ...] = (
     Row(
         "Models",
         (
-            Panel("Attempts", "reqps", ((_rate(_ATTEMPTS, "model, outcome"), "{{model}} {{outcome}}"),)),
+            Panel("Attempts", "reqps", ((rate(_ATTEMPTS, "model, outcome"), "{{model}} {{outcome}}"),)),
             Panel(
                 "Errors of endpoints",
                 "reqps",
                 (
                     (
-                        _rate(f"{_MODEL_SECONDS}_count", "gen_ai_provider_name, error_type", 'error_type!=""'),
+                        rate(f"{_MODEL_SECONDS}_count", "gen_ai_provider_name, error_type", 'error_type!=""'),
                         "{{gen_ai_provider_name}} {{error_type}}",
                     ),
                 ),
@@ -229,7 +240,7 @@ ROWS: tuple[Row, ...] = (
             Panel(
                 "Duration, 95th percentile",
                 "s",
-                ((_quantile("0.95", _MODEL_SECONDS, "gen_ai_request_model"), "{{gen_ai_request_model}}"),),
+                ((quantile("0.95", _MODEL_SECONDS, "gen_ai_request_model"), "{{gen_ai_request_model}}"),),
                 width=8,
             ),
             Panel(
@@ -237,9 +248,7 @@ ROWS: tuple[Row, ...] = (
                 "s",
                 (
                     (
-                        _quantile(
-                            "0.95", "gen_ai_client_operation_time_to_first_chunk_seconds", "gen_ai_request_model"
-                        ),
+                        quantile("0.95", "gen_ai_client_operation_time_to_first_chunk_seconds", "gen_ai_request_model"),
                         "{{gen_ai_request_model}}",
                     ),
                 ),
@@ -248,7 +257,7 @@ ROWS: tuple[Row, ...] = (
             Panel(
                 "Tokens of one call, median",
                 "short",
-                ((_quantile("0.5", "gen_ai_client_token_usage", "gen_ai_token_type"), "{{gen_ai_token_type}}"),),
+                ((quantile("0.5", "gen_ai_client_token_usage", "gen_ai_token_type"), "{{gen_ai_token_type}}"),),
                 width=8,
             ),
         ),
@@ -259,7 +268,7 @@ ROWS: tuple[Row, ...] = (
             Panel(
                 "Attempts after the first, by why",
                 "reqps",
-                ((_rate("omnisphere_providers_retries_total", "model, reason"), "{{model}} {{reason}}"),),
+                ((rate("omnisphere_providers_retries_total", "model, reason"), "{{model}} {{reason}}"),),
                 width=6,
             ),
             Panel(
@@ -267,7 +276,7 @@ ROWS: tuple[Row, ...] = (
                 "reqps",
                 (
                     (
-                        _rate("omnisphere_providers_rests_total", "endpoint, key_name, reason"),
+                        rate("omnisphere_providers_rests_total", "endpoint, key_name, reason"),
                         "{{endpoint}} {{key_name}} {{reason}}",
                     ),
                 ),
@@ -279,7 +288,7 @@ ROWS: tuple[Row, ...] = (
                 "short",
                 (
                     ("max by (endpoint) (omnisphere_providers_breaker_open)", "{{endpoint}}"),
-                    (_rate("omnisphere_providers_breaker_opened_total", "endpoint"), "{{endpoint}}: begins"),
+                    (rate("omnisphere_providers_breaker_opened_total", "endpoint"), "{{endpoint}}: begins"),
                 ),
                 width=6,
             ),
@@ -297,13 +306,13 @@ ROWS: tuple[Row, ...] = (
             Panel(
                 "Calls",
                 "reqps",
-                ((_rate("omnisphere_grpc_server_call_started_total", "service, method"), "{{service}} {{method}}"),),
+                ((rate("omnisphere_grpc_server_call_started_total", "service, method"), "{{service}} {{method}}"),),
                 width=8,
             ),
             Panel(
                 "Calls that failed",
                 "reqps",
-                ((_rate(f"{_CALL}_count", "service, method, code", 'code!="OK"'), "{{service}} {{method}} {{code}}"),),
+                ((rate(f"{_CALL}_count", "service, method, code", 'code!="OK"'), "{{service}} {{method}} {{code}}"),),
                 width=8,
             ),
             Panel(
@@ -317,11 +326,11 @@ ROWS: tuple[Row, ...] = (
     Row(
         "HTTP edge",
         (
-            Panel("Requests", "reqps", ((_rate(_HTTP, "route, status"), "{{route}} {{status}}"),), width=8),
+            Panel("Requests", "reqps", ((rate(_HTTP, "route, status"), "{{route}} {{status}}"),), width=8),
             Panel(
                 "Duration, 95th percentile",
                 "s",
-                ((_quantile("0.95", "omnisphere_http_server_request_duration_seconds", "route"), "{{route}}"),),
+                ((quantile("0.95", "omnisphere_http_server_request_duration_seconds", "route"), "{{route}}"),),
                 width=8,
             ),
             Panel(
@@ -340,8 +349,8 @@ ROWS: tuple[Row, ...] = (
                 "Rows that did not reach a ledger's file",
                 "cps",
                 (
-                    (_rate(_REQUESTS_LOST, "why"), "requests: {{why}}"),
-                    (_rate(_ATTEMPTS_LOST, "why"), "attempts: {{why}}"),
+                    (rate(_REQUESTS_LOST, "why"), "requests: {{why}}"),
+                    (rate(_ATTEMPTS_LOST, "why"), "attempts: {{why}}"),
                 ),
                 "Their JSON lines are out, unless the queue was full.",
                 width=24,

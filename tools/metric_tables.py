@@ -29,8 +29,10 @@ CLASSES: Mapping[str, tuple[Callable[[CollectorRegistry], object], ...]] = {
 }
 # What each label can say: every one is bounded, by the contracts, the catalogue or the settings, never by callers.
 LABELS: Mapping[str, str] = {
+    "accepted": "`yes`, `no`",
     "by": "`request_id` or `content`: what made two requests the same",
     "cache": "outcomes of a look-up as in `CacheOutcome`, in lower case; empty: not asked",
+    "check": "`right`, `wrong`, `unknown`; `queue_full`, `budget` or a reason of [errors](errors.md): none was made",
     "class": "`input_uncached`, `input_cache_read`, `input_cache_write`, `output`, `reasoning`",
     "code": "names of gRPC's status codes",
     "endpoint": "names of endpoints in the settings; `simulator`",
@@ -39,24 +41,34 @@ LABELS: Mapping[str, str] = {
     "gen_ai_provider_name": "as `endpoint`",
     "gen_ai_request_model": "as `model`",
     "gen_ai_token_type": "`input`, `output`",
+    "file": "`policies`, `artefact`",
+    "judge": "`Verdict.Judge` in the contract, in lower case",
     "key_name": "names of keys in the settings; empty: the whole endpoint",
     "kind": "kinds of `Degradation` in the contract",
     "method": "full names of the methods that the server has; `other` for every other one",
     "model": "concrete ids of the catalogue; empty: no model answered",
+    "verdict": "`right`, `wrong`, `unknown`: what checks of answers by meaning found",
     "outcome": "`CacheOutcome` or `AttemptOutcome` in lower case; of a fit `whole`, `cut`, `too_long`",
     "place": "`inline` or `executor`",
     "purpose": "`Purpose` in the contract, in lower case",
     "reason": "reasons of [errors](errors.md), `CANCELLED`; empty: an answer",
     "result": "`stored`, or the `CacheReason` for which it was not, in lower case",
     "route": "routes of the HTTP edge; `other` for every other path",
-    "source": "`reported` by the provider, or `estimated` here",
+    "source": "of tokens and cost `reported` by the provider, or `estimated` here; of outcomes `feedback`, `judge`, "
+    "`shadow`, and `other_artefact` for those that could not be learned from",
     "status": "HTTP statuses that the edge sends; 499 where the caller hung up",
     "step": "steps of a request's journey, see [request](request.md)",
     "strategy": "names of strategies; empty: none was needed",
     "task": "task types of the policies",
     "why": "`queue_full`, `storage`, or the reason of an error in lower case",
 }
-_UNITS = (("seconds", "seconds"), ("bytes", "bytes"), ("nanousd", "10⁻⁹ USD"), ("tokens?", "tokens"))
+_UNITS = (
+    ("seconds", "seconds"),
+    ("bytes", "bytes"),
+    ("nanousd", "10⁻⁹ USD"),
+    ("tokens?", "tokens"),
+    ("ratio", "0 to 1"),
+)
 _KINDS = {Counter: "counter", Gauge: "gauge", LockedGauge: "gauge", Histogram: "histogram"}
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 from google.protobuf.duration_pb2 import Duration
 
 from omnisphere.cache.v1 import cache_service_pb2 as pb
 from omnisphere.chat.v1 import chat_pb2
 from services.chassis.errors import InvalidRequest
+from services.embedding.embedder import Vector
 
 _MOST_TAGS = 16
 _MOST_TAG_BYTES = 64
 _MOST_NANOS = 999_999_999
+_MOST_TEXTS = 256
+# What 32-bit sums and 16-bit storage may cost.
+_LENGTH_TOLERANCE = 0.01
 
 
 def check_look_up(request: pb.LookUpRequest) -> None:
@@ -50,7 +55,38 @@ def check_invalidate(request: pb.InvalidateRequest) -> None:
         raise InvalidRequest(field="all", problem="one of entry_id, tag, model and all must be set")
 
 
-def _check_query(request: pb.LookUpRequest | pb.StoreRequest) -> None:
+def check_report(request: pb.ReportHitRequest) -> None:
+    """ReportHit: which entry, for which query, with which verdict."""
+    _check_query(request)
+    if not request.entry_id:
+        raise InvalidRequest(field="entry_id", problem="is empty")
+    if request.verdict not in pb.ReportHitRequest.Verdict.values() or not request.verdict:
+        raise InvalidRequest(field="verdict", problem="is not RIGHT, WRONG or UNKNOWN")
+    if not 0 <= request.check_probability <= 1:
+        raise InvalidRequest(field="check_probability", problem="is not between 0 and 1")
+
+
+def check_texts(request: pb.EmbedTextsRequest) -> None:
+    """EmbedTexts: 1 to 256 texts."""
+    if not 1 <= len(request.texts) <= _MOST_TEXTS:
+        raise InvalidRequest(field="texts", problem=f"has {len(request.texts)} values; 1 to {_MOST_TEXTS} are taken")
+
+
+def vector_of(given: pb.Vector, *, dimension: int, model_hash: str) -> Vector:
+    """A vector that was computed elsewhere, of unit length to the last bit."""
+    if given.model_hash != model_hash:
+        raise InvalidRequest(field="embedding.model_hash", problem="is not that of the model that is used here")
+    vector = np.array(given.values, np.float32)
+    if len(vector) != dimension:
+        raise InvalidRequest(field="embedding.values", problem=f"has {len(vector)} values, not {dimension}")
+    length = float(np.linalg.norm(vector))
+    if not abs(length - 1) <= _LENGTH_TOLERANCE:  # written so that NaN fails
+        raise InvalidRequest(field="embedding.values", problem="is not of unit length")
+    unit: Vector = vector / np.float32(length)
+    return unit
+
+
+def _check_query(request: pb.LookUpRequest | pb.StoreRequest | pb.ReportHitRequest) -> None:
     if not request.HasField("query"):
         raise InvalidRequest(field="query", problem="is missing")
     if not request.query.HasField("conversation"):

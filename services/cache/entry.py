@@ -11,7 +11,7 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
-from services.cache.fingerprint import Fingerprint
+from services.cache.fingerprint import Asked, Fingerprint, digest
 
 # A clock that NTP keeps is slewed, or steps by less; the shortest life is 60 s.
 TOLERANCE_SECONDS = 5.0
@@ -29,11 +29,19 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Vectors:
+    """What an entry is found by: a vector as 16-bit floats, and the hash of the model that made it."""
+
+    model_hash: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """An answer as it is kept. `reply` is a serialised CachedReply: nobody can change it, and disk takes it as it is.
 
     `stored_at` and `expires_at` are on the wall clock; `age_zero` is when it was stored by this process's monotonic
-    one.
+    one. `vectors` is there on the way to storage and back alone: in memory an index holds them.
     """
 
     entry_id: str
@@ -46,6 +54,11 @@ class Entry:
     stored_at: float
     expires_at: float
     age_zero: float
+    vectors: Vectors | None = None
+
+    def asked(self) -> Asked:
+        """The request that it answers."""
+        return digest(self.canonical)
 
     def size(self) -> int:
         """The memory it takes, roughly."""

@@ -1,16 +1,16 @@
 """The exact table: which answer was kept for the very same request? No I/O, no clock of its own.
 
-Bounded by entries and bytes; beyond either the least recently used go.
+Bounded by entries and bytes, in all and per tenant; who leaves first says eviction.py. A tenant that is full loses
+entries of its own alone.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from services.cache.entry import Entry, Moment
+from services.cache.eviction import SegmentedOrder
 from services.cache.fingerprint import Asked, Fingerprint, is_behind
 
 
@@ -42,18 +42,29 @@ class Selection:
 _MISS, _STALE = Found("miss"), Found("stale")
 
 
+class Removed(Protocol):
+    """Hears of an entry that left the table."""
+
+    def __call__(self, fingerprint: Fingerprint, *, forgotten: bool) -> None: ...
+
+
 class ExactTable:
     """Answers by fingerprint. The tenant is part of the fingerprint: a foreign entry cannot be found.
 
-    `on_removed` hears of every entry that leaves (evicted, over or forgotten), but not of one that is replaced.
+    `on_removed` hears of every entry that leaves, and whether it was forgotten on demand; not of one that is replaced.
     """
 
-    def __init__(self, *, most_entries: int, most_bytes: int, on_removed: Callable[[Fingerprint], None]) -> None:
+    def __init__(self, *, most_entries: int, most_bytes: int, on_removed: Removed, tenant_share: float = 1.0) -> None:
+        """`tenant_share` of both bounds is what one tenant may have."""
         self._most_entries = most_entries
         self._most_bytes = most_bytes
+        self._tenant_entries = max(1, int(most_entries * tenant_share))
+        self._tenant_bytes = int(most_bytes * tenant_share)
         self._on_removed = on_removed
-        # Least recently used first.
-        self._entries: OrderedDict[Fingerprint, Entry] = OrderedDict()
+        self._entries: dict[Fingerprint, Entry] = {}
+        self._order = SegmentedOrder()
+        # Where the sweep goes on.
+        self._unswept: list[Fingerprint] = []
         self._by_id: dict[str, Fingerprint] = {}
         self._holdings: dict[str, _Holding] = {}
         self._bytes = 0
@@ -69,7 +80,21 @@ class ExactTable:
     def holding(self, tenant: str) -> tuple[int, int]:
         """How many entries the tenant has, and their bytes."""
         held = self._holdings.get(tenant)
-        return (len(held.fingerprints), held.bytes) if held else (0, 0)
+        return (len(held.order), held.bytes) if held else (0, 0)
+
+    def get(self, fingerprint: Fingerprint) -> Entry | None:
+        """The entry with this fingerprint, whether or not its time is up."""
+        return self._entries.get(fingerprint)
+
+    def named(self, entry_id: str, wall: bytes) -> Entry | None:
+        """The entry of that name, where it is behind the wall."""
+        fingerprint = self._by_id.get(entry_id)
+        entry = None if fingerprint is None else self._entries[fingerprint]
+        return entry if entry is not None and is_behind(wall, entry.canonical) else None
+
+    def touch(self, fingerprint: Fingerprint) -> None:
+        """The entry was used."""
+        self._use(self._entries[fingerprint])
 
     def look_up(self, asked: Asked, *, now: Moment, max_age: float | None, touch: bool = True) -> Found:
         """The entry of the very same request, not older than `max_age` seconds (None: any age within its life).
@@ -99,25 +124,39 @@ class ExactTable:
         if max_age is not None and entry.age(now) > max_age:
             return _STALE
         if touch:
-            self._entries.move_to_end(entry.fingerprint)
+            self._use(entry)
         return Found("hit", entry)
 
     def put(self, entry: Entry) -> bool:
-        """Keep the entry, in place of an older one of the same request; false: it is larger than the whole table."""
-        if entry.size() > self._most_bytes:
+        """Keep the entry, in place of an older one of the same request; false: its tenant may not have so much."""
+        if entry.size() > self._tenant_bytes:
             return False
         before = self._entries.get(entry.fingerprint)
         if before is not None:
             self._take_out(before)
         self._entries[entry.fingerprint] = entry
+        self._order.add(entry.fingerprint)
         self._by_id[entry.entry_id] = entry.fingerprint
         held = self._holdings.setdefault(entry.tenant, _Holding())
-        held.fingerprints[entry.fingerprint] = None
+        held.order.add(entry.fingerprint)
         held.bytes += entry.size()
         self._bytes += entry.size()
+        while len(held.order) > self._tenant_entries or held.bytes > self._tenant_bytes:
+            self._remove(self._entries[held.order.next(but=entry.fingerprint)])
         while len(self._entries) > self._most_entries or self._bytes > self._most_bytes:
-            self._remove(next(iter(self._entries.values())))
+            self._remove(self._entries[self._order.next(but=entry.fingerprint)])
         return True
+
+    def sweep(self, now: Moment, count: int) -> int:
+        """Look at the next `count` entries, and drop those whose time is up; how many that were."""
+        if not self._unswept:
+            self._unswept = list(self._entries)
+        batch, self._unswept = self._unswept[-count:], self._unswept[:-count]
+        found = [self._entries[name] for name in batch if name in self._entries]
+        over = [entry for entry in found if entry.is_over(now)]
+        for entry in over:
+            self._remove(entry)
+        return len(over)
 
     def restore(self, entry: Entry) -> None:
         """Put an entry from an earlier life of the process, unless the request was answered anew since."""
@@ -127,26 +166,36 @@ class ExactTable:
     def forget(self, tenant: str, selection: Selection, *, now: Moment, dry_run: bool) -> int:
         """Drop the tenant's entries that match; how many of them could still have been served."""
         held = self._holdings.get(tenant)
-        owned = [self._entries[fingerprint] for fingerprint in held.fingerprints] if held else []
+        owned = [self._entries[fingerprint] for fingerprint in held.order.all()] if held else []
         matching = [entry for entry in owned if selection.takes(entry)]
         living = sum(not entry.is_over(now) for entry in matching)
         if not dry_run:
             for entry in matching:
-                self._remove(entry)
+                self._remove(entry, forgotten=True)
         return living
 
-    def _remove(self, entry: Entry) -> None:
+    def drop(self, fingerprint: Fingerprint) -> None:
+        """The entry was forgotten elsewhere."""
+        if (entry := self._entries.get(fingerprint)) is not None:
+            self._remove(entry)
+
+    def _use(self, entry: Entry) -> None:
+        self._order.use(entry.fingerprint)
+        self._holdings[entry.tenant].order.use(entry.fingerprint)
+
+    def _remove(self, entry: Entry, *, forgotten: bool = False) -> None:
         self._take_out(entry)
-        self._on_removed(entry.fingerprint)
+        self._on_removed(entry.fingerprint, forgotten=forgotten)
 
     def _take_out(self, entry: Entry) -> None:
         del self._entries[entry.fingerprint]
+        self._order.remove(entry.fingerprint)
         del self._by_id[entry.entry_id]
         held = self._holdings[entry.tenant]
-        del held.fingerprints[entry.fingerprint]
+        held.order.remove(entry.fingerprint)
         held.bytes -= entry.size()
         self._bytes -= entry.size()
-        if not held.fingerprints:
+        if not len(held.order):
             del self._holdings[entry.tenant]
 
 
@@ -155,5 +204,4 @@ class _Holding:
     """What one tenant has in the table."""
 
     bytes: int = 0
-    # A dict as an ordered set.
-    fingerprints: dict[Fingerprint, None] = field(default_factory=dict)
+    order: SegmentedOrder = field(default_factory=SegmentedOrder)

@@ -58,6 +58,12 @@ def wall(tenant: str, epoch: int) -> bytes:
     return b"".join(_with_length(piece) for piece in (str(FORMAT).encode(), tenant.encode(), str(epoch).encode()))
 
 
+def namespace_of(query: Query, tenant: str) -> bytes:
+    """What shares one threshold: a tenant's requests to one model or policy, with one task hint."""
+    named = (tenant, query.model, query.policy_hash, query.task_hint, str(query.simulated))
+    return hashlib.blake2b(b"".join(_with_length(piece.encode()) for piece in named), digest_size=16).digest()
+
+
 def is_behind(wall: bytes, canonical: bytes) -> bool:
     """Whether canonical bytes are those of a request behind that wall."""
     return canonical.startswith(wall, _LENGTH.size)
@@ -79,6 +85,11 @@ def digest(canonical: bytes) -> Asked:
     whole = hashlib.sha256(scope.digest())
     whole.update(view[end:])
     return Asked(canonical, scope.digest(), Fingerprint(whole.digest()))
+
+
+def last_text(canonical: bytes) -> str:
+    """The last user text that canonical bytes end with."""
+    return canonical[_LENGTH.size + _LENGTH.unpack_from(canonical)[0] :].decode()
 
 
 def last_user_text(query: Query) -> str:

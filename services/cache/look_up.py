@@ -1,7 +1,7 @@
 """The journey of a request through the cache, and of its answer back into it.
 
-    LookUp:  check -> eligible? -> fingerprint -> exact table -> answer
-    Store:   check -> eligible, and the answer complete? -> fingerprint -> exact table -> written behind
+    LookUp:  check -> eligible? -> fingerprint -> exact table -> nearest by meaning -> lease -> answer
+    Store:   check -> eligible, and the answer complete? -> fingerprint -> exact table -> vector -> written behind
 
 Requests are never changed, and nothing that is handed out can change an entry: replies are kept serialised.
 """
@@ -9,6 +9,7 @@ Requests are never changed, and nothing that is handed out can change an entry: 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 
@@ -17,15 +18,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from omnisphere.cache.v1 import cache_service_pb2 as pb
 from omnisphere.chat.v1 import chat_pb2
-from services.cache.check_request import check_invalidate, check_look_up, check_store
+from services.cache.check_request import check_invalidate, check_look_up, check_report, check_store, check_texts
 from services.cache.eligibility import MOST_ENTRY_BYTES, Eligibility, eligibility
 from services.cache.entry import Entry, Moment, entry_id, lifetime
 from services.cache.exact import ExactTable, Selection
-from services.cache.fingerprint import fingerprint_of, wall
+from services.cache.fingerprint import Asked, Fingerprint, fingerprint_of, last_text, namespace_of, wall
+from services.cache.leases import Leased, Leases
 from services.cache.metrics import CacheMetrics
+from services.cache.replicas import Keeper
+from services.cache.semantic_level import SemanticLevel
 from services.cache.settings import LONGEST_TTL, CacheSettings
 from services.cache.tally import Tally
-from services.cache.write_behind import WriteBehind
 from services.chassis import call_context
 from services.chassis.clock import Clock
 
@@ -33,6 +36,7 @@ _COMPLETE = (chat_pb2.FINISH_REASON_STOP, chat_pb2.FINISH_REASON_TOOL_CALLS)
 # Entries that are restored in one go, so that health is answered meanwhile.
 _RESTORED_AT_ONCE = 1_000
 _MOST_WALLS = 1_024
+_SWEPT_AT_ONCE, _SWEEP_SECONDS = 1_000, 1.0
 _OUTCOMES = {
     "hit": pb.CACHE_OUTCOME_EXACT_HIT,
     "stale": pb.CACHE_OUTCOME_STALE,
@@ -43,53 +47,102 @@ _OUTCOMES = {
 class Cache:
     """All answers of one process. The tenant is always the caller's."""
 
-    def __init__(self, settings: CacheSettings, *, writes: WriteBehind, metrics: CacheMetrics, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: CacheSettings,
+        *,
+        semantic: SemanticLevel,
+        keeper: Keeper,
+        metrics: CacheMetrics,
+        clock: Clock,
+    ) -> None:
         self._settings = settings
-        self._writes = writes
+        self._semantic = semantic
+        self._keeper = keeper
+        semantic.tell(keeper.learned)
         self._metrics = metrics
         self._clock = clock
         self._tally = Tally()
         self._table = ExactTable(
-            most_entries=settings.most_entries, most_bytes=settings.most_bytes, on_removed=writes.remove
+            most_entries=settings.most_entries,
+            most_bytes=settings.most_bytes,
+            on_removed=self._removed,
+            tenant_share=settings.tenant_share,
         )
-        metrics.watch(self._table)
+        self._leases = Leases(settings.lease.total_seconds())
+        metrics.watch(self._table, semantic, keeper)
         self._wall = lru_cache(maxsize=_MOST_WALLS)(wall)
         self._loading = asyncio.Lock()
+        self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Take up what an earlier process kept."""
         settings = self._settings
         async with self._loading:
-            kept = await self._writes.start(most_entries=settings.most_entries, most_bytes=settings.most_bytes)
+            kept = await self._keeper.start(self, most_entries=settings.most_entries, most_bytes=settings.most_bytes)
             # Oldest first: the newest are then the most recently used.
             for number, entry in enumerate(reversed(kept)):
-                self._table.restore(entry)
+                self._table.restore(replace(entry, vectors=None))
                 if number % _RESTORED_AT_ONCE == 0:
                     await asyncio.sleep(0)
+        self._semantic.start(kept)
+        self._sweeper = asyncio.create_task(self._sweep(), name="cache-sweep")
+
+    async def ready(self) -> None:
+        """When all that an earlier process kept is found again, by its meaning, too."""
+        await self._semantic.ready()
 
     async def stop(self) -> None:
         """Write what is not written yet."""
-        await self._writes.stop()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self._semantic.stop()
+        await self._keeper.stop()
 
-    def look_up(self, request: pb.LookUpRequest) -> pb.LookUpResponse:
-        """The answer that was kept for the request, or why there is none."""
+    def still(self, request: pb.LookUpRequest) -> pb.LookUpResponse:
+        """Whether the entry that the caller names still is the answer."""
         check_look_up(request)
         tenant = call_context.current().caller.tenant
-        response = self._still(request, tenant) if request.known_entry_id else self._found(request, tenant)
-        if not request.peek:
-            self._tally.add(tenant, response.outcome)
-            self._metrics.looked_up(response.outcome)
-        return response
+        return self._counted(request, tenant, self._still(request, tenant))
 
-    def store(self, request: pb.StoreRequest) -> pb.StoreResponse:
+    async def look_up(self, request: pb.LookUpRequest) -> pb.LookUpResponse:
+        """The answer that was kept for the request, or for one of the same meaning, or why there is none."""
+        check_look_up(request)
+        tenant = call_context.current().caller.tenant
+        eligible = eligibility(request.query, request.control)
+        if request.control.no_cache:
+            response = pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_BYPASSED, reason=pb.CACHE_REASON_CALLER)
+        elif not eligible.exact:
+            response = pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_NOT_ELIGIBLE, reason=eligible.reason)
+        else:
+            response = await self._found(request, tenant, eligible)
+        return self._counted(request, tenant, response)
+
+    async def store(self, request: pb.StoreRequest) -> pb.StoreResponse:
         """Keep the answer, or say why not."""
         check_store(request)
-        response = self._stored(request, call_context.current().caller.tenant)
+        response = await self._stored(request, call_context.current().caller.tenant)
         if response.stored:
             self._metrics.stored()
         else:
             self._metrics.refused(response.reason)
         return response
+
+    def report(self, request: pb.ReportHitRequest) -> pb.ReportHitResponse:
+        """Take up whether a hit was right."""
+        check_report(request)
+        tenant = call_context.current().caller.tenant
+        asked = fingerprint_of(request.query, tenant=tenant, epoch=self._settings.epoch)
+        entry = self._table.named(request.entry_id, self._wall(tenant, self._settings.epoch))
+        self._metrics.reported(request.verdict)
+        threshold = self._semantic.report(request, asked, namespace_of(request.query, tenant), entry)
+        return pb.ReportHitResponse(threshold=threshold)
+
+    async def embed(self, request: pb.EmbedTextsRequest) -> pb.EmbedTextsResponse:
+        """The vectors of texts. Raises Overloaded."""
+        check_texts(request)
+        return pb.EmbedTextsResponse(embeddings=[await self._semantic.embed(text) for text in request.texts])
 
     async def invalidate(self, request: pb.InvalidateRequest) -> pb.InvalidateResponse:
         """Forget what matches; when this returns, also on disk, as far as the disk can be written."""
@@ -99,41 +152,95 @@ class Cache:
         async with self._loading:  # entries that are still being restored would come back
             entries = self._table.forget(tenant, selection, now=self._now(), dry_run=request.dry_run)
         if entries and not request.dry_run:
-            await self._writes.flush()
+            await self._keeper.flush()
         return pb.InvalidateResponse(entries=entries)
 
     def stats(self) -> pb.GetStatsResponse:
         """The caller's tenant in figures."""
-        tenant = call_context.current().caller.tenant
+        return self.stats_of(call_context.current().caller.tenant)
+
+    def stats_of(self, tenant: str) -> pb.GetStatsResponse:
+        """One tenant in figures."""
         entries, size = self._table.holding(tenant)
         counts = self._tally.of(tenant)
         return pb.GetStatsResponse(
             entries=entries,
             bytes=size,
             exact_hits=counts.exact_hits,
+            semantic_hits=counts.semantic_hits,
             misses=counts.misses,
             not_eligible=counts.not_eligible,
+            shared=self._keeper.shared,
         )
 
-    def _found(self, request: pb.LookUpRequest, tenant: str) -> pb.LookUpResponse:
-        query, control = request.query, request.control
-        if control.no_cache:
-            return pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_BYPASSED, reason=pb.CACHE_REASON_CALLER)
-        eligible = eligibility(query, control)
-        if not eligible.exact:
-            return pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_NOT_ELIGIBLE, reason=eligible.reason)
-        asked = fingerprint_of(query, tenant=tenant, epoch=self._settings.epoch)
-        max_age = _seconds(control.max_age) if control.HasField("max_age") else None
+    async def _found(self, request: pb.LookUpRequest, tenant: str, eligible: Eligibility) -> pb.LookUpResponse:
+        """What an eligible request finds."""
+        asked = fingerprint_of(request.query, tenant=tenant, epoch=self._settings.epoch)
+        max_age = _seconds(request.control.max_age) if request.control.HasField("max_age") else None
         found = self._table.look_up(asked, now=self._now(), max_age=max_age, touch=not request.peek)
-        if found.entry is None:
-            return pb.LookUpResponse(outcome=_OUTCOMES[found.state], reason=eligible.reason)
-        response = pb.LookUpResponse(
-            outcome=pb.CACHE_OUTCOME_EXACT_HIT,
-            entry_id=found.entry.entry_id,
-            stored_at=_timestamp(found.entry.stored_at),
-        )
-        response.reply.MergeFromString(found.entry.reply)
+        if found.entry is not None:
+            response = pb.LookUpResponse(
+                outcome=pb.CACHE_OUTCOME_EXACT_HIT,
+                entry_id=found.entry.entry_id,
+                stored_at=_timestamp(found.entry.stored_at),
+            )
+            response.reply.MergeFromString(found.entry.reply)
+            return response
+        response = pb.LookUpResponse(outcome=_OUTCOMES[found.state], reason=eligible.reason)
+        if eligible.semantic and self._settings.semantic and last_text(asked.canonical).strip():
+            namespace = namespace_of(request.query, tenant)
+            near = await self._semantic.look_up(request, asked, namespace, lambda entry: self._live(entry, max_age))
+            if near.outcome == pb.CACHE_OUTCOME_SEMANTIC_HIT or found.state == "miss":
+                response = near
+        if request.want_lease and not request.peek and response.outcome != pb.CACHE_OUTCOME_SEMANTIC_HIT:
+            await self._lease(request, response, asked)
         return response
+
+    def _live(self, fingerprint: Fingerprint, max_age: float | None) -> Entry | None:
+        """The entry, where it may be served."""
+        entry, now = self._table.get(fingerprint), self._now()
+        if entry is None or entry.is_over(now) or (max_age is not None and entry.age(now) > max_age):
+            return None
+        return entry
+
+    async def _lease(self, request: pb.LookUpRequest, response: pb.LookUpResponse, asked: Asked) -> None:
+        seconds, now = self._settings.lease.total_seconds(), self._clock.wall()
+        led = await self._keeper.lead(asked.fingerprint, request.lease_holder, seconds)
+        if led is None:  # no other replica has a say
+            leased = self._leases.ask(asked.fingerprint, request.lease_holder, now)
+        else:
+            leased = Leased(leads=led[0], until=now + led[1])
+        response.lease.grant = pb.Lease.GRANT_LEAD if leased.leads else pb.Lease.GRANT_WAIT
+        response.lease.until.CopyFrom(_timestamp(leased.until))
+
+    def _counted(self, request: pb.LookUpRequest, tenant: str, response: pb.LookUpResponse) -> pb.LookUpResponse:
+        if not request.peek:
+            self._tally.add(tenant, response.outcome)
+            self._metrics.looked_up(response.outcome)
+        return response
+
+    async def _sweep(self) -> None:
+        """Drop what is over and was not asked for since, a few at a time."""
+        while True:
+            await self._clock.sleep(_SWEEP_SECONDS)
+            self._table.sweep(self._now(), _SWEPT_AT_ONCE)
+
+    def _removed(self, fingerprint: Fingerprint, *, forgotten: bool) -> None:
+        self._semantic.remove(fingerprint)
+        self._keeper.remove(fingerprint, forgotten=forgotten)
+
+    def kept_elsewhere(self, entry: Entry) -> None:
+        """Another replica kept an entry."""
+        if self._table.put(replace(entry, vectors=None)):
+            self._semantic.restore(entry)
+
+    def forgotten_elsewhere(self, fingerprint: Fingerprint) -> None:
+        """Another replica was told to forget an entry."""
+        self._table.drop(fingerprint)
+
+    def learned_elsewhere(self, kind: str, key: bytes, value: bytes) -> None:
+        """Another replica, or an earlier process, learned something."""
+        self._semantic.learned(kind, key, value)
 
     def _still(self, request: pb.LookUpRequest, tenant: str) -> pb.LookUpResponse:
         """Whether the answer that the caller has is still the answer. Its eligibility was seen when it was found."""
@@ -147,14 +254,16 @@ class Cache:
         found = self._table.still(request.known_entry_id, wall, now=self._now(), max_age=max_age, touch=touch)
         return pb.LookUpResponse(outcome=_OUTCOMES[found.state])
 
-    def _stored(self, request: pb.StoreRequest, tenant: str) -> pb.StoreResponse:
+    async def _stored(self, request: pb.StoreRequest, tenant: str) -> pb.StoreResponse:
         query, control = request.query, request.control
         eligible = eligibility(query, control)
         ttl, longest = self._ttl(control, eligible)
+        asked = fingerprint_of(query, tenant=tenant, epoch=self._settings.epoch)
+        self._leases.end(asked.fingerprint)
         reason = _refusal(request, eligible, ttl)
         if reason != pb.CACHE_REASON_UNSPECIFIED:
+            self._keeper.end_lead(asked.fingerprint)
             return pb.StoreResponse(reason=reason)
-        asked = fingerprint_of(query, tenant=tenant, epoch=self._settings.epoch)
         now = self._now()
         entry = Entry(
             entry_id=entry_id(asked.fingerprint, now.wall),
@@ -170,13 +279,27 @@ class Cache:
         )
         if len(entry.canonical) + len(entry.reply) > MOST_ENTRY_BYTES or not self._table.put(entry):
             return pb.StoreResponse(reason=pb.CACHE_REASON_TOO_LARGE)
-        self._writes.put(entry)
         left_out = eligible.reason
         if request.reply.finish_reason == chat_pb2.FINISH_REASON_TOOL_CALLS and eligible.semantic:
             left_out = pb.CACHE_REASON_TOOLS
+        if left_out == pb.CACHE_REASON_UNSPECIFIED:
+            await self._keep_vector(request, entry, asked)
+        else:
+            self._keeper.put(entry)
         return pb.StoreResponse(
             stored=True, reason=left_out, entry_id=entry.entry_id, expires_at=_timestamp(entry.expires_at)
         )
+
+    async def _keep_vector(self, request: pb.StoreRequest, entry: Entry, asked: Asked) -> None:
+        """Have the entry found by its meaning, too, and written."""
+        vector = None
+        if self._settings.semantic and last_text(asked.canonical).strip():
+            vector = await self._semantic.vector_to_keep(request, asked)
+        if self._table.get(entry.fingerprint) is not entry:
+            return  # forgotten or replaced meanwhile, and the newer change is written
+        if vector is not None:
+            self._semantic.put(asked, vector)
+        self._keeper.put(entry if vector is None else replace(entry, vectors=self._semantic.packed(vector)))
 
     def _ttl(self, control: pb.CacheControl, eligible: Eligibility) -> tuple[float, float]:
         """How long the answer is to be kept, and the longest that its life may be after the jitter, in seconds."""

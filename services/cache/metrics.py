@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 from prometheus_client import CollectorRegistry, Gauge
 
 from omnisphere.cache.v1 import cache_service_pb2 as pb
 from services.cache.exact import ExactTable
+from services.cache.replicas import Keeper
 from services.chassis.counting import Counter
 
 
@@ -27,6 +30,21 @@ class CacheMetrics:
             "Answers that are in memory but did not reach the disk.",
             registry=registry,
         )
+        reports = Counter(
+            "omnisphere_cache_reports_total",
+            "Verdicts on answers by meaning that were checked.",
+            ["verdict"],
+            registry=registry,
+        )
+        self._reports = {
+            value: reports.labels(name.removeprefix("VERDICT_").lower())
+            for name, value in pb.ReportHitRequest.Verdict.items()
+            if value
+        }
+        self._vectors = Gauge("omnisphere_cache_vectors", "Answers that are found by meaning, too.", registry=registry)
+        self._shared = Gauge(
+            "omnisphere_cache_shared", "1 while entries are shared between replicas, over Redis.", registry=registry
+        )
         self._entries = Gauge("omnisphere_cache_entries", "Answers that are kept.", registry=registry)
         self._bytes = Gauge("omnisphere_cache_bytes", "Memory that they take, roughly.", registry=registry)
         self._lookups = {
@@ -41,14 +59,20 @@ class CacheMetrics:
         }
         self._stored = stores.labels("stored")
 
-    def watch(self, table: ExactTable) -> None:
-        """Read the table's size whenever somebody asks."""
+    def watch(self, table: ExactTable, vectors: Sized, keeper: Keeper) -> None:
+        """Read the sizes whenever somebody asks."""
+        self._shared.set_function(lambda: float(keeper.shared))
+        self._vectors.set_function(lambda: len(vectors))
         self._entries.set_function(lambda: len(table))
         self._bytes.set_function(lambda: table.total_bytes)
 
     def looked_up(self, outcome: pb.CacheOutcome.ValueType) -> None:
         """Count a look-up."""
         self._lookups[outcome].inc()
+
+    def reported(self, verdict: pb.ReportHitRequest.Verdict.ValueType) -> None:
+        """Count a verdict."""
+        self._reports[verdict].inc()
 
     def stored(self) -> None:
         """Count an answer that is kept."""

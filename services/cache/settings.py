@@ -10,7 +10,7 @@ from typing import Literal
 
 from services.chassis import settings
 from services.chassis.server_settings import ServerSettings
-from services.chassis.settings import StartError, setting
+from services.chassis.settings import Secret, StartError, setting
 
 PREFIX = "OMNISPHERE_CACHE"
 # The contract's limit of CacheControl.ttl.
@@ -24,9 +24,26 @@ class CacheSettings(ServerSettings):
     port: int = setting(50052, "The gRPC port; 0 takes a free one.")
     metrics_port: int = setting(9462, "The port of /metrics; 0 takes a free one, -1 has none.")
     trust_tenant: Literal["auto", "on", "off"] = setting("on", "Whether the router's word for the tenant is believed.")
-    most_entries: int = setting(100_000, "Answers kept at once; beyond it the least recently used go.")
-    most_bytes: int = setting(256 * 1024 * 1024, "Memory for answers, in bytes; beyond it the least recently used go.")
+    most_entries: int = setting(100_000, "Answers kept at once; beyond it those go that were not used lately.")
+    most_bytes: int = setting(
+        256 * 1024 * 1024, "Memory for answers, in bytes; beyond it those go that were not used lately."
+    )
+    tenant_share: float = setting(0.5, "Share of both that one tenant may have; beyond it entries of its own go.")
     default_ttl: timedelta = setting(timedelta(hours=24), "How long an answer is kept where the caller says nothing.")
+    semantic: bool = setting(True, "Answer requests of the same meaning, too; off: the same request alone.")
+    false_hit_budget: float = setting(
+        0.005, "Share of all look-ups that may be answered wrongly by meaning; the verifier's threshold follows."
+    )
+    check_share: float = setting(
+        0.02, "Share of answers by meaning that the caller is asked to check; of unsure ones four times as many."
+    )
+    verifier: Path | None = setting(None, "The verifier's file; unset: the one that ships.")
+    lease: timedelta = setting(
+        timedelta(seconds=10), "How long one router may ask the model while others wait for its answer; 0s: none waits."
+    )
+    redis: Secret | None = setting(
+        None, "redis://[:password@]host:port/db, where replicas share entries; unset: this process alone has them."
+    )
     persist: bool = setting(True, "Keep answers on disk, so that a restart starts warm.")
     epoch: int = setting(0, "Any other number than before: no answer that was kept so far is served again.")
     state: Path = setting(
@@ -41,6 +58,11 @@ def load(environ: Mapping[str, str]) -> CacheSettings:
         f"{PREFIX}_{name.upper()}: must be at least 1"
         for name in ("most_entries", "most_bytes")
         if getattr(loaded, name) < 1
+    ]
+    problems += [
+        f"{PREFIX}_{name.upper()}: must be between 0 and 1"
+        for name in ("false_hit_budget", "check_share", "tenant_share")
+        if not 0 <= getattr(loaded, name) <= 1
     ]
     if not timedelta(0) < loaded.default_ttl <= LONGEST_TTL:
         problems.append(f"{PREFIX}_DEFAULT_TTL: must be above 0 and at most 7d")

@@ -15,32 +15,40 @@ from google.protobuf.message import DecodeError
 
 from omnisphere.cache.v1.cache_service_pb2 import CachedReply
 from services.cache import fingerprint as fingerprints
-from services.cache.entry import Entry, Moment
+from services.cache.entry import Entry, Moment, Vectors
 from services.cache.fingerprint import Fingerprint
-from services.cache.storage import StorageFailed
+from services.cache.storage import Learned, StorageFailed
 from services.chassis.clock import Clock
 from services.chassis.logs import Log
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 # Rows of other layouts of the canonical bytes are never found, so they are not loaded.
 _ROW_FORMAT = fingerprints.FORMAT
 _CREATE = """
 CREATE TABLE IF NOT EXISTS entries (
     number INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL UNIQUE, format INTEGER NOT NULL,
     entry_id TEXT NOT NULL, tenant TEXT NOT NULL, model TEXT NOT NULL, tags TEXT NOT NULL,
-    stored_at REAL NOT NULL, expires_at REAL NOT NULL, canonical BLOB NOT NULL, reply BLOB NOT NULL
+    stored_at REAL NOT NULL, expires_at REAL NOT NULL, canonical BLOB NOT NULL, reply BLOB NOT NULL,
+    model_hash TEXT NOT NULL, vector BLOB NOT NULL
 )
 """
+_CREATE_LEARNED = """
+CREATE TABLE IF NOT EXISTS learned (
+    kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key)
+) WITHOUT ROWID
+"""
+_LEARN = "INSERT OR REPLACE INTO learned (kind, key, value) VALUES (?, ?, ?)"
 _SELECT = """
-SELECT number, format, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply
+SELECT number, format, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply,
+    model_hash, vector
 FROM entries ORDER BY number DESC
 """
 _PUT = """
 INSERT OR REPLACE INTO entries
-(format, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+(format, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply, model_hash, vector)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_Row = tuple[int, int, bytes, bytes, bytes, bytes, bytes, float, float, bytes, bytes]
+_Row = tuple[int, int, bytes, bytes, bytes, bytes, bytes, float, float, bytes, bytes, bytes, bytes]
 # SQLITE_ERROR: our statements do not fit the tables, so somebody else made them.
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 # Another process with the same file (an old one that drains) may hold the lock that long.
@@ -68,7 +76,16 @@ class SqliteStorage:
                 return []
             raise StorageFailed(_cause(failure)) from failure
 
-    def write(self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False) -> None:
+    def learned(self) -> dict[tuple[str, bytes], bytes]:
+        try:
+            rows = self._open().execute("SELECT kind, key, value FROM learned").fetchall()
+        except (_Unusable, sqlite3.Error, OSError) as failure:
+            raise StorageFailed(type(failure).__name__) from failure
+        return {(kind.decode(errors="replace"), bytes(key)): bytes(value) for kind, key, value in rows}
+
+    def write(
+        self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False, learned: Learned | None = None
+    ) -> None:
         puts = [_row(entry) for entry in changes.values() if entry is not None]
         removed = [(fingerprint,) for fingerprint, entry in changes.items() if entry is None]
         try:
@@ -78,6 +95,7 @@ class SqliteStorage:
                     connection.execute("DELETE FROM entries")
                 connection.executemany("DELETE FROM entries WHERE fingerprint = ?", removed)
                 connection.executemany(_PUT, puts)
+                connection.executemany(_LEARN, [(*name, value) for name, value in (learned or {}).items()])
         except _Unusable as failure:
             self._set_aside(str(failure))
             raise StorageFailed(str(failure)) from failure
@@ -110,6 +128,7 @@ class SqliteStorage:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute(_CREATE)
+                connection.execute(_CREATE_LEARNED)
                 connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
         elif version != _SCHEMA_VERSION:
             raise _Unusable(f"schema version {version}, not {_SCHEMA_VERSION}")
@@ -156,12 +175,14 @@ class _Unusable(Exception):
 def _row(entry: Entry) -> tuple[object, ...]:
     tags = json.dumps(entry.tags)
     front = (_ROW_FORMAT, entry.fingerprint, entry.entry_id, entry.tenant, entry.model, tags)
-    return (*front, entry.stored_at, entry.expires_at, entry.canonical, entry.reply)
+    model_hash, vector = (entry.vectors.model_hash, entry.vectors.data) if entry.vectors else ("", b"")
+    return (*front, entry.stored_at, entry.expires_at, entry.canonical, entry.reply, model_hash, vector)
 
 
 def _entry(row: _Row, now: Moment) -> Entry | None:
     """The entry of a row; None where it is over, of another format, or does not hold together."""
-    _, layout, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply = row
+    _, layout, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply, *vectors = row
+    model_hash, vector = vectors
     if layout != _ROW_FORMAT:
         return None
     try:
@@ -179,6 +200,7 @@ def _entry(row: _Row, now: Moment) -> Entry | None:
             stored_at=stored_at,
             expires_at=expires_at,
             age_zero=now.monotonic - max(0.0, now.wall - stored_at),
+            vectors=Vectors(model_hash.decode(), vector) if vector else None,
         )
         return None if entry.is_over(now) else entry
     except (ValueError, TypeError, AttributeError, DecodeError):  # SQLite's columns take values of any type

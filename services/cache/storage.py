@@ -8,6 +8,8 @@ from typing import Protocol
 from services.cache.entry import Entry, Moment
 from services.cache.fingerprint import Fingerprint
 
+Learned = Mapping[tuple[str, bytes], bytes]
+
 
 class StorageFailed(Exception):
     """Nothing could be read, or nothing of the batch was written. The text names the cause, no content."""
@@ -22,8 +24,16 @@ class Storage(Protocol):
     def load(self, now: Moment, *, most_entries: int, most_bytes: int) -> list[Entry]:
         """The entries that may still be served, newest first, within both bounds. The others are removed."""
 
-    def write(self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False) -> None:
-        """All changes or none: an entry is put, None removes. `wipe`: remove everything before."""
+    def learned(self) -> dict[tuple[str, bytes], bytes]:
+        """What was learned, by kind and key."""
+
+    def write(
+        self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False, learned: Learned | None = None
+    ) -> None:
+        """All changes or none: an entry is put, None removes, and what was learned is kept.
+
+        `wipe`: remove all entries before.
+        """
 
     def close(self) -> None:
         """Let go of files. May be called twice."""
@@ -35,6 +45,7 @@ class MemoryStorage:
     def __init__(self) -> None:
         # Latest written last.
         self._entries: dict[Fingerprint, Entry] = {}
+        self._learned: dict[tuple[str, bytes], bytes] = {}
 
     def load(self, now: Moment, *, most_entries: int, most_bytes: int) -> list[Entry]:
         kept: list[Entry] = []
@@ -47,7 +58,13 @@ class MemoryStorage:
         self._entries = {entry.fingerprint: entry for entry in reversed(kept)}
         return kept
 
-    def write(self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False) -> None:
+    def learned(self) -> dict[tuple[str, bytes], bytes]:
+        return dict(self._learned)
+
+    def write(
+        self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False, learned: Learned | None = None
+    ) -> None:
+        self._learned.update(learned or {})
         if wipe:
             self._entries.clear()
         for fingerprint, entry in changes.items():

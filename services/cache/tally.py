@@ -15,6 +15,7 @@ class Counts:
     """Look-ups of one tenant by what came of them, in the words of the contract."""
 
     exact_hits: int = 0
+    semantic_hits: int = 0
     misses: int = 0
     not_eligible: int = 0
 
@@ -38,6 +39,8 @@ class Tally:
             self._counts.move_to_end(tenant)
         if outcome == pb.CACHE_OUTCOME_EXACT_HIT:
             counts.exact_hits += 1
+        elif outcome == pb.CACHE_OUTCOME_SEMANTIC_HIT:
+            counts.semantic_hits += 1
         elif outcome in (pb.CACHE_OUTCOME_MISS, pb.CACHE_OUTCOME_STALE):
             counts.misses += 1
         else:

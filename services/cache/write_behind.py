@@ -14,6 +14,7 @@ from itertools import islice
 
 from services.cache.entry import Entry, Moment
 from services.cache.fingerprint import Fingerprint
+from services.cache.replicas import Changes
 from services.cache.storage import Storage, StorageFailed
 from services.chassis.clock import Clock
 from services.chassis.executor import Executor
@@ -49,6 +50,7 @@ class WriteBehind:
         self._executor = Executor(threads=1)
         # The last change of each fingerprint; None removes.
         self._waiting: dict[Fingerprint, Entry | None] = {}
+        self._learned: dict[tuple[str, bytes], bytes] = {}
         self._wipe = False
         self._changed = asyncio.Event()
         self._one_flush = asyncio.Lock()
@@ -66,8 +68,13 @@ class WriteBehind:
         self._waiting[entry.fingerprint] = entry
         self._changed.set()
 
-    def remove(self, fingerprint: Fingerprint) -> None:
-        """Have the entry removed."""
+    @property
+    def shared(self) -> bool:
+        """Never: the file is one process's own."""
+        return False
+
+    def remove(self, fingerprint: Fingerprint, *, forgotten: bool = False) -> None:  # noqa: ARG002
+        """Have the entry removed, for whatever reason it left."""
         self._waiting[fingerprint] = None
         self._changed.set()
         if len(self._waiting) > self._most_waiting + _MOST_REMOVALS:
@@ -75,40 +82,57 @@ class WriteBehind:
             self._waiting.clear()
             self._wipe = True
 
-    async def start(self, *, most_entries: int, most_bytes: int) -> list[Entry]:
+    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int) -> list[Entry]:
         """Begin to write; what storage kept from before, newest first, or nothing where it cannot be read."""
         kept: list[Entry] = []
         now = Moment(self._clock.wall(), self._clock.monotonic())
         try:
             kept = await self._executor.run(self._storage.load, now, most_entries=most_entries, most_bytes=most_bytes)
+            for (kind, key), value in (await self._executor.run(self._storage.learned)).items():
+                changes.learned_elsewhere(kind, key, value)
         except StorageFailed as failure:
             self._warn(failure)
         self._loop = asyncio.create_task(self._run(), name="cache-write-behind")
         return kept
+
+    def learned(self, kind: str, key: bytes, value: bytes) -> None:
+        """Have what was learned kept. Bounded by what may be learned."""
+        self._learned[(kind, key)] = value
+        self._changed.set()
+
+    async def lead(self, fingerprint: Fingerprint, holder: str, seconds: float) -> tuple[bool, float] | None:  # noqa: ARG002
+        """Not for us to say: there are no other replicas."""
+        return None
+
+    def end_lead(self, fingerprint: Fingerprint) -> None:
+        """Nobody to tell."""
 
     async def flush(self) -> None:
         """Write all that waits now; returns also when that fails."""
         async with self._one_flush:
             # No more than waits now: under load there would always be one more entry, and a batch for each.
             left = len(self._waiting)
-            while left > 0 or self._wipe:
+            while left > 0 or self._wipe or self._learned:
                 batch = dict(islice(self._waiting.items(), _BATCH))
                 left -= len(batch)
                 for fingerprint in batch:
                     del self._waiting[fingerprint]
                 wipe, self._wipe = self._wipe, False
+                learned, self._learned = self._learned, {}
                 try:
-                    await self._executor.run(self._storage.write, batch, wipe=wipe)
+                    await self._executor.run(self._storage.write, batch, wipe=wipe, learned=learned)
                     self._failed_last = False
                 except asyncio.CancelledError:
                     # Whether it was written is not known; writing it again does no harm.
                     self._wipe = wipe or self._wipe
+                    self._learned = learned | self._learned
                     self._waiting = batch | self._waiting
                     self._changed.set()
                     raise
                 except StorageFailed as failure:
                     self._failed_last = True
                     self._wipe = wipe or self._wipe
+                    self._learned = learned | self._learned
                     self._put_back(batch)
                     self._warn(failure)
                     return

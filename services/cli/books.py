@@ -15,9 +15,9 @@ _INPUT = ("input_uncached", "input_cache_read", "input_cache_write")
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What one side says of one model. Tokens and cost are those of complete answers."""
+    """What one side says of one model. Tokens and cost are those of answers that came whole, empty ones among them."""
 
-    complete: int
+    requests: int
     input_tokens: int
     output_tokens: int
     cost_nanousd: int
@@ -27,9 +27,9 @@ async def simulator_books(port: int) -> dict[str, Book]:
     """What the simulator served, by model."""
     document = json.loads(await _get(f"http://127.0.0.1:{port}/books"))
     return {
-        model: Book(row["completed"], row["input_tokens"], row["output_tokens"], row["cost_nanousd"])
+        model: Book(row["requests"], row["input_tokens"], row["output_tokens"], row["cost_nanousd"])
         for model, row in document["models"].items()
-        if row["completed"]
+        if row["requests"]
     }
 
 
@@ -41,16 +41,16 @@ async def providers_books(metrics_port: int) -> dict[str, Book]:
             mine = counts.setdefault(sample.labels.get("model", ""), Counter())
             value = int(sample.value)
             match sample.name:
-                case "omnisphere_providers_attempts_total" if sample.labels["outcome"] == "ok":
-                    mine["complete"] += value
+                case "omnisphere_providers_attempts_total":
+                    mine["requests"] += value
                 case "omnisphere_providers_tokens_total" if sample.labels["source"] == "reported":
                     mine["input" if sample.labels["class"] in _INPUT else "output"] += value
                 case "omnisphere_providers_cost_nanousd_total" if sample.labels["source"] == "reported":
                     mine["cost"] += value
     return {
-        model: Book(mine["complete"], mine["input"], mine["output"], mine["cost"])
+        model: Book(mine["requests"], mine["input"], mine["output"], mine["cost"])
         for model, mine in counts.items()
-        if mine["complete"]
+        if mine["requests"]
     }
 
 

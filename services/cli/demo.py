@@ -24,6 +24,7 @@ from services.cli.workload import Step, load_workload
 from services.together.four_processes import FourProcesses
 
 REFERENCE = "claude-opus"
+STRATEGIES = ("rule", "semantic", "threshold", "cost_aware", "cascade")
 _AT_ONCE = 8
 # Answers are stored after they were given; a repeat that comes at once would be too early to find it.
 _UNTIL_STORED = 0.1
@@ -33,10 +34,17 @@ _LATENCY_SCALE = "0.05"
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What came of the workload. `usage` is the ledger's word on what was routed, `served_nanousd` the simulator's."""
+    """What came of the workload. `usage` is the ledger's word on what was routed, `served_nanousd` the simulator's.
+
+    `strategies`: the same workload by policy, without the cache; `rated` answers were then told to be right or wrong,
+    and `learned` is `auto` after that.
+    """
 
     routed: list[Outcome]
     reference: list[Outcome]
+    strategies: dict[str, list[Outcome]]
+    rated: int
+    learned: list[Outcome]
     usage: list[pb.UsageRow]
     served_nanousd: int
 
@@ -57,6 +65,7 @@ async def run_demo(console: Console, environ: Mapping[str, str]) -> int:
             await mesh.stop()
     report.requests(console, sent.routed)
     report.totals(console, sent.routed, sent.reference)
+    report.strategies(console, sent.strategies, sent.reference, sent.learned, sent.rated)
     report.usage(console, sent.usage)
     checks = _checks(sent, wrong_books)
     report.checks(console, checks)
@@ -75,7 +84,7 @@ def _environment(environ: Mapping[str, str], folder: str) -> dict[str, str]:
 
 
 async def _send_all(console: Console, mesh: FourProcesses) -> Sent:
-    """The workload twice: routed, one after the other as a person would; then all of it to the reference model."""
+    """The workload as a person would send it; then all of it to the reference model, and by policy."""
     steps = load_workload()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     async with connected(f"127.0.0.1:{mesh.services['router'].port}") as stub:
@@ -89,25 +98,38 @@ async def _send_all(console: Console, mesh: FourProcesses) -> Sent:
                 progress.advance(bar)
             usage = await stub.GetUsage(pb.GetUsageRequest(group_by=[pb.USAGE_GROUPING_MODEL]))
             served = await simulator_books(mesh.services["simulator"].port)
-            bar = progress.add_task(f"all to {REFERENCE}", total=len(steps) - 1)
-            sender = Sender(stub, model=REFERENCE, use_cache=False)
-            gate = asyncio.Semaphore(_AT_ONCE)
-
-            async def send(group: list[Step]) -> list[Outcome]:
-                async with gate:
-                    outcomes = []
-                    for step in group:
-                        outcomes.append(await sender.send(step))
-                        progress.advance(bar)
-                    return outcomes
-
-            reference = await asyncio.gather(*(send(group) for group in _groups(steps)))
+            reference = await _all_at_once(Sender(stub, model=REFERENCE, use_cache=False), steps, progress, REFERENCE)
+            by_policy = {
+                policy: await _all_at_once(Sender(stub, policy=policy, use_cache=False), steps, progress, policy)
+                for policy in STRATEGIES
+            }
+            rated = await sender.rate(outcome for outcomes in by_policy.values() for outcome in outcomes)
+            learned = await _all_at_once(Sender(stub, use_cache=False), steps, progress, "auto")
     return Sent(
         routed=routed,
-        reference=[outcome for group in reference for outcome in group],
+        reference=reference,
+        strategies=by_policy,
+        rated=rated,
+        learned=learned,
         usage=list(usage.rows),
         served_nanousd=sum(book.cost_nanousd for book in served.values()),
     )
+
+
+async def _all_at_once(sender: Sender, steps: list[Step], progress: Progress, title: str) -> list[Outcome]:
+    """The whole workload but its bad request, several steps at the same time."""
+    bar = progress.add_task(title, total=len(steps) - 1)
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def send(group: list[Step]) -> list[Outcome]:
+        async with gate:
+            outcomes = []
+            for step in group:
+                outcomes.append(await sender.send(step))
+                progress.advance(bar)
+            return outcomes
+
+    return [outcome for group in await asyncio.gather(*map(send, _groups(steps))) for outcome in group]
 
 
 def _groups(steps: list[Step]) -> list[list[Step]]:

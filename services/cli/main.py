@@ -158,6 +158,28 @@ def demo() -> None:
     sys.exit(uvloop.run(run_demo(console, environment())))
 
 
+context = typer.Typer(no_args_is_help=True)
+app.add_typer(context, name="context")
+
+
+@context.callback()
+def _context() -> None:
+    """What the context service does, shown for one conversation."""
+
+
+@context.command("fit")
+def context_fit(
+    file: Annotated[Path, typer.Argument(help="JSON: the body of a chat completion, or the list of its messages")],
+    model: Annotated[str, typer.Option("--model", help="an alias or a concrete id of the catalogue")],
+    window: Annotated[int, typer.Option("--window", help="the model's window in tokens; 0: as in the catalogue")] = 0,
+    router: Router = _LOCAL,
+) -> None:
+    """Show what of a conversation the model would see: what is kept, fetched and cut, and why."""
+    from services.cli.context import fit
+
+    _run(fit(console, file, model, window, router, environment()))
+
+
 @app.command()
 def check() -> None:
     """Validate the settings and files of all services without starting anything."""

@@ -60,7 +60,46 @@ def totals(console: Console, routed: Sequence[Outcome], reference: Sequence[Outc
         f"[bold]{1 - spent / dear:.0%} less[/bold] than always {name},",
         f"with {change * 100:+.1f} points of right answers;",
         f"answers worth {from_cache} came from the cache.",
-        "The task table alone decided: nothing is learned yet.",
+        highlight=False,
+    )
+
+
+def strategies(
+    console: Console,
+    by_policy: Mapping[str, Sequence[Outcome]],
+    reference: Sequence[Outcome],
+    learned: Sequence[Outcome],
+    rated: int,
+) -> None:
+    """The workload by each strategy, without the cache, beside always asking the dearest model."""
+    title = "Strategies side by side, without the cache (every figure is simulated)"
+    table = Table(title=title, title_justify="left", box=None, header_style="bold")
+    table.add_column("")
+    for column in ("right", "cost", "saved", "points", "escalations", "median ms"):
+        table.add_column(column, justify="right")
+    dear, best = _cost(reference), _right(reference) / len(reference)
+    named = {
+        **by_policy,
+        f"auto, after {rated} outcomes": learned,
+        f"always {reference[0].decisions[-1].model}": reference,
+    }
+    for name, outcomes in named.items():
+        right = _right(outcomes) / len(outcomes)
+        escalations = sum(decision.escalations for outcome in outcomes for decision in outcome.decisions)
+        table.add_row(
+            name,
+            f"{right:.0%}",
+            show.money(_cost(outcomes)),
+            f"{1 - _cost(outcomes) / dear:.0%}",
+            f"{100 * (right - best):+.1f}",
+            str(escalations),
+            _ms(median(outcome.seconds for outcome in outcomes)),
+        )
+    console.print()
+    console.print(table)
+    console.print(
+        "cost_aware and cascade go by what recorded outcomes of other models say of each tier; the outcomes that auto",
+        "learned from are those of the rows above, on the same questions.",
         highlight=False,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,12 @@ class Outcome:
 class Sender:
     """Keeps the conversations of the workload, and sends their next turns."""
 
-    def __init__(self, stub: RouterServiceAsyncStub, *, model: str = "", use_cache: bool = True) -> None:
+    def __init__(
+        self, stub: RouterServiceAsyncStub, *, model: str = "", policy: str = "", use_cache: bool = True
+    ) -> None:
         self._stub = stub
         self._model = model
+        self._policy = policy
         self._use_cache = use_cache
         self._conversations: dict[str, chat_pb2.Conversation] = {}
 
@@ -59,6 +63,17 @@ class Sender:
         outcome.seconds = time.monotonic() - started
         outcome.right = outcome.refused is None and step.is_right(outcome.answer)
         return outcome
+
+    async def rate(self, outcomes: Iterable[Outcome]) -> int:
+        """Tell the router which answers were right; how many it was told of."""
+        told = 0
+        for outcome in outcomes:
+            token = outcome.decisions[-1].feedback_token if outcome.decisions else ""
+            if token:
+                request = pb.RecordFeedbackRequest(feedback_token=token, score=float(outcome.right))
+                await self._stub.RecordFeedback(request, timeout=_SECONDS)
+                told += 1
+        return told
 
     async def _refused(self) -> None:
         """A request that no provider could take: a message without a role."""
@@ -100,7 +115,7 @@ class Sender:
         return conversation
 
     def _options(self, step: Step) -> pb.RequestOptions:
-        options = pb.RequestOptions(task_hint=step.hint)
+        options = pb.RequestOptions(task_hint=step.hint, policy=self._policy)
         if not self._use_cache:
             options.cache.no_cache = options.cache.no_store = True
         return options

@@ -35,7 +35,21 @@ def cache_outcome(decision: decision_pb2.Decision) -> str:
     outcome = word(cache_pb.CacheOutcome.Name(decision.cache.outcome), "CACHE_OUTCOME_")
     if not decision.cache.reason:
         return outcome
-    return f"{outcome} ({word(cache_pb.CacheReason.Name(decision.cache.reason), 'CACHE_REASON_')})"
+    reason = word(cache_pb.CacheReason.Name(decision.cache.reason), "CACHE_REASON_")
+    if decision.cache.veto:
+        reason += f": {word(cache_pb.CacheVeto.Name(decision.cache.veto), 'CACHE_VETO_')}"
+    return f"{outcome} ({reason})"
+
+
+def nearest(decision: decision_pb2.Decision) -> str:
+    """How near the nearest kept request was, and what was needed; empty where none was near."""
+    cache = decision.cache
+    if not cache.similarity:
+        return ""
+    said = f"similarity {cache.similarity:.3f}"
+    if cache.veto:
+        return said
+    return f"{said}, confidence {cache.confidence:.3f}, needed {cache.threshold:.3f}"
 
 
 def tokens(usage: chat_pb2.Usage) -> tuple[int, int]:
@@ -69,6 +83,8 @@ def explanation(console: Console, decision: decision_pb2.Decision) -> None:
     console.print(f"task      {decision.task_type} (by {source})", highlight=False)
     console.print(f"policy    {decision.policy or '-'} {decision.policy_hash[:12]}", highlight=False)
     console.print(f"cache     {cache_outcome(decision)}", highlight=False)
+    if near := nearest(decision):
+        console.print(f"nearest   {near}", highlight=False)
     if decision.model:
         console.print(f"answer    from the cache, once given by {decision.model}", highlight=False)
         return

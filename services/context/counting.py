@@ -1,4 +1,4 @@
-"""Where counting runs: a short conversation on the event loop, a long one off it.
+"""Where counting and cutting run: a short conversation is counted on the event loop, a long one off it.
 
 A hop to a thread costs about 0.1 ms, as much as counting a few hundred tokens; a long conversation would hold up every
 other call.
@@ -7,11 +7,16 @@ other call.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 from omnisphere.chat.v1 import chat_pb2 as chat
 from services.chassis.executor import Executor
 from services.context.metrics import ContextMetrics
 from services.context.tokens import Counted, TokenCounter
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Counting:
@@ -36,3 +41,7 @@ class Counting:
         finally:
             place = "inline" if inline else "executor"
             self._metrics.counting_seconds.labels(place).observe(time.monotonic() - started)
+
+    async def off_loop(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What `function` returns, run in one of the same threads. Raises Overloaded when too many wait."""
+        return await self._executor.run(function, *args, **kwargs)

@@ -13,21 +13,65 @@ replaced by what providers report.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from operator import add
 
 from services.context.ranks import CL100K, O200K
 
 
+class Feature(IntEnum):
+    """Of what a count is made, as far as providers may count it otherwise than we do (calibrate.py)."""
+
+    # How many tokens of the estimate are of this kind of content.
+    ASCII = 0
+    CODE = 1
+    LATIN = 2
+    TWO_BYTES = 3
+    THREE_BYTES = 4
+    CALL_TEXTS = 5  # names and arguments
+    CALL_IDS = 6
+    TOOL_TEXTS = 7  # names and descriptions
+    TOOL_SCHEMAS = 8
+    ANSWER_SCHEMAS = 9
+    HIDDEN = 10  # signatures and thoughts that nobody sees
+    # How many there are.
+    CONVERSATIONS = 11
+    WITH_TOOLS = 12
+    TOOLS = 13
+    PROPERTIES = 14
+    MESSAGES = 15
+    INSTRUCTIONS = 16
+    CALLS = 17
+    RESULTS = 18
+    IMAGES = 19
+    FILES = 20
+
+
+NO_FEATURES = (0.0,) * len(Feature)
+
+
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A number of tokens: our best guess, and what the provider will not count beyond."""
+    """A number of tokens: our best guess, and what the provider will not count beyond. `features`: a figure each."""
 
-    estimate: int
+    estimate: float
     upper_bound: int
+    features: tuple[float, ...] = field(default=NO_FEATURES, compare=False, repr=False)
 
     def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(self.estimate + other.estimate, self.upper_bound + other.upper_bound)
+        features = self.features
+        if other.features is not NO_FEATURES:
+            features = tuple(map(add, features, other.features)) if features is not NO_FEATURES else other.features
+        return Tokens(self.estimate + other.estimate, self.upper_bound + other.upper_bound, features)
+
+    def of(self, feature: Feature, amount: float | None = None, **more: float) -> Tokens:
+        """The same as one feature: its estimate, or an amount; `more` are others by their names."""
+        features = list(NO_FEATURES)
+        features[feature] = self.estimate if amount is None else amount
+        for name, value in more.items():
+            features[Feature[name]] = value
+        return Tokens(self.estimate, self.upper_bound, tuple(features))
 
 
 NOTHING = Tokens(0, 0)
@@ -36,7 +80,7 @@ NOTHING = Tokens(0, 0)
 class Script(Enum):
     """How a text is written, as far as its bytes per character tell."""
 
-    ASCII = "ascii"
+    ASCII = "ascii"  # code and JSON in it are told apart for calibration only
     LATIN = "latin"  # few letters beyond ASCII: German, French, English with an emoji
     TWO_BYTES = "two_bytes"  # Cyrillic, Greek, Arabic, Hebrew
     THREE_BYTES = "three_bytes"  # Chinese, Japanese, Korean, Indic, Thai, emoji
@@ -68,6 +112,18 @@ def family_of(model: str) -> Family:
     """The family of a concrete model id ("gpt-5", "openai/gpt-4o", "qwen2.5:7b"); for unknown ones the widest."""
     name = model.lower()
     return next((family for pattern, family in _FAMILIES if pattern.search(name)), _OTHER)
+
+
+def family_name(model: str) -> str:
+    """Whose reports tell of this model: its vendor's line ("claude", "gpt", "mistral"), the first letters of its id."""
+    name = model.lower()
+    known = next((line for line in _LINES if line in name), "")
+    return known or _LETTERS.sub("", name.rsplit("/", 1)[-1])[:32]
+
+
+# Where the first letters are not the line: "chatgpt-4o", "codellama", "deepseek-r1-distill-llama".
+_LINES = ("gpt-oss", "gpt", "claude", "gemini", "gemma", "llama", "qwen", "kimi", "deepseek", "mistral", "grok", "glm")
+_LETTERS = re.compile(r"[^a-z].*$", re.DOTALL)
 
 
 def script_of(text: str, size: int) -> Script:

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from omnisphere.context.v1 import context_service_pb2 as pb
 from omnisphere.context.v1 import context_service_pb2_grpc as rpc
-from services.chassis.errors import Unimplemented
+from services.chassis import call_context
+from services.context.calibrations import Calibrations, read_ref
 from services.context.counting import Counting
+from services.context.cut_turns import CutTurns
 from services.context.fit import Fitter
-from services.context.validate import check_count
+from services.context.memory import DEFAULT_LIMIT, Memory
+from services.context.validate import check_count, check_expand, check_forget, check_recall, check_remember
 
 
 class ContextService(rpc.ContextServiceServicer):
-    """Fits and counts. Memory and calibration are part of the contract and not served yet.
+    """Each method checks its request and hands on to its journey."""
 
-    Their methods say so themselves: the generated ones need a gRPC context, which a call inside one process has not.
-    """
-
-    def __init__(self, fitter: Fitter, counting: Counting) -> None:
+    def __init__(
+        self,
+        fitter: Fitter,
+        counting: Counting,
+        memory: Memory,
+        cut_turns: CutTurns,
+        calibrations: Calibrations,
+    ) -> None:
         self._fitter = fitter
         self._counting = counting
+        self._memory = memory
+        self._cut_turns = cut_turns
+        self._calibrations = calibrations
 
     async def Fit(self, request: pb.FitRequest, context: object) -> pb.FitResponse:
         return await self._fitter.fit(request)
@@ -26,19 +36,34 @@ class ContextService(rpc.ContextServiceServicer):
     async def CountTokens(self, request: pb.CountTokensRequest, context: object) -> pb.CountTokensResponse:
         check_count(request)
         counted = await self._counting.count(request.conversation, request.model)
-        return pb.CountTokensResponse(count=counted.as_message(counted.total()))
+        return pb.CountTokensResponse(count=counted.as_message(counted.total()), count_ref=counted.ref())
 
     async def ReportUsage(self, request: pb.ReportUsageRequest, context: object) -> pb.ReportUsageResponse:
-        raise Unimplemented(method="ReportUsage")
+        reference = read_ref(request.count_ref)
+        calibration = await self._counting.off_loop(self._calibrations.report, reference, request.usage)
+        return pb.ReportUsageResponse(calibration_version=calibration.version)
 
     async def Remember(self, request: pb.RememberRequest, context: object) -> pb.RememberResponse:
-        raise Unimplemented(method="Remember")
+        check_remember(request)
+        return await self._memory.remember(_tenant(), request)
 
     async def Recall(self, request: pb.RecallRequest, context: object) -> pb.RecallResponse:
-        raise Unimplemented(method="Recall")
+        check_recall(request)
+        limit = request.limit or DEFAULT_LIMIT
+        found = await self._memory.recall(_tenant(), request.conversation_id, request.query, limit)
+        response = pb.RecallResponse(items=[item.as_message(score) for item, score in found.items])
+        if found.degraded:
+            response.degradations.add(kind=found.degraded, subject="memory")
+        return response
 
     async def Forget(self, request: pb.ForgetRequest, context: object) -> pb.ForgetResponse:
-        raise Unimplemented(method="Forget")
+        check_forget(request)
+        return await self._memory.forget(_tenant(), request)
 
     async def Expand(self, request: pb.ExpandRequest, context: object) -> pb.ExpandResponse:
-        raise Unimplemented(method="Expand")
+        check_expand(request)
+        return await self._cut_turns.expand(_tenant(), request.handles)
+
+
+def _tenant() -> str:
+    return call_context.current().caller.tenant

@@ -2,69 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from omnisphere.chat.v1 import chat_pb2 as chat
 from omnisphere.context.v1 import context_service_pb2 as pb
-from services.context.families import Tokens, family_of
+from services.context.calibrate import COLD, Calibration
+from services.context.calibrations import Calibrations, ref_of
+from services.context.families import Feature, Tokens, family_of
 from services.context.measure import Ruler
-from services.context.memo import Memo, scope_of
+from services.context.memo import Memo, digest_of, scope_of
 from services.context.ranks import Encodings
+from services.context.units import Shape, shape_of
 
-# Until counts learn from what providers report.
-CALIBRATION_VERSION = "uncalibrated"
+Measured = tuple[Tokens, Shape]
+# Tools and answer formats whose counts are remembered.
+_MOST_OTHERS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The count of a conversation: one per message, in order, and `fixed` for what is sent whatever is cut."""
+    """The count of a conversation: one per message, in order, and `fixed` for what is sent whatever is cut.
 
+    `digests`: 16 bytes per message that stand for its content; `shapes`: what decides how they split into units.
+    """
+
+    model: str
     messages: tuple[Tokens, ...]
+    shapes: tuple[Shape, ...]
+    digests: Sequence[bytes]
     fixed: Tokens
     encoding: str
+    calibration: Calibration
 
-    def total(self, indexes: Iterable[int] | None = None) -> Tokens:
-        """All of it, or with only the messages of `indexes`."""
+    def total(self, indexes: Iterable[int] | None = None, more: Sequence[Tokens] = ()) -> Tokens:
+        """All of it, or with only the messages of `indexes`; `more` are messages of ours."""
+        every = self._every(indexes, more)
+        # A calibration may take more from a part than there is in it.
+        estimate = max(0, round(sum(tokens.estimate for tokens in every)))
+        return Tokens(estimate, sum(tokens.upper_bound for tokens in every))
+
+    def ref(self, indexes: Iterable[int] | None = None, more: Sequence[Tokens] = ()) -> str:
+        """The count_ref of the same: what ReportUsage compares with the provider's count."""
+        every = self._every(indexes, more)
+        features = tuple(map(sum, zip(*(tokens.features for tokens in every), strict=True)))
+        estimate = sum(tokens.estimate for tokens in every) - self.calibration.more(features)
+        return ref_of(self.model, round(estimate), features)
+
+    def _every(self, indexes: Iterable[int] | None, more: Sequence[Tokens]) -> list[Tokens]:
         chosen = self.messages if indexes is None else [self.messages[index] for index in indexes]
-        return Tokens(
-            self.fixed.estimate + sum(tokens.estimate for tokens in chosen),
-            self.fixed.upper_bound + sum(tokens.upper_bound for tokens in chosen),
-        )
+        return [self.fixed, *chosen, *more]
 
     def as_message(self, total: Tokens) -> pb.TokenCount:
         """A total as the contract says it."""
         return pb.TokenCount(
-            estimate=total.estimate,
+            estimate=round(total.estimate),
             upper_bound=total.upper_bound,
             encoding=self.encoding,
-            calibration_version=CALIBRATION_VERSION,
+            calibration_version=self.calibration.version,
         )
 
 
 class TokenCounter:
-    """Counts conversations. Deterministic, and threads may share it."""
+    """Counts conversations. Deterministic given the calibration, and threads may share it."""
 
-    def __init__(self, encodings: Encodings, memo: Memo) -> None:
+    def __init__(self, encodings: Encodings, memo: Memo[Measured], calibrations: Calibrations | None = None) -> None:
         self._encodings = encodings
-        self._memo = memo
+        self._messages = memo
+        self._others = Memo[Tokens](_MOST_OTHERS)
+        self._calibrations = calibrations
 
     def is_ready(self, model: str) -> bool:
-        """Whether the model's encoding is loaded, so that counting starts at once."""
-        return self._encodings.is_loaded(family_of(model).encoding)
+        """Whether the model's encoding and calibration are loaded, so that counting starts at once."""
+        known = self._calibrations is None or self._calibrations.is_loaded(model)
+        return known and self._encodings.is_loaded(family_of(model).encoding)
 
     def count(self, conversation: chat.Conversation, model: str) -> Counted:
         """The count for a concrete model. Takes 0.4 ms per 1,000 new tokens, and a load when not ready."""
-        family = family_of(model)
-        ruler = Ruler(self._encodings.get(family.encoding).encode_ordinary, family, model)
-        known, said, tool_scope = self._memo, scope_of(model, chat.Message), scope_of(model, chat.Tool)
-        messages = tuple(known.get(said, message, partial(ruler.message, message)) for message in conversation.messages)
-        tools = (known.get(tool_scope, tool, partial(ruler.tool, tool)) for tool in conversation.tools)
-        fixed = sum(tools, start=family.conversation)
+        ruler = self.ruler(model)
+        known, family, calibration = self._others, family_of(model), ruler.calibration
+        said, defined, wanted = (
+            scope_of(f"{model}\0{calibration.version}", kind) for kind in (chat.Message, chat.Tool, chat.ResponseFormat)
+        )
+        digests = [digest_of(message) for message in conversation.messages]
+        given = list(conversation.messages)
+        found = self._messages.get_all(said, digests, lambda at: (ruler.message(given[at]), shape_of(given[at])))
+        fixed = ruler.calibrated(family.conversation.of(Feature.CONVERSATIONS, 1))
+        for tool in conversation.tools:
+            fixed += known.get(defined, digest_of(tool), partial(ruler.tool, tool))
         if conversation.tools:
-            fixed += family.with_tools
+            fixed += ruler.calibrated(family.with_tools.of(Feature.WITH_TOOLS, 1))
         if conversation.HasField("response_format"):
-            wanted = conversation.response_format
-            fixed += known.get(scope_of(model, chat.ResponseFormat), wanted, partial(ruler.response_format, wanted))
-        return Counted(messages, fixed, family.encoding)
+            form = conversation.response_format
+            fixed += known.get(wanted, digest_of(form), partial(ruler.response_format, form))
+        fixed += Tokens(0, calibration.spare)
+        messages, shapes = tuple(tokens for tokens, _ in found), tuple(shape for _, shape in found)
+        return Counted(model, messages, shapes, digests, fixed, family.encoding, calibration)
+
+    def ruler(self, model: str) -> Ruler:
+        """Measures single messages and texts for a concrete model."""
+        family = family_of(model)
+        calibration = COLD if self._calibrations is None else self._calibrations.of(model)
+        return Ruler(self._encodings.get(family.encoding).encode_ordinary, family, model, calibration)

@@ -33,12 +33,17 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The messages from `first` on, `length` of them. `is_pinned`: the caller pinned at least one of them."""
+    """The messages from `first` on, `length` of them.
+
+    `is_pinned`: the caller pinned at least one of them. `ends_prefix`: the caller marked the last one as the end of a
+    prefix for the prompt cache.
+    """
 
     kind: Kind
     first: int
     length: int
     is_pinned: bool
+    ends_prefix: bool
 
     @property
     def messages(self) -> range:
@@ -46,41 +51,66 @@ class Unit:
         return range(self.first, self.first + self.length)
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What of a message decides how a conversation splits."""
+
+    role: int
+    is_pinned: bool
+    ends_prefix: bool
+    calls: frozenset[str]
+    answers: frozenset[str]
+
+
+def shape_of(message: chat.Message) -> Shape:
+    """The shape of a message."""
+    parts = list(message.parts)
+    return Shape(
+        message.role,
+        message.pinned,
+        any(part.cache_breakpoint for part in parts),
+        frozenset(part.tool_call.id for part in parts if part.HasField("tool_call")),
+        frozenset(part.tool_result.tool_call_id for part in parts if part.HasField("tool_result")),
+    )
+
+
 def split(messages: Sequence[chat.Message]) -> tuple[Unit, ...]:
     """The units of a conversation, in order and without gaps."""
-    messages = list(messages)  # an index into protobuf's own list costs several times as much
+    return split_shapes([shape_of(message) for message in messages])
+
+
+def split_shapes(shapes: Sequence[Shape]) -> tuple[Unit, ...]:
+    """The same, of messages whose shapes are known."""
     units: list[Unit] = []
-    first = 0
-    while first < len(messages):
-        kind, end = _unit_at(messages, first)
-        is_pinned = any(message.pinned for message in messages[first:end])
-        units.append(Unit(kind, first, end - first, is_pinned))
+    first, count = 0, len(shapes)
+    while first < count:
+        shape = shapes[first]
+        kind = _PLAIN.get(shape.role)
+        if kind is not None or not (shape.calls or shape.role == chat.ROLE_TOOL):
+            units.append(Unit(kind or Kind.ANSWER, first, 1, shape.is_pinned, shape.ends_prefix))
+            first += 1
+            continue
+        kind, end = _tools_at(shapes, first)
+        is_pinned = any(inner.is_pinned for inner in shapes[first:end])
+        units.append(Unit(kind, first, end - first, is_pinned, shapes[end - 1].ends_prefix))
         first = end
     return tuple(units)
 
 
-def _unit_at(messages: Sequence[chat.Message], first: int) -> tuple[Kind, int]:
-    role = messages[first].role
-    if role in (chat.ROLE_SYSTEM, chat.ROLE_DEVELOPER):
-        return Kind.INSTRUCTIONS, first + 1
-    if role == chat.ROLE_USER:
-        return Kind.QUESTION, first + 1
-    run = _end_of_tool_run(messages, first + 1)
-    if role == chat.ROLE_TOOL:
+_PLAIN: dict[int, Kind] = {
+    chat.ROLE_SYSTEM: Kind.INSTRUCTIONS,
+    chat.ROLE_DEVELOPER: Kind.INSTRUCTIONS,
+    chat.ROLE_USER: Kind.QUESTION,
+}
+
+
+def _tools_at(shapes: Sequence[Shape], first: int) -> tuple[Kind, int]:
+    """A tool use, or orphans, and where it ends."""
+    run = first + 1
+    while run < len(shapes) and shapes[run].role == chat.ROLE_TOOL:
+        run += 1
+    if shapes[first].role == chat.ROLE_TOOL:
         return Kind.ORPHANS, run
-    calls = {part.tool_call.id for part in messages[first].parts if part.HasField("tool_call")}
-    if not calls:
-        return Kind.ANSWER, first + 1
-    answering = [index for index in range(first + 1, run) if not calls.isdisjoint(_answered(messages[index]))]
+    calls = shapes[first].calls
+    answering = [index for index in range(first + 1, run) if not calls.isdisjoint(shapes[index].answers)]
     return Kind.TOOL_USE, answering[-1] + 1 if answering else first + 1
-
-
-def _end_of_tool_run(messages: Sequence[chat.Message], start: int) -> int:
-    end = start
-    while end < len(messages) and messages[end].role == chat.ROLE_TOOL:
-        end += 1
-    return end
-
-
-def _answered(message: chat.Message) -> set[str]:
-    return {part.tool_result.tool_call_id for part in message.parts if part.HasField("tool_result")}

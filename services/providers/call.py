@@ -17,7 +17,7 @@ from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as pb
 from services.chassis import call_context
 from services.chassis.clock import Clock
-from services.chassis.errors import InvalidRequest, ServiceError, StreamInterrupted
+from services.chassis.errors import InvalidRequest, NoEndpoint, ServiceError, StreamInterrupted
 from services.providers import meter
 from services.providers.adapters import Adapter, Ending, Framing, MalformedAnswer, Reading, WireFormat
 from services.providers.affinity import beginning_of
@@ -95,6 +95,10 @@ class Caller:
         if model.embeds:
             raise InvalidRequest(field="generation.model", problem="names a model that answers no conversation")
         endpoints, conversation = self._pricing.endpoints(directory, model.id), generation.conversation
+        if generation.region_tags:
+            endpoints = [endpoint for endpoint in endpoints if endpoint.serves_in(generation.region_tags)]
+            if not endpoints:
+                raise NoEndpoint(model=model.id)
         alone = len(endpoints) == 1 and len(endpoints[0].keys) < 2
         tenant = call_context.current().caller.tenant
         need = Need(

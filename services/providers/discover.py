@@ -105,6 +105,7 @@ def _operator_endpoint(row: EndpointRow, sources: Sources) -> Endpoint:
         weight=row.weight,
         rpm=row.rpm,
         tpm=row.tpm,
+        region_tags=row.region_tags,
     )
 
 

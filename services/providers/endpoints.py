@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -87,6 +87,8 @@ class EndpointRow:
     # A proxy of its own, or "direct" past the one of the settings; and the authorities that vouch for the server.
     proxy: str = ""
     ca_file: Path | None = None
+    # Where it serves, in the operator's words: requests that name regions are sent to no other endpoint.
+    region_tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.via("")
@@ -168,6 +170,11 @@ class Endpoint:
     rpm: int = 0
     tpm: int = 0
     via: Via = STRAIGHT
+    region_tags: tuple[str, ...] = ()
+
+    def serves_in(self, regions: Collection[str]) -> bool:
+        """Whether a request that names these regions may be sent there; one that names none may be sent anywhere."""
+        return not regions or any(tag in regions for tag in self.region_tags)
 
     def target(self, model: ModelRow) -> Target:
         """The model as requests here name it. A simulated one has the quirks of its place alone."""
@@ -313,7 +320,10 @@ class Directory:
             capabilities=[model_pb2.Capability.Value(f"CAPABILITY_{name.upper()}") for name in row.capabilities],
             prices=price.listed() if price else None,
             simulated=any(endpoint.simulated for endpoint in serving),
-            endpoints=[model_pb2.Endpoint(name=endpoint.name, state=ready) for endpoint in serving],
+            endpoints=[
+                model_pb2.Endpoint(name=endpoint.name, state=ready, region_tags=endpoint.region_tags)
+                for endpoint in serving
+            ],
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
@@ -14,7 +15,7 @@ from services.chassis.call_context import CallContext
 from services.chassis.errors import DeadlineExceeded, InvalidRequest, UnknownPolicy
 from services.router import conversation_rules
 from services.router.classify import last_user_text
-from services.router.policy import Policy
+from services.router.policy import Drawn, Policy, drawn, inline_policy
 
 AUTO = "auto"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -23,6 +24,7 @@ _MOST_TAGS = 16
 # Above it answers are meant to differ, so everybody gets one of their own.
 SHARED_TEMPERATURE = 0.3
 _MOST_MODEL_BYTES = 128
+_MOST_CONVERSATION_ID_BYTES = 128
 # https://protobuf.dev/reference/protobuf/google.protobuf/#duration
 _LONGEST_SECONDS = 315_576_000_000
 # With less time than this nothing can be done, and the refusal would not reach the caller.
@@ -42,6 +44,9 @@ class Ask:
     kinds: frozenset[str]
     model: str
     policy: Policy
+    # The policy from which `policy` was drawn, and how probable that was; empty and 1: it was asked for itself.
+    split: str
+    propensity: float
     options: pb.RequestOptions
     # Whether a request with the same content may share the answer.
     shareable: bool
@@ -68,7 +73,7 @@ class Ask:
 def admit(
     request: pb.CompleteRequest | pb.StreamCompleteRequest | pb.ExplainRequest,
     call: CallContext,
-    policies: dict[str, Policy],
+    policies: Mapping[str, Policy],
     *,
     now: float,
 ) -> Ask:
@@ -79,34 +84,53 @@ def admit(
     check_model(model)
     if model and options.policy:
         raise InvalidRequest(field="options.policy", problem="goes together with the model auto only")
-    name = options.policy or AUTO
-    if name not in policies:
-        raise UnknownPolicy(name=name[:64], known=",".join(sorted(policies)))
+    if options.inline_policy and (model or options.policy):
+        raise InvalidRequest(field="options.inline_policy", problem="goes without a model and a policy only")
     _check_options(options)
+    request_id = options.request_id or call.request_id or call_context.new_request_id()
+    chosen = _policy(options, policies, f"{call.caller.tenant}/{options.conversation_id or request_id}")
     kinds = conversation_rules.check(request.conversation)
-    policy, shared = policies[name], shareable(request.conversation, options)
+    policy, shared = chosen.policy, shareable(request.conversation, options)
     return Ask(
         tenant=call.caller.tenant,
-        request_id=options.request_id or call.request_id or call_context.new_request_id(),
+        request_id=request_id,
         repeatable=bool(options.request_id),
         conversation=request.conversation,
         kinds=kinds,
         model=model,
         policy=policy,
+        split=chosen.split,
+        propensity=chosen.propensity,
         options=options,
         shareable=shared,
         content=_content(call.caller.tenant, model, policy, request) if shared or options.request_id else b"",
     )
 
 
+def _policy(options: pb.RequestOptions, policies: Mapping[str, Policy], place: str) -> Drawn:
+    """The policy that is asked for. A split is drawn by `place`, so that a conversation stays on its arm."""
+    if options.inline_policy:
+        return Drawn(inline_policy(options.inline_policy))
+    name = options.policy or AUTO
+    if name not in policies:
+        raise UnknownPolicy(name=name[:64], known=",".join(sorted(policies)))
+    digest = hashlib.sha256(f"{name}/{place}".encode()).digest()
+    return drawn(policies[name], policies, int.from_bytes(digest[:6], "big") / 2**48)
+
+
 def shareable(conversation: chat_pb2.Conversation, options: pb.RequestOptions) -> bool:
     """Whether requests with the same content may share one answer."""
     control = options.cache
-    if control.no_cache or control.no_store:
+    if control.no_cache or control.no_store or remembers(options):
         return False
     sampling = conversation.sampling
     sampled = sampling.HasField("temperature") and sampling.temperature > SHARED_TEMPERATURE
     return not sampled or control.allow_sampled
+
+
+def remembers(options: pb.RequestOptions) -> bool:
+    """Whether the conversation's memory is asked for and added to."""
+    return options.memory == pb.MEMORY_AUTO
 
 
 def check_time(call: CallContext, now: float) -> None:
@@ -142,6 +166,14 @@ def _check_options(options: pb.RequestOptions) -> None:
         raise InvalidRequest(field="options.task_hint", problem="is not 1 to 64 of [A-Za-z0-9_.:/-]")
     if len(options.region_tags) > _MOST_TAGS or any(not _WORD.fullmatch(tag) for tag in options.region_tags):
         raise InvalidRequest(field="options.region_tags", problem="is not at most 16 words of [A-Za-z0-9_.:/-]")
+    if len(options.conversation_id.encode()) > _MOST_CONVERSATION_ID_BYTES:
+        raise InvalidRequest(field="options.conversation_id", problem="is longer than 128 bytes")
+    if options.HasField("max_cost_nanousd") and options.max_cost_nanousd <= 0:
+        raise InvalidRequest(field="options.max_cost_nanousd", problem="is not above 0")
+    if options.memory not in pb.Memory.values():
+        raise InvalidRequest(field="options.memory", problem="is not a known value")
+    if remembers(options) and not options.conversation_id:
+        raise InvalidRequest(field="options.conversation_id", problem="is needed where memory is AUTO")
     control = options.cache
     if len(control.tags) > _MOST_TAGS or any(not 1 <= len(tag.encode()) <= 64 for tag in control.tags):
         raise InvalidRequest(field="options.cache.tags", problem="is not at most 16 tags of 1 to 64 bytes")
@@ -165,11 +197,13 @@ def _content(
     options = pb.RequestOptions()
     options.CopyFrom(request.options)
     options.ClearField("request_id")
+    fast = isinstance(request, pb.StreamCompleteRequest) and request.stream_mode == pb.STREAM_MODE_FAST
     digest = hashlib.sha256()
     for piece in (
         tenant.encode(),
         model.encode(),
         policy.content_hash.encode(),
+        b"fast" if fast else b"",
         options.SerializeToString(deterministic=True),
         request.conversation.SerializeToString(deterministic=True),
     ):

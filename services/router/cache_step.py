@@ -4,32 +4,45 @@ from __future__ import annotations
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.chat.v1 import chat_pb2
+from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.chassis.errors import InvalidRequest, ServiceError
-from services.router.admit import Ask
+from services.router.admit import Ask, remembers
 from services.router.guard import Guard
 from services.router.peers import CachePeer
 from services.router.record import Record
+from services.router.shadow import Shadow
 
 _HITS = (cache_pb.CACHE_OUTCOME_EXACT_HIT, cache_pb.CACHE_OUTCOME_SEMANTIC_HIT)
 _STORE_TIMEOUT = 5.0
+# While another router asks the model. The cache says when that router's time is over.
+_LOOK_AGAIN_SECONDS = 0.03
 
 
 class CacheStep:
     """Asks the cache, unless it rests after failures."""
 
-    def __init__(self, peer: CachePeer, guard: Guard, clock: Clock, *, timeout: float) -> None:
+    def __init__(
+        self, peer: CachePeer, guard: Guard, clock: Clock, *, timeout: float, shadow: Shadow | None = None
+    ) -> None:
         self._peer = peer
         self._guard = guard
         self._clock = clock
         self._timeout = timeout
+        self._shadow = shadow
+        # Who we are among the routers that share a cache.
+        self._holder = call_context.new_request_id()
 
-    async def look_up(self, ask: Ask, record: Record, *, simulated: bool, peek: bool) -> cache_pb.CachedReply | None:
-        """The cached answer, or None. What the cache said goes into the record."""
+    async def look_up(
+        self, ask: Ask, record: Record, *, simulated: bool, peek: bool, want_vector: bool = False
+    ) -> cache_pb.CachedReply | None:
+        """The cached answer, or None. What the cache said goes into the record, on a miss the vector, too."""
         if not self._guard.allows(self._clock.monotonic()):
             self._unavailable(record)
             return None
-        request = cache_pb.LookUpRequest(peek=peek)
+        request = cache_pb.LookUpRequest(peek=peek, want_embedding=want_vector)
+        if ask.shareable and not peek:
+            request.want_lease, request.lease_holder = True, self._holder
         _fill(request.query, ask, simulated=simulated)
         if ask.options.HasField("cache"):
             request.control.CopyFrom(ask.control)
@@ -37,13 +50,20 @@ class CacheStep:
             try:
                 with self._guard.watching(self._clock):
                     response = await self._peer.look_up(request, self._timeout)
+                    while response.lease.grant == cache_pb.Lease.GRANT_WAIT:
+                        await self._clock.sleep(_LOOK_AGAIN_SECONDS)
+                        response = await self._peer.look_up(request, self._timeout)
             except InvalidRequest:
                 raise
             except ServiceError:
                 self._unavailable(record)
                 return None
         record.looked_up(response)
-        return response.reply if response.outcome in _HITS else None
+        if response.outcome not in _HITS:
+            return None
+        if response.check_probability and self._shadow is not None:
+            self._shadow.check(request.query, response)
+        return response.reply
 
     async def still(self, request: cache_pb.LookUpRequest, now: float) -> bool:
         """Whether the entry that the request knows is still the answer; false also where the cache does not say."""
@@ -68,6 +88,18 @@ class CacheStep:
         with self._guard.watching(self._clock):
             await self._peer.store(request, _STORE_TIMEOUT)
 
+    async def give_up(self, ask: Ask, *, simulated: bool) -> None:
+        """No answer will come: another router need not wait for it. Raises ServiceError."""
+        if not ask.shareable or not self._guard.allows(self._clock.monotonic()):
+            return
+        request = cache_pb.StoreRequest()
+        _fill(request.query, ask, simulated=simulated)
+        request.reply.finish_reason, request.reply.model = chat_pb2.FINISH_REASON_ERROR, "none"
+        request.reply.usage.SetInParent()
+        request.reply.cost.SetInParent()
+        with self._guard.watching(self._clock):
+            await self._peer.store(request, _STORE_TIMEOUT)
+
     def _unavailable(self, record: Record) -> None:
         record.decision.cache.outcome = cache_pb.CACHE_OUTCOME_UNAVAILABLE
         record.degraded(chat_pb2.Degradation.KIND_CACHE_UNAVAILABLE, "cache")
@@ -78,5 +110,6 @@ def _fill(query: cache_pb.Query, ask: Ask, *, simulated: bool) -> None:
     query.conversation.CopyFrom(ask.conversation)
     query.model, query.policy_hash, query.task_hint = ask.model, ask.policy_hash, ask.options.task_hint
     query.simulated = simulated
+    query.uses_memory = remembers(ask.options)
     if ask.options.region_tags:
         query.region_tags.extend(sorted(ask.options.region_tags))

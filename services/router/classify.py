@@ -62,6 +62,9 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     }.items()
 )
 
+# The task types that ship; a policy's table may know others.
+TASK_TYPES = (*(task for task, _ in _RULES), "simple_qa")
+
 
 def classify(
     conversation: chat_pb2.Conversation, hint: str, known: Collection[str], default: str

@@ -11,14 +11,13 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Protocol
 
 from omnisphere.chat.v1 import chat_pb2
-from omnisphere.context.v1 import context_service_pb2 as context_pb
 from omnisphere.model.v1 import model_pb2
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 from services.chassis import call_context
-from services.chassis.clock import Clock
 from services.chassis.errors import (
     ContentFiltered,
     ContextTooLong,
@@ -35,10 +34,10 @@ from services.chassis.errors import (
     Unpriced,
 )
 from services.router.collect import Collector
+from services.router.fit_step import FitStep
 from services.router.flight import Flight
-from services.router.guard import Guard
-from services.router.peers import ContextPeer, ProvidersPeer
-from services.router.plan import Candidate, Plan, input_bound
+from services.router.peers import ProvidersPeer
+from services.router.plan import Candidate, Plan
 from services.router.record import Record, Tally
 
 # After these another model may do better. Others (a rejected request, a content filter, a deadline) would only cost.
@@ -52,8 +51,33 @@ _TRY_ANOTHER = (
     UnknownModel,
     Unpriced,
 )
-# Kept free for an answer whose length nobody limited.
-_RESERVED_OUTPUT_TOKENS = 4_096
+
+
+class Outlet(Protocol):
+    """Where an answer goes while it comes. A Flight, or Held."""
+
+    request_id: str
+    step: str
+
+    def publish_message(self, message: chat_pb2.Message, model: str) -> None:
+        """The answer in one piece."""
+
+    def publish_delta(self, parts: Sequence[chat_pb2.PartDelta], model: str = "") -> None:
+        """A piece of it."""
+
+
+class Held:
+    """Nobody hears of the answer before somebody has judged it."""
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.step = ""
+
+    def publish_message(self, message: chat_pb2.Message, model: str) -> None:
+        """Keep quiet."""
+
+    def publish_delta(self, parts: Sequence[chat_pb2.PartDelta], model: str = "") -> None:
+        """Keep quiet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +97,13 @@ class Executor:
     def __init__(
         self,
         *,
-        context: ContextPeer,
+        fit: FitStep,
         providers: ProvidersPeer,
-        guard: Guard,
-        clock: Clock,
         deadline: float,
-        context_timeout: float,
     ) -> None:
-        self._context = context
+        self._fit = fit
         self._providers = providers
-        self._guard = guard
-        self._clock = clock
         self._deadline = deadline
-        self._context_timeout = context_timeout
 
     async def run(
         self, plan: Plan, conversation: chat_pb2.Conversation, flight: Flight, record: Record, *, stream: bool
@@ -114,19 +132,25 @@ class Executor:
                     waiting.appendleft(candidate)
         raise _summed_up(failures)
 
+    async def ask(
+        self, candidate: Candidate, conversation: chat_pb2.Conversation, outlet: Outlet, record: Record
+    ) -> Answered:
+        """The whole answer of one model. Raises ServiceError, which is not booked yet."""
+        return await self._ask(candidate, (), conversation, outlet, record, Collector(), stream=False)
+
     async def _ask(
         self,
         candidate: Candidate,
         avoid: Sequence[str],
         conversation: chat_pb2.Conversation,
-        flight: Flight,
+        flight: Outlet,
         record: Record,
         collector: Collector,
         *,
         stream: bool,
     ) -> Answered:
         flight.step = "fit"
-        fitted = await self._fit(candidate, conversation, record)
+        fitted = await self._fit.fit(candidate, conversation, record)
         flight.step = "generate"
         # Asked in either way; built once, as it holds a copy of the conversation.
         request = providers_pb.StreamGenerateRequest() if stream else providers_pb.GenerateRequest()
@@ -134,6 +158,7 @@ class Executor:
         generation.model, generation.request_id = candidate.model.id, flight.request_id
         generation.purpose, generation.call_id = attempt_pb2.PURPOSE_ANSWER, call_context.new_call_id()
         generation.avoid_endpoints.extend(avoid)
+        generation.region_tags.extend(record.regions)
         generation.conversation.CopyFrom(fitted)
         try:
             with record.step("generate"):
@@ -152,7 +177,7 @@ class Executor:
         return Answered(collector.message(), end.finish_reason, candidate.model.id, answering.usage, answering.cost)
 
     async def _streamed(
-        self, request: providers_pb.StreamGenerateRequest, flight: Flight, collector: Collector
+        self, request: providers_pb.StreamGenerateRequest, flight: Outlet, collector: Collector
     ) -> providers_pb.GenerationEnd:
         end: providers_pb.GenerationEnd | None = None
         async with aclosing(self._providers.stream_generate(request, self._deadline)) as events:
@@ -168,55 +193,17 @@ class Executor:
         return end
 
     async def _whole(
-        self, request: providers_pb.GenerateRequest, flight: Flight, collector: Collector
+        self, request: providers_pb.GenerateRequest, flight: Outlet, collector: Collector
     ) -> providers_pb.GenerationEnd:
         response = await self._providers.generate(request, self._deadline)
         collector.take(response.message)
         flight.publish_message(response.message, request.generation.model)
         return response.end
 
-    async def _fit(
-        self, candidate: Candidate, conversation: chat_pb2.Conversation, record: Record
-    ) -> chat_pb2.Conversation:
-        """The conversation as the model's window takes it. A short one never leaves this function."""
-        record.decision.ClearField("context")
-        window = candidate.model.window_tokens
-        reserved = _reserved(candidate, conversation)
-        if input_bound(conversation) + reserved <= window:
-            return conversation
-        if not self._guard.allows(self._clock.monotonic()):
-            record.degraded(chat_pb2.Degradation.KIND_CONTEXT_UNAVAILABLE, "context")
-            return conversation
-        request = context_pb.FitRequest(
-            conversation=conversation,
-            model=candidate.model.id,
-            window_tokens=window,
-            reserved_output_tokens=reserved,
-        )
-        with record.step("fit"):
-            try:
-                with self._guard.watching(self._clock):
-                    response = await self._context.fit(request, self._context_timeout)
-            except (ContextTooLong, InvalidRequest):
-                raise
-            except ServiceError:
-                record.degraded(chat_pb2.Degradation.KIND_CONTEXT_UNAVAILABLE, "context")
-                return conversation
-        record.fitted(response)
-        if len(response.messages) == len(conversation.messages):
-            return conversation
-        fitted = chat_pb2.Conversation()
-        fitted.CopyFrom(conversation)
-        del fitted.messages[:]
-        fitted.messages.extend(response.messages)
-        return fitted
 
-
-def _reserved(candidate: Candidate, conversation: chat_pb2.Conversation) -> int:
-    """Tokens kept free for the answer."""
-    sampling = conversation.sampling
-    asked = sampling.max_output_tokens if sampling.HasField("max_output_tokens") else _RESERVED_OUTPUT_TOKENS
-    return min(asked, candidate.model.max_output_tokens, candidate.model.window_tokens // 4)
+def may_go_on(failure: ServiceError, plan: Plan) -> bool:
+    """Whether another model may do better than one that failed before it said anything."""
+    return _worth_another(failure, plan, committed=False)
 
 
 def _worth_another(failure: ServiceError, plan: Plan, *, committed: bool) -> bool:

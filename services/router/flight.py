@@ -84,6 +84,11 @@ class Flight:
         self._events, self._task, self.decision, self.message = [], None, decision_pb2.Decision(), None
         return sum(len(event) for event in self._packed)
 
+    @property
+    def has_content(self) -> bool:
+        """Whether anything of an answer was passed on that is not void."""
+        return self._deltas > 0 and len(self._events) > self._void_until
+
     def may_restart(self) -> bool:
         """Whether somebody would take a new answer now: nobody would be left with half of one."""
         return any(follower.restartable or not follower.received_content for follower in self._followers)

@@ -31,6 +31,14 @@ class CachePeer:
         response: cache_pb.StoreResponse = await self._invoker.unary(self._target.Store, request, timeout)
         return response
 
+    async def embed_texts(self, request: cache_pb.EmbedTextsRequest, timeout: float) -> cache_pb.EmbedTextsResponse:
+        response: cache_pb.EmbedTextsResponse = await self._invoker.unary(self._target.EmbedTexts, request, timeout)
+        return response
+
+    async def report_hit(self, request: cache_pb.ReportHitRequest, timeout: float) -> cache_pb.ReportHitResponse:
+        response: cache_pb.ReportHitResponse = await self._invoker.unary(self._target.ReportHit, request, timeout)
+        return response
+
     async def invalidate(self, request: cache_pb.InvalidateRequest, timeout: float) -> cache_pb.InvalidateResponse:
         response: cache_pb.InvalidateResponse = await self._invoker.unary(self._target.Invalidate, request, timeout)
         return response
@@ -51,6 +59,28 @@ class ContextPeer:
 
     async def fit(self, request: context_pb.FitRequest, timeout: float) -> context_pb.FitResponse:
         response: context_pb.FitResponse = await self._invoker.unary(self._target.Fit, request, timeout)
+        return response
+
+    async def report_usage(
+        self, request: context_pb.ReportUsageRequest, timeout: float
+    ) -> context_pb.ReportUsageResponse:
+        response: context_pb.ReportUsageResponse = await self._invoker.unary(self._target.ReportUsage, request, timeout)
+        return response
+
+    async def remember(self, request: context_pb.RememberRequest, timeout: float) -> context_pb.RememberResponse:
+        response: context_pb.RememberResponse = await self._invoker.unary(self._target.Remember, request, timeout)
+        return response
+
+    async def recall(self, request: context_pb.RecallRequest, timeout: float) -> context_pb.RecallResponse:
+        response: context_pb.RecallResponse = await self._invoker.unary(self._target.Recall, request, timeout)
+        return response
+
+    async def forget(self, request: context_pb.ForgetRequest, timeout: float) -> context_pb.ForgetResponse:
+        response: context_pb.ForgetResponse = await self._invoker.unary(self._target.Forget, request, timeout)
+        return response
+
+    async def expand(self, request: context_pb.ExpandRequest, timeout: float) -> context_pb.ExpandResponse:
+        response: context_pb.ExpandResponse = await self._invoker.unary(self._target.Expand, request, timeout)
         return response
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.chat.v1 import chat_pb2
+from omnisphere.router.v1 import decision_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis import call_context
 from services.chassis.clock import Clock
@@ -17,18 +18,20 @@ from services.router.admit import Ask, admit
 from services.router.after import AfterAnswer
 from services.router.books import Books, ended_with
 from services.router.cache_step import CacheStep
+from services.router.cascade_run import Cascade
 from services.router.catalog import Catalogue, CatalogueKeeper
 from services.router.collect import Collector
 from services.router.execute import Answered, Executor
+from services.router.fit_step import FitStep
 from services.router.flight import Event, Flight, Follower
 from services.router.metrics import RouterMetrics
-from services.router.plan import Facts, Plan, facts_of
-from services.router.policy import Policy
+from services.router.outcomes import Answer, Outcomes
+from services.router.plan import Facts, Plan
+from services.router.planner import Planner
+from services.router.policy_keeper import PolicyKeeper
 from services.router.record import Record
 from services.router.single_flight import Flights
-from services.router.strategies import Strategy
-from services.router.strategies.fixed import Fixed
-from services.router.strategies.rule import Rule
+from services.router.task_finder import TaskFinder
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Delivery:
 
     stream: bool
     restartable: bool
+    # Deltas at once; nothing is judged.
+    fast: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,15 @@ class Pipeline:
     def __init__(
         self,
         *,
-        policies: dict[str, Policy],
+        policies: PolicyKeeper,
         catalogue: CatalogueKeeper,
         cache: CacheStep,
+        fit: FitStep,
+        tasks: TaskFinder,
+        planner: Planner,
         executor: Executor,
+        cascade: Cascade,
+        outcomes: Outcomes,
         flights: Flights,
         after: AfterAnswer,
         metrics: RouterMetrics,
@@ -70,7 +80,12 @@ class Pipeline:
         self._policies = policies
         self._catalogue = catalogue
         self._cache = cache
+        self._fit = fit
+        self._tasks = tasks
+        self._planner = planner
         self._executor = executor
+        self._cascade = cascade
+        self._outcomes = outcomes
         self._flights = flights
         self._after = after
         self._metrics = metrics
@@ -112,7 +127,7 @@ class Pipeline:
         """Admit the request, and find the flight that answers it, or send one off. Raises ServiceError."""
         now = self._clock.monotonic()
         call = call_context.current()
-        ask = admit(request, call, self._policies, now=now)
+        ask = admit(request, call, self._policies.current, now=now)
         call_context.enter(call.named(ask.request_id))
         flight = self._flights.find(ask, now)
         leads = flight is None
@@ -139,11 +154,14 @@ class Pipeline:
     async def explain(self, request: pb.ExplainRequest) -> pb.ExplainResponse:
         """What answer() would do, up to the first call to a model."""
         call = call_context.current()
-        ask = admit(request, call, self._policies, now=self._clock.monotonic())
+        ask = admit(request, call, self._policies.current, now=self._clock.monotonic())
         record = Record(ask, self._clock)
-        hit = await self._cache.look_up(ask, record, simulated=self._catalogue.current.simulated, peek=True)
+        wanted = self._tasks.wants_vector(ask, record.decision.task_source)
+        simulated = self._catalogue.current.simulated
+        hit = await self._cache.look_up(ask, record, simulated=simulated, peek=True, want_vector=wanted)
         if hit is None:
-            plan, facts = self._plan(ask, await self._catalogue.needed(), record)
+            catalogue = await self._catalogue.needed()
+            plan, facts = await self._plan(ask, catalogue, record)
             record.planned(plan, facts)
         else:
             self._hit(hit, ask, record)
@@ -165,6 +183,9 @@ class Pipeline:
             reason = error.reason()
             flight.end(_end(chat_pb2.FINISH_REASON_ERROR, record), error)
         finally:
+            if reason:
+                simulated = self._catalogue.current.simulated
+                self._after.add(lambda: self._cache.give_up(ask, simulated=simulated))
             self._flights.landed(ask, flight)
             ended = ended_with(self._clock, record.started, finish_reason, reason, flight.first_delta_at)
             self._books.landed(ask, record, ended)
@@ -174,30 +195,51 @@ class Pipeline:
     ) -> chat_pb2.FinishReason.ValueType:
         flight.step = "look_up"
         simulated = self._catalogue.current.simulated
-        hit = await self._cache.look_up(ask, record, simulated=simulated, peek=False)
+        wanted = self._tasks.wants_vector(ask, record.decision.task_source)
+        hit = await self._cache.look_up(ask, record, simulated=simulated, peek=False, want_vector=wanted)
         if hit is not None:
             return self._from_cache(hit, flight, ask, record)
         if ask.control.only_if_cached:
             raise NotFound(name="a cached answer")
         flight.step = "plan"
         catalogue = await self._catalogue.needed()
-        plan, facts = self._plan(ask, catalogue, record)
+        plan, facts = await self._plan(ask, catalogue, record, fast=delivery.fast)
         flight.publish_started(record.planned(plan, facts))
         if not plan.candidates:
-            raise NoEndpoint(model=ask.model) if ask.model else NoCandidateLeft()
-        answered = await self._executor.run(plan, ask.conversation, flight, record, stream=delivery.stream)
+            raise _nobody(ask, plan)
+        stream, accepted = delivery.stream, True
+        if plan.judged is None:
+            answered = await self._executor.run(plan, ask.conversation, flight, record, stream=stream)
+        else:
+            answered, accepted = await self._cascade.run(plan, facts, ask.conversation, flight, record, stream=stream)
         record.saved(catalogue, ask.policy.row.reference_model, answered.usage, cached=None)
-        self._store(ask, answered, simulated=catalogue.simulated)
+        self._learnable(ask, facts, answered, record)
+        if accepted and not _unjudged(ask, delivery):
+            self._store(ask, answered, simulated=catalogue.simulated)
+        self._tell_context(ask, answered, record)
         return answered.finish_reason
 
-    def _plan(self, ask: Ask, catalogue: Catalogue, record: Record) -> tuple[Plan, Facts]:
+    async def _plan(self, ask: Ask, catalogue: Catalogue, record: Record, *, fast: bool = False) -> tuple[Plan, Facts]:
         with record.step("plan"):
             if self._catalogue.stale:
                 record.degraded(chat_pb2.Degradation.KIND_CATALOGUE_STALE, "providers")
-            named = catalogue.answering(ask.model) if ask.model else None
-            strategy: Strategy = Fixed(named) if named is not None else Rule(ask.policy.row)
-            facts = facts_of(ask.conversation, ask.kinds, record.decision.task_type, catalogue.models)
-            return strategy.plan(facts), facts
+            await self._tasks.refine(ask, record)
+            task = record.decision.task_type
+            return self._planner.plan(ask, task, catalogue, fast=fast)
+
+    def _learnable(self, ask: Ask, facts: Facts, answered: Answered, record: Record) -> None:
+        """Note how long the answer was, and let the caller say how good."""
+        self._planner.answered(record.decision.task_type, answered.model, answered.usage)
+        record.decision.feedback_token = self._outcomes.token(
+            Answer(
+                tenant=ask.tenant,
+                request_id=ask.request_id,
+                task_type=record.decision.task_type,
+                model=answered.model,
+                propensity=ask.propensity,
+                noted=facts.forecast.note(answered.model),
+            )
+        )
 
     def _from_cache(
         self, hit: cache_pb.CachedReply, flight: Flight, ask: Ask, record: Record
@@ -223,12 +265,35 @@ class Pipeline:
         )
         self._after.add(lambda: self._cache.store(ask, reply, simulated=simulated))
 
+    def _tell_context(self, ask: Ask, answered: Answered, record: Record) -> None:
+        """What the model counted, and what is to be remembered; behind the answer."""
+        if record.count_ref:
+            self._after.add(lambda: self._fit.report(record.count_ref, answered.usage))
+        if record.conversation_id:
+            self._after.add(lambda: self._fit.remember(ask, answered.message))
+
     def _as_service_error(self, failure: Exception) -> ServiceError:
         if isinstance(failure, ServiceError):
             return failure
         error = Internal.with_id()
         self._log.error("flight_failed", failure, error_id=error.metadata["error_id"])
         return error
+
+
+def _unjudged(ask: Ask, delivery: Delivery) -> bool:
+    """Whether the policy judges answers, and this one was not to be: it is not kept for others."""
+    return delivery.fast and ask.policy.row.strategy == "cascade"
+
+
+def _nobody(ask: Ask, plan: Plan) -> ServiceError:
+    """No model is left: what removed each."""
+    if ask.model:
+        return NoEndpoint(model=ask.model)
+    removed = decision_pb2.Candidate.Dropped.Name
+    reasons = ",".join(
+        f"{candidate.model.id}:{removed(candidate.dropped).removeprefix('DROPPED_')}" for candidate in plan.dropped
+    )
+    return NoCandidateLeft(attempts=reasons)
 
 
 def _end(finish_reason: chat_pb2.FinishReason.ValueType, record: Record) -> pb.End:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.router.catalog import embeds, list_price
+from services.router.forecast import NOTHING, Forecast, Prediction
 
 # What an answer is assumed to take before outcomes are known: tokens of output, bytes per token of input.
 TYPICAL_OUTPUT_TOKENS = 300
 _BYTES_PER_TOKEN = 4
+_MOST_OUTPUT_TOKENS = 1_000_000
 _NEEDS_TO_CAPABILITY = {
     "tools": model_pb2.CAPABILITY_TOOLS,
     "image": model_pb2.CAPABILITY_IMAGES,
@@ -38,6 +41,7 @@ class Plan:
 
     `substituted` names models of the policy whose place another one took. `larger_window` is asked only after the
     conversation was too long for others. `filtered_goes_on`: a content filter's refusal is a failure like others.
+    `judged`: a further model is asked also where an answer is not good enough; unset: only after errors.
     """
 
     strategy: str
@@ -46,6 +50,21 @@ class Plan:
     substituted: tuple[str, ...] = ()
     larger_window: Candidate | None = None
     filtered_goes_on: bool = False
+    judged: Judged | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How the answers of a cascade are weighed.
+
+    Good enough is `threshold`; where that is 0, what the last model would add is set against its price, a dollar being
+    worth `rate` in quality.
+    """
+
+    rate: float
+    threshold: float
+    judge: Literal["learned", "model", "checks"]
+    judge_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +77,45 @@ class Facts:
     # Tokens of input are at most this; the real count is a fraction of it.
     input_bytes: int
     output_tokens: int
+    most_output_tokens: int = TYPICAL_OUTPUT_TOKENS
+    # Where the request may be served; none: anywhere.
+    regions: frozenset[str] = frozenset()
+    # The names or aliases of the only models that may be asked; none: all.
+    allowed: frozenset[str] = frozenset()
+    # What the request may cost, in 1e-9 USD; None: anything.
+    max_cost_nanousd: int | None = None
+    forecast: Forecast = NOTHING
+
+    @property
+    def predictions(self) -> Mapping[str, Prediction]:
+        """What is predicted, by concrete id."""
+        return self.forecast.models
+
+    @property
+    def input_tokens(self) -> int:
+        """A guess at the tokens of input."""
+        return -(-self.input_bytes // _BYTES_PER_TOKEN)
 
 
 def facts_of(
     conversation: chat_pb2.Conversation, kinds: frozenset[str], task_type: str, models: Sequence[model_pb2.Model]
 ) -> Facts:
-    """The facts of one request; `kinds` are those of its messages' parts."""
+    """The facts of one conversation; `kinds` are those of its messages' parts."""
     needs = kinds & _PARTS_THAT_NEED
     if conversation.tools:
         needs |= {"tools"}
     if conversation.response_format.kind == chat_pb2.ResponseFormat.KIND_JSON_SCHEMA:
         needs |= {"schema"}
     sampling = conversation.sampling
-    limit = sampling.max_output_tokens if sampling.HasField("max_output_tokens") else TYPICAL_OUTPUT_TOKENS
-    return Facts(task_type, models, needs, input_bound(conversation), min(limit, TYPICAL_OUTPUT_TOKENS))
+    limit = sampling.max_output_tokens if sampling.HasField("max_output_tokens") else None
+    return Facts(
+        task_type,
+        models,
+        needs,
+        input_bytes=input_bound(conversation),
+        output_tokens=TYPICAL_OUTPUT_TOKENS if limit is None else min(limit, TYPICAL_OUTPUT_TOKENS),
+        most_output_tokens=_MOST_OUTPUT_TOKENS if limit is None else limit,
+    )
 
 
 def input_bound(conversation: chat_pb2.Conversation) -> int:
@@ -91,15 +135,36 @@ def unfit(model: model_pb2.Model, facts: Facts) -> decision_pb2.Candidate.Droppe
         return _Dropped.DROPPED_RESTING
     if embeds(model) or any(_NEEDS_TO_CAPABILITY[need] not in model.capabilities for need in facts.needs):
         return _Dropped.DROPPED_CAPABILITY
+    if facts.regions and not any(facts.regions.intersection(endpoint.region_tags) for endpoint in model.endpoints):
+        return _Dropped.DROPPED_REGION
+    if facts.allowed and facts.allowed.isdisjoint((model.id, *model.aliases)):
+        return _Dropped.DROPPED_NOT_ALLOWED
+    if facts.max_cost_nanousd is not None:
+        cost = expected_cost(model, facts)
+        if not cost.priced or cost.nanousd > facts.max_cost_nanousd:  # unpriced is not free
+            return _Dropped.DROPPED_BUDGET
     return _Dropped.DROPPED_UNSPECIFIED
 
 
+def suited(facts: Facts) -> tuple[list[model_pb2.Model], list[Candidate]]:
+    """(the models that can take the request, the others with the reason)."""
+    fit: list[model_pb2.Model] = []
+    dropped: list[Candidate] = []
+    for model in facts.models:
+        why = unfit(model, facts)
+        if why == _Dropped.DROPPED_UNSPECIFIED:
+            fit.append(model)
+        elif why != _Dropped.DROPPED_NO_ENDPOINT and not embeds(model):
+            dropped.append(Candidate(model, "", why))
+    return fit, dropped
+
+
 def expected_cost(model: model_pb2.Model, facts: Facts) -> chat_pb2.Cost:
-    """What the model will probably cost."""
-    usage = chat_pb2.Usage(
-        input_uncached_tokens=-(-facts.input_bytes // _BYTES_PER_TOKEN), output_tokens=facts.output_tokens
-    )
-    return list_price(model, usage)
+    """What the model will probably cost; its output as long as its answers were in this task, where that is known."""
+    prediction = facts.predictions.get(model.id)
+    known = prediction.output_tokens if prediction is not None else None
+    output = facts.output_tokens if known is None else min(known, facts.most_output_tokens)
+    return list_price(model, chat_pb2.Usage(input_uncached_tokens=facts.input_tokens, output_tokens=output))
 
 
 def described(plan: Plan, facts: Facts) -> list[decision_pb2.Candidate]:
@@ -110,6 +175,17 @@ def described(plan: Plan, facts: Facts) -> list[decision_pb2.Candidate]:
             expected_cost=expected_cost(candidate.model, facts),
             dropped=candidate.dropped,
             reason=candidate.reason,
+            **_predicted(facts.predictions.get(candidate.model.id)),
         )
         for candidate in (*plan.candidates, *plan.dropped)
     ]
+
+
+def _predicted(prediction: Prediction | None) -> dict[str, Any]:
+    if prediction is None:
+        return {}
+    return {
+        "predicted_quality": prediction.quality,
+        "evidence": prediction.evidence,
+        "outcomes": prediction.outcomes,
+    }

@@ -12,9 +12,9 @@ from omnisphere.context.v1 import context_service_pb2 as context_pb
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.chassis.clock import Clock
-from services.router.admit import Ask
+from services.router.admit import Ask, remembers
 from services.router.catalog import Catalogue, list_price
-from services.router.classify import classify
+from services.router.classify import TASK_TYPES, classify
 from services.router.plan import Facts, Plan, described
 
 _TOKEN_CLASSES = (
@@ -24,6 +24,9 @@ _TOKEN_CLASSES = (
     "output_tokens",
     "reasoning_tokens",
 )
+
+# A Decision travels with every answer, so it names only so many turns that were cut.
+_HANDLES = 64
 
 
 class Tally(Protocol):
@@ -45,14 +48,25 @@ class Record:
             policy="" if ask.model else ask.policy.name,
             policy_hash=ask.policy_hash,
         )
+        if ask.split:
+            self.decision.split.policy, self.decision.split.propensity = ask.split, ask.propensity
         row = ask.policy.row
-        task, source = classify(ask.conversation, ask.options.task_hint, row.tasks, row.default_task)
+        known = row.tasks or TASK_TYPES
+        task, source = classify(ask.conversation, ask.options.task_hint, known, row.default_task)
         self.decision.task_type, self.decision.task_source = task, source
         self.decision.cost.priced = True
         self.decision.usage.SetInParent()
         # Calls to models that ended without a word of what they cost: the providers' books know.
         self.unsettled: list[str] = []
         self.started = clock.monotonic()
+        # The conversation whose memory is asked for and added to; empty: none.
+        self.conversation_id = ask.options.conversation_id if remembers(ask.options) else ""
+        # Where the request may be served; none: anywhere.
+        self.regions = tuple(ask.options.region_tags)
+        # The vector of the prompt, where the cache made one on a miss.
+        self.embedding = cache_pb.Vector()
+        # Of the count that the conversation was fitted with, for the report of what the model counted.
+        self.count_ref = ""
         self._clock = clock
 
     def step(self, name: str) -> Step:
@@ -64,6 +78,10 @@ class Record:
         said = chat_pb2.Degradation(kind=kind, subject=subject)
         if said not in self.decision.degradations:
             self.decision.degradations.append(said)
+
+    def found_task(self, task: str, source: decision_pb2.TaskSource.ValueType) -> None:
+        """The task type, and how it was found."""
+        self.decision.task_type, self.decision.task_source = task, source
 
     def planned(self, plan: Plan, facts: Facts) -> list[decision_pb2.Candidate]:
         """The plan; hands back the planned candidates as callers see them."""
@@ -83,16 +101,25 @@ class Record:
             response.confidence,
             response.threshold,
         )
+        cache.veto = response.veto
+        self.embedding = response.embedding
         if response.HasField("stored_at"):
             cache.stored_at.CopyFrom(response.stored_at)
 
     def fitted(self, response: context_pb.FitResponse) -> None:
         """What was cut for the model that is asked next."""
         context = self.decision.context
+        self.count_ref = response.count_ref
         context.policy = response.policy
         context.tokens_before = response.before.upper_bound
         context.tokens_after = response.after.upper_bound
         context.messages_dropped = sum(unit.messages for unit in response.decisions if not unit.kept)
+        context.messages_retrieved = sum(
+            unit.messages for unit in response.decisions if unit.reason == context_pb.UnitDecision.REASON_RETRIEVED
+        )
+        context.tokens_warm = response.warm_tokens
+        cut = [unit.handle for unit in response.decisions if not unit.kept]
+        context.handles.extend(cut[-_HANDLES:])
         self.decision.degradations.extend(response.degradations)
 
     def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:

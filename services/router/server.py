@@ -30,6 +30,7 @@ from services.router.admin import AdminService
 from services.router.after import AfterAnswer
 from services.router.books import Books
 from services.router.cache_step import CacheStep
+from services.router.cascade_run import Cascade
 from services.router.catalog import CatalogueKeeper
 from services.router.edge.app import Edge
 from services.router.edge.chat import Chat
@@ -37,18 +38,25 @@ from services.router.edge.embeddings import Embeddings
 from services.router.edge.metrics import EdgeMetrics
 from services.router.edge.server import HttpDoor
 from services.router.embed import Embedder
+from services.router.example_keeper import ExampleKeeper, read_examples
 from services.router.execute import Executor
+from services.router.fit_step import FitStep
 from services.router.guard import Guard
 from services.router.hot import HotAnswers
+from services.router.judging import AnswerJudge
+from services.router.learning import Learning
 from services.router.ledger import REQUESTS
 from services.router.memory import MemoryService
 from services.router.metrics import RouterMetrics
 from services.router.peers import CachePeer, ContextPeer, ProvidersPeer
 from services.router.pipeline import Pipeline
-from services.router.policy import load_policies
+from services.router.planner import Planner
+from services.router.policy_keeper import PolicyKeeper
 from services.router.service import RouterService
 from services.router.settings import RouterSettings
+from services.router.shadow import Shadow
 from services.router.single_flight import Flights
+from services.router.task_finder import TaskFinder
 from services.router.usage import Usage
 
 
@@ -108,17 +116,33 @@ def _channel(target: str, health_name: str, settings: RouterSettings) -> grpc.ai
 
 def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers: Peers | None = None) -> Service:
     """The router. `peers` are handed in where they live in the same process."""
-    policies = load_policies(settings.routes)
     clock = SystemClock()
     metrics = RouterMetrics(registry)
     peers = peers or remote_peers(settings)
     catalogue = CatalogueKeeper(peers.providers, every=settings.catalogue_every, log=log)
+    policies = PolicyKeeper(
+        settings.routes,
+        lambda: catalogue.current,
+        log,
+        failed=lambda: metrics.reload_failures.labels("policies").inc(),
+    )
+    learning = Learning(settings, log, clock, metrics)
+    examples = ExampleKeeper(read_examples(settings.task_examples), peers.cache, log)
     after = AfterAnswer(
         waiting=settings.waiting_stores, log=log, dropped=lambda why: metrics.stores_dropped.labels(why).inc()
     )
     deadline = settings.deadline.total_seconds()
     ledger = _ledger(settings, log, metrics) if settings.ledger else None
-    cache = CacheStep(peers.cache, Guard(), clock, timeout=settings.cache_timeout.total_seconds())
+    shadow = Shadow(
+        cache=peers.cache,
+        providers=peers.providers,
+        clock=clock,
+        metrics=metrics,
+        log=log,
+        budget_nanousd=int(settings.shadow_usd_per_day * 1e9),
+    )
+    timeout = settings.cache_timeout.total_seconds()
+    cache = CacheStep(peers.cache, Guard(), clock, timeout=timeout, shadow=shadow)
     books = Books(
         ledger or NoBook(),
         metrics=metrics,
@@ -127,18 +151,18 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         clock=clock,
         hash_key=settings.prompt_hash_key(),
     )
+    fit = FitStep(peers.context, Guard(), clock, timeout=settings.context_timeout.total_seconds())
+    executor = Executor(fit=fit, providers=peers.providers, deadline=deadline)
     pipeline = Pipeline(
         policies=policies,
         catalogue=catalogue,
         cache=cache,
-        executor=Executor(
-            context=peers.context,
-            providers=peers.providers,
-            guard=Guard(),
-            clock=clock,
-            deadline=deadline,
-            context_timeout=settings.context_timeout.total_seconds(),
-        ),
+        fit=fit,
+        tasks=TaskFinder(examples, peers.cache),
+        planner=Planner(learning.forecasts),
+        executor=executor,
+        cascade=Cascade(executor, AnswerJudge(peers.providers, learning.verifier)),
+        outcomes=learning.outcomes,
         flights=Flights(remember_for=settings.remember_for, most_bytes=settings.remember_bytes),
         after=after,
         metrics=metrics,
@@ -154,18 +178,26 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         if ledger is not None:
             ledger.start()
         after.start()
+        shadow.start()
+        await learning.start()
         await catalogue.start()
+        policies.start()
+        examples.start()
 
     async def stop() -> None:
+        await policies.stop()
+        await examples.stop()
         await catalogue.stop()
+        await shadow.stop()
         await after.stop()
+        await learning.stop()
         if ledger is not None:
             await ledger.stop()
         for channel in peers.channels:
             await channel.close()
 
     hot = HotAnswers(cache, books, clock, catalogue, most_bytes=settings.hot_bytes)
-    service = RouterService(pipeline, catalogue, usage, embedder, hot)
+    service = RouterService(pipeline, catalogue, usage, embedder, hot, learning.outcomes)
     return Service(
         name="router",
         servicers=_servicers(service, peers),
@@ -173,7 +205,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         stop=stop,
         conversation_methods=frozenset({"Complete", "StreamComplete", "Explain"}),
         unread_methods=frozenset({"Complete"}),
-        door=_door(settings, Chat(pipeline), service, catalogue, tuple(policies), log, registry),
+        door=_door(settings, Chat(pipeline), service, catalogue, policies, log, registry),
     )
 
 
@@ -182,7 +214,7 @@ def _door(
     chat: Chat,
     service: RouterService,
     catalogue: CatalogueKeeper,
-    policies: tuple[str, ...],
+    policies: PolicyKeeper,
     log: Log,
     registry: CollectorRegistry,
 ) -> HttpDoor | None:
@@ -193,7 +225,7 @@ def _door(
         chat=chat,
         embeddings=Embeddings(lambda request: service.Embed(request, None)),
         catalogue=catalogue,
-        policies=policies,
+        policies=lambda: policies.current,
         metrics=EdgeMetrics(registry),
         log=log,
         believes_tenant=settings.believes_tenant(),
@@ -221,5 +253,5 @@ def _servicers(service: RouterService, peers: Peers) -> tuple[Servicer, ...]:
     return (
         Servicer(router, service, router_service_pb2_grpc.add_RouterServiceServicer_to_server),
         Servicer(admin, AdminService(peers.cache), admin_service_pb2_grpc.add_AdminServiceServicer_to_server),
-        Servicer(memory, MemoryService(), memory_service_pb2_grpc.add_MemoryServiceServicer_to_server),
+        Servicer(memory, MemoryService(peers.context), memory_service_pb2_grpc.add_MemoryServiceServicer_to_server),
     )

@@ -8,18 +8,20 @@ from typing import Any
 
 from omnisphere.router.v1 import router_service_pb2 as pb
 from omnisphere.router.v1 import router_service_pb2_grpc as rpc
-from services.chassis.errors import Unimplemented
+from services.chassis import call_context
+from services.chassis.errors import InvalidRequest
 from services.chassis.interceptors import Unread
 from services.router.admit import check_delivery
 from services.router.catalog import CatalogueKeeper
 from services.router.embed import Embedder
 from services.router.hot import HotAnswers
+from services.router.outcomes import Outcomes
 from services.router.pipeline import Delivery, Pipeline
 from services.router.usage import Usage
 
 
 class RouterService(rpc.RouterServiceServicer):
-    """RecordFeedback is not served yet."""
+    """Serves applications."""
 
     def __init__(
         self,
@@ -28,9 +30,11 @@ class RouterService(rpc.RouterServiceServicer):
         usage: Usage,
         embedder: Embedder,
         hot: HotAnswers,
+        outcomes: Outcomes,
     ) -> None:
         self._pipeline = pipeline
         self._hot = hot
+        self._outcomes = outcomes
         self._catalogue = catalogue
         self._usage = usage
         self._embedder = embedder
@@ -51,7 +55,10 @@ class RouterService(rpc.RouterServiceServicer):
     ) -> AsyncIterator[pb.StreamCompleteResponse]:
         check_delivery(request)
         restartable = request.on_interruption == pb.ON_INTERRUPTION_RESTART
-        async with aclosing(self._pipeline.answer(request, Delivery(stream=True, restartable=restartable))) as events:
+        fast = request.stream_mode == pb.STREAM_MODE_FAST
+        async with aclosing(
+            self._pipeline.answer(request, Delivery(stream=True, restartable=restartable, fast=fast))
+        ) as events:
             async for event in events:
                 yield event
 
@@ -64,7 +71,10 @@ class RouterService(rpc.RouterServiceServicer):
         return pb.ListModelsResponse(models=wanted)
 
     async def RecordFeedback(self, request: pb.RecordFeedbackRequest, context: Any) -> pb.RecordFeedbackResponse:
-        raise Unimplemented(method="RecordFeedback")
+        if not request.HasField("score"):
+            raise InvalidRequest(field="score", problem="is missing")
+        self._outcomes.feedback(call_context.current().caller.tenant, request.feedback_token, request.score)
+        return pb.RecordFeedbackResponse()
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: Any) -> pb.GetUsageResponse:
         return await self._usage.get(request)

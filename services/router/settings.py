@@ -26,6 +26,13 @@ class RouterSettings(ServerSettings):
     context: str = setting("127.0.0.1:50053", "host:port of the context service.")
     providers: str = setting("127.0.0.1:50054", "host:port of the providers service.")
     routes: Path | None = setting(None, "routes.toml with further policies.")
+    task_examples: Path | None = setting(None, "A TOML file with further examples of task types (docs/routing.md).")
+    artefact: Path | None = setting(
+        None, "What `omnisphere train` made, in place of the predictor that ships; a new file is taken up at once."
+    )
+    feedback_key: Secret | None = setting(
+        None, "Signs feedback tokens, the same in all replicas; unset: tokens hold for one process."
+    )
     channel_retries: bool = setting(True, "Whether channels repeat idempotent calls; off only to test the drain.")
     deadline: timedelta = setting(timedelta(seconds=300), "For a whole request, where the caller sets none.")
     cache_timeout: timedelta = setting(timedelta(milliseconds=250), "For a look-up; then the answer goes without.")
@@ -40,6 +47,9 @@ class RouterSettings(ServerSettings):
         64 * 1024 * 1024, "Memory for requests that the cache answers again and again; 0: each is read anew."
     )
     waiting_stores: int = setting(1024, "Answers that may wait to be stored; more are not stored, and counted.")
+    shadow_usd_per_day: float = setting(
+        1.0, "What checks of cached answers may cost within 24 hours, which the cache asks for; 0: none is made."
+    )
     ledger: bool = setting(True, "Whether requests are kept: a JSON line and a row of a file under OMNISPHERE_STATE.")
     ledger_keep: timedelta = setting(timedelta(days=35), "How long the file keeps them; the lines go on.")
     hash_key: Secret | None = setting(
@@ -53,6 +63,10 @@ class RouterSettings(ServerSettings):
     def ledger_file(self) -> Path:
         """Where the rows are."""
         return self.state / "ledger" / "requests.sqlite3"
+
+    def outcomes_file(self) -> Path:
+        """Where outcomes are."""
+        return self.state / "ledger" / "outcomes.sqlite3"
 
     def prompt_hash_key(self) -> bytes:
         """The key as bytes."""

@@ -52,7 +52,10 @@ class FourProcesses:
             if self._with_simulator:
                 simulator = await self._start("simulator", {})
                 self._environ["OMNISPHERE_SIMULATOR_URL"] = f"http://127.0.0.1:{simulator.port}"
-            await asyncio.gather(*(self._start(name, {}) for name in ("cache", "context", "providers")))
+            await asyncio.gather(*(self._start(name, {}) for name in ("cache", "providers")))
+            await self._start(
+                "context", {"OMNISPHERE_CONTEXT_PROVIDERS": f"127.0.0.1:{self.services['providers'].port}"}
+            )
             peers = ("cache", "context", "providers")
             targets = {f"OMNISPHERE_ROUTER_{name.upper()}": f"127.0.0.1:{self.services[name].port}" for name in peers}
             await self._start("router", targets)

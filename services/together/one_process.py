@@ -20,6 +20,7 @@ from services.chassis.server import Server, Service
 from services.chassis.settings import StartError
 from services.context import server as context_wiring
 from services.context import settings as context_settings
+from services.context.peers import ProvidersPeer as SummariserPeer
 from services.providers import server as providers_wiring
 from services.providers import settings as providers_settings
 from services.router import server as router_wiring
@@ -140,14 +141,14 @@ def _together(settings: MeshSettings, log: Log, registry: CollectorRegistry, rem
         beside.append(service)
         return LocalInvoker(peer=name, log=log), service.servicers[0].servicer
 
+    cache = reach("cache", dial_cache, lambda: cache_wiring.build(settings.cache, log, registry))
+    providers = reach("providers", dial_providers, lambda: providers_wiring.build(settings.providers, log, registry))
+    summariser = SummariserPeer(*providers)
+    context = reach("context", dial_context, lambda: context_wiring.build(settings.context, log, registry, summariser))
     peers = Peers(
-        cache=CachePeer(*reach("cache", dial_cache, lambda: cache_wiring.build(settings.cache, log, registry))),
-        context=ContextPeer(
-            *reach("context", dial_context, lambda: context_wiring.build(settings.context, log, registry))
-        ),
-        providers=ProvidersPeer(
-            *reach("providers", dial_providers, lambda: providers_wiring.build(settings.providers, log, registry))
-        ),
+        cache=CachePeer(*cache),
+        context=ContextPeer(*context),
+        providers=ProvidersPeer(*providers),
         channels=tuple(channels),
     )
     router = router_wiring.build(settings.router, log, registry, peers)

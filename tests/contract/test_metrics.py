@@ -44,7 +44,7 @@ def test_a_name_says_whose_it_is_what_it_is_and_its_unit(metric: Metric):
     assert metric.name.endswith("_total") == (metric.kind == "counter")
     assert not metric.name.endswith(("_milliseconds", "_ms", "_kilobytes", "_count", "_sum", "_bucket"))
     if metric.kind == "histogram":
-        assert metric.unit in ("seconds", "tokens")
+        assert metric.unit in ("seconds", "tokens", "0 to 1")
     assert metric.text.endswith(".")
 
 

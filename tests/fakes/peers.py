@@ -36,9 +36,16 @@ class ScriptedCache(CachePeer):
         self.stored: list[cache_pb.StoreRequest] = []
         self.invalidated: list[cache_pb.InvalidateRequest] = []
         self.stats = cache_pb.GetStatsResponse()
+        self.reported: list[cache_pb.ReportHitRequest] = []
+        # The vectors of texts.
+        self.vectors: dict[str, cache_pb.Vector] = {}
+        # What the next look-ups answer, one each, before anything else.
+        self.answers: list[cache_pb.LookUpResponse] = []
 
     async def look_up(self, request: cache_pb.LookUpRequest, timeout: float) -> cache_pb.LookUpResponse:
         self.looked_up.append(request)
+        if self.answers:
+            return self.answers.pop(0)
         if self.gate is not None:
             await self.gate.wait()
         self._fail()
@@ -50,6 +57,16 @@ class ScriptedCache(CachePeer):
         self._fail()
         self.stored.append(request)
         return cache_pb.StoreResponse(stored=True)
+
+    async def embed_texts(self, request: cache_pb.EmbedTextsRequest, timeout: float) -> cache_pb.EmbedTextsResponse:
+        self._fail()
+        vectors = [self.vectors.get(text, cache_pb.Vector()) for text in request.texts]
+        return cache_pb.EmbedTextsResponse(embeddings=vectors)
+
+    async def report_hit(self, request: cache_pb.ReportHitRequest, timeout: float) -> cache_pb.ReportHitResponse:
+        self._fail()
+        self.reported.append(request)
+        return cache_pb.ReportHitResponse(threshold=0.9)
 
     async def invalidate(self, request: cache_pb.InvalidateRequest, timeout: float) -> cache_pb.InvalidateResponse:
         self._fail()
@@ -72,11 +89,12 @@ class ScriptedContext(ContextPeer):
         self.keep = keep
         self.failing: ServiceError | None = None
         self.asked: list[context_pb.FitRequest] = []
+        self.reported: list[context_pb.ReportUsageRequest] = []
+        self.remembered: list[context_pb.RememberRequest] = []
 
     async def fit(self, request: context_pb.FitRequest, timeout: float) -> context_pb.FitResponse:
         self.asked.append(request)
-        if self.failing is not None:
-            raise self.failing
+        self._fail()
         messages = list(request.conversation.messages)
         kept = messages[-self.keep :]
         dropped = len(messages) - len(kept)
@@ -89,7 +107,24 @@ class ScriptedContext(ContextPeer):
                 context_pb.UnitDecision(first_message=dropped, messages=len(kept), kept=True),
             ],
             policy=context_pb.FIT_POLICY_WINDOW,
+            count_ref="counted",
         )
+
+    async def report_usage(
+        self, request: context_pb.ReportUsageRequest, timeout: float
+    ) -> context_pb.ReportUsageResponse:
+        self._fail()
+        self.reported.append(request)
+        return context_pb.ReportUsageResponse(calibration_version="1")
+
+    async def remember(self, request: context_pb.RememberRequest, timeout: float) -> context_pb.RememberResponse:
+        self._fail()
+        self.remembered.append(request)
+        return context_pb.RememberResponse(ids=[f"mem-{n}" for n in range(len(request.items))])
+
+    def _fail(self) -> None:
+        if self.failing is not None:
+            raise self.failing
 
 
 class ScriptedProviders(ProvidersPeer):

@@ -145,9 +145,13 @@ class Mesh:
 
     async def last_upstream(self) -> dict[str, Any]:
         """The body of the newest request that reached the simulator."""
+        return (await self.upstream_rows())[-1]
+
+    async def upstream_rows(self) -> list[dict[str, Any]]:
+        """The newest requests that reached the simulator, oldest first."""
         requests = await self._simulated("/requests")
-        newest: dict[str, Any] = (requests["requests"] if isinstance(requests, dict) else requests)[-1]
-        return newest
+        rows: list[dict[str, Any]] = requests["requests"] if isinstance(requests, dict) else requests
+        return rows
 
     async def book_differences(self) -> list[str]:
         """Where the providers' books and the simulator's differ, once both have settled."""

@@ -117,6 +117,9 @@ async def test_a_stream_refuses_what_a_unary_call_refuses(mesh: Mesh) -> None:
     assert error.metadata["field"] == "on_interruption"
 
 
+KNOWN_POLICIES = "auto,cascade,cost_aware,local_first,rule,semantic,threshold"
+
+
 async def test_unknown_names_are_answered_with_the_known_ones(mesh: Mesh) -> None:
     with pytest.raises(UnknownModel) as model:
         await mesh.complete("x", model="gpt-99")
@@ -124,7 +127,7 @@ async def test_unknown_names_are_answered_with_the_known_ones(mesh: Mesh) -> Non
     assert "claude-sonnet" in model.value.metadata["known"]
     with pytest.raises(UnknownPolicy) as policy:
         await mesh.complete("x", options=pb.RequestOptions(policy="cheapest"))
-    assert policy.value.metadata == {"name": "cheapest", "known": "auto,local_first"}
+    assert policy.value.metadata == {"name": "cheapest", "known": KNOWN_POLICIES}
 
 
 async def test_a_message_over_the_limit_is_refused_with_the_limit(mesh: Mesh) -> None:

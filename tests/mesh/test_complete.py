@@ -11,7 +11,7 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.router.v1 import decision_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
-from services.chassis.errors import NotFound, Unimplemented
+from services.chassis.errors import NotFound
 from tests.mesh.harness import Mesh, asking, text_of
 
 
@@ -113,11 +113,6 @@ async def test_the_catalogue_names_prices_aliases_and_endpoints(mesh: Mesh) -> N
     assert (sonnet.prices.input_usd_per_mtok, sonnet.prices.output_usd_per_mtok) == ("2", "10")
     assert sonnet.simulated
     assert [endpoint.name for endpoint in sonnet.endpoints] == ["simulator-messages"]
-
-
-async def test_methods_that_are_not_served_yet_say_so(mesh: Mesh) -> None:
-    with pytest.raises(Unimplemented):
-        await mesh.call(mesh.router.RecordFeedback, pb.RecordFeedbackRequest())
 
 
 async def until_hit(mesh: Mesh, text: str, **more: Any) -> pb.CompleteResponse:

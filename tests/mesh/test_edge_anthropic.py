@@ -51,8 +51,8 @@ async def test_a_message_is_typed_and_complete(client: anthropic.AsyncAnthropic,
     assert answer.usage.output_tokens > 0
     assert answer._request_id
     body = (await mesh.last_upstream())["body"]
-    assert body["messages"][0]["content"] == "Be brief."
-    assert body["stop"] == ["never said"]
+    assert body["system"] == system
+    assert body["stop_sequences"] == ["never said"]
 
 
 async def test_the_stream_helper_collects_the_message(client: anthropic.AsyncAnthropic) -> None:
@@ -178,7 +178,7 @@ async def test_a_stream_that_breaks_upstream_raises(client: anthropic.AsyncAnthr
     pieces: list[str] = []
 
     async def read() -> None:
-        text = f"Break off in messages by {kind}"
+        text = f"What is the capital of France? Break off by {kind}"
         async with client.messages.stream(model="auto", max_tokens=300, messages=ask(text)) as stream:
             async for piece in stream.text_stream:
                 pieces.append(piece)  # noqa: PERF401 - what came before the failure is kept

@@ -33,11 +33,12 @@ async def test_an_answer_carries_its_decision_in_headers(mesh: Mesh) -> None:
 async def test_the_whole_decision_comes_where_it_is_asked_for(mesh: Mesh, how: str) -> None:
     more = {"omnisphere": {"decision": True}} if how == "body" else {}
     headers = {"x-omnisphere-decision": "full"} if how == "header" else {}
+    text = f"What is the capital of Peru, by {how}?"
     async with http(mesh) as client:
-        whole = (await client.post(CHAT, json=chat(f"Decide, by {how}", **more), headers=headers)).json()
-        stream = await client.post(CHAT, json=chat(f"Decide, by {how}", stream=True, **more), headers=headers)
-        other = await client.post(MESSAGES, json=message(f"Decide, by {how}", **more), headers=headers)
-        events = await client.post(MESSAGES, json=message(f"Decide {how}", stream=True, **more), headers=headers)
+        whole = (await client.post(CHAT, json=chat(text, **more), headers=headers)).json()
+        stream = await client.post(CHAT, json=chat(text, stream=True, **more), headers=headers)
+        other = await client.post(MESSAGES, json=message(text, **more), headers=headers)
+        events = await client.post(MESSAGES, json=message(text + " Now", stream=True, **more), headers=headers)
     assert whole["omnisphere"]["candidates"][0]["model"] == SIMPLE
     assert chunks(stream.text)[-2]["omnisphere"]["model"] == SIMPLE
     assert other.json()["omnisphere"]["policy"] == "auto"

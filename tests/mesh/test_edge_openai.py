@@ -191,7 +191,9 @@ async def test_failures_are_the_clients_own_exceptions(client: openai.AsyncOpenA
 @pytest.mark.parametrize("kind", ["cut", "clean_cut"])
 async def test_a_stream_that_breaks_upstream_raises(client: openai.AsyncOpenAI, mesh: Mesh, kind: str) -> None:
     await mesh.fault(kind=kind, after_chunks=4, pause_ms=150, model=SIMPLE)
-    stream = await client.chat.completions.create(model="auto", messages=ask(f"Break off by {kind}"), stream=True)
+    stream = await client.chat.completions.create(
+        model="auto", messages=ask(f"What is the capital of {kind}?"), stream=True
+    )
     pieces: list[str] = []
 
     async def read() -> None:

@@ -19,7 +19,7 @@ async def test_a_long_conversation_is_cut_to_the_window_of_the_model(mesh: Mesh)
     conversation.messages.insert(0, chat_pb2.Message(role=chat_pb2.ROLE_SYSTEM, parts=[chat_pb2.Part(text="Be kind.")]))
     response = await mesh.call(mesh.router.Complete, pb.CompleteRequest(conversation=conversation, model=SMALL))
     context = response.decision.context
-    assert context.policy == context_pb.FIT_POLICY_WINDOW
+    assert context.policy == context_pb.FIT_POLICY_RETRIEVE
     assert context.tokens_before > 8_192
     assert context.tokens_after <= 8_192
     assert context.messages_dropped > 50

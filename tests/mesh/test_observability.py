@@ -71,6 +71,7 @@ async def traffic(mesh: Mesh) -> None:
         with pytest.raises(ServiceError):
             await mesh.complete("Does anybody answer?", model=model)
     await asyncio.gather(*(mesh.complete("Write a function that shares an answer.") for _ in range(4)))
+    await mesh.complete("Climb the ladder.", options=pb.RequestOptions(policy="cascade"))
     await asyncio.to_thread(_listed_over_http, mesh.base_url)
     long = asking(*[f"Turn {n}: " + "the river runs past the old mill. " * 20 for n in range(101)])
     await mesh.call(mesh.router.Complete, pb.CompleteRequest(conversation=long, model="sim-tiny-8k"))

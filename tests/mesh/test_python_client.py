@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 import pytest
@@ -263,6 +264,30 @@ async def test_a_tenant_sees_and_forgets_its_own_answers(kind: str, mesh: Mesh) 
     async with connected(kind, mesh, "../../etc") as nobody:
         with pytest.raises(Unauthenticated):
             await nobody.complete("x")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_a_conversation_has_a_memory(kind: str, mesh: Mesh) -> None:
+    async with connected(kind, mesh, f"memory-{kind}-{mesh.port}") as ours, connected(kind, mesh, "other") as theirs:
+        ids = await ours.remember(["My boat is called Albatros.", "Tea at four."], tags=["t"], ttl=timedelta(hours=1))
+        assert [item.text for item in await ours.recall("What is the boat called?", limit=1)] == [
+            "My boat is called Albatros."
+        ]
+        assert await theirs.recall("What is the boat called?") == []
+        answer = await ours.complete("What is my boat called?", conversation_id="talk", memory=True)
+        assert "Albatros" in str((await mesh.last_upstream())["body"]["messages"])
+        assert answer.decision.cache.outcome == cache_pb.CACHE_OUTCOME_NOT_ELIGIBLE
+        said = ""
+        for _ in range(100):  # remembered behind the answer
+            said = str(await ours.recall("What is my boat called?", conversation_id="talk"))
+            if "user: What is my boat called?" in said:
+                break
+            await asyncio.sleep(0.02)
+        assert "user: What is my boat called?" in said
+        assert await ours.forget(ids=ids[:1]) == 1
+        assert await ours.forget(tag="t") == 1
+        with pytest.raises(NotFound):
+            await ours.expand(["nothing"])
 
 
 async def test_the_plan_and_the_catalogue_can_be_seen(client: Asked, mesh: Mesh) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
@@ -9,7 +11,7 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere.context.v1 import context_service_pb2 as context_pb
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
-from services.chassis.errors import InvalidRequest, Unimplemented, UnknownModel
+from services.chassis.errors import InvalidRequest, UnknownModel
 from tests.mesh import fields
 from tests.mesh.harness import Mesh, asking
 
@@ -76,11 +78,70 @@ async def test_the_context_service_keeps_every_kind_of_part_unchanged(mesh: Mesh
 
 async def test_the_context_service_counts(mesh: Mesh) -> None:
     request = context_pb.CountTokensRequest(conversation=asking("How many tokens are these?"), model="gpt-5")
-    count = (await mesh.call(mesh.context.CountTokens, request)).count
+    counted = await mesh.call(mesh.context.CountTokens, request)
+    count = counted.count
     assert 6 <= count.estimate <= count.upper_bound
-    assert count.calibration_version == "uncalibrated"
+    assert count.calibration_version
+    report = context_pb.ReportUsageRequest(count_ref=counted.count_ref)
+    report.usage.input_uncached_tokens = count.estimate
+    assert (await mesh.call(mesh.context.ReportUsage, report)).calibration_version
     with pytest.raises(InvalidRequest):
         await mesh.call(mesh.context.CountTokens, context_pb.CountTokensRequest(model="gpt-5"))
+
+
+async def test_the_context_service_fetches_and_recalls(mesh: Mesh) -> None:
+    facts = [f"Fact {number}: drawer {number} holds the spare key of house {number}." for number in range(40)]
+    remember = context_pb.RememberRequest(
+        conversation_id="drawers", items=[context_pb.MemoryItem(text=fact) for fact in facts]
+    )
+    ids = (await mesh.call(mesh.context.Remember, remember)).ids
+    recall = context_pb.RecallRequest(conversation_id="drawers", query="Which drawer holds the key of house 7?")
+    found = await mesh.call(mesh.context.Recall, recall)
+    assert (found.items[0].id, found.items[0].text) == (ids[7], facts[7])
+    assert [said.kind for said in found.degradations] == [chat_pb2.Degradation.KIND_DENSE_PENDING]
+    conversation = asking(*(f"Turn {number} is about the colour of lamp {number}." for number in range(200)))
+    _ask(conversation, "Which drawer holds the key of house 7, and where was lamp 12?")
+    request = context_pb.FitRequest(
+        conversation=conversation, model="gpt-5", window_tokens=1_000, conversation_id="drawers"
+    )
+    response = await mesh.call(mesh.context.Fit, request)
+    memory, turns = response.blocks
+    assert (memory.kind, turns.kind) == (context_pb.Block.KIND_MEMORY, context_pb.Block.KIND_TURNS)
+    assert ids[7] in memory.memory_ids
+    assert facts[7] in response.messages[memory.message].parts[0].text
+    assert 12 in turns.source_messages
+    assert "lamp 12." in response.messages[turns.message].parts[0].text
+    assert response.warm_tokens_uncut > response.warm_tokens
+    cut = next(decision for decision in response.decisions if decision.handle)
+    expanded = await mesh.call(mesh.context.Expand, context_pb.ExpandRequest(handles=[cut.handle]))
+    assert list(expanded.messages) == [conversation.messages[cut.first_message]]
+    assert chat_pb2.Degradation.KIND_DENSE_PENDING in [said.kind for said in response.degradations]
+    forget = context_pb.ForgetRequest(conversation_id="drawers")
+    assert (await mesh.call(mesh.context.Forget, forget)).items == len(facts)
+
+
+async def test_the_context_service_has_what_it_cuts_summed_up(mesh: Mesh) -> None:
+    conversation = asking(*(f"Turn {number}: " + "the river runs past the mill. " * 20 for number in range(101)))
+    request = context_pb.FitRequest(
+        conversation=conversation, model="gpt-5", window_tokens=8_000, policy=context_pb.FIT_POLICY_SUMMARISE
+    )
+    response = await mesh.call(mesh.context.Fit, request)
+    assert chat_pb2.Degradation.KIND_SUMMARY_PENDING in [said.kind for said in response.degradations]
+    for _ in range(100):
+        if not response.degradations:
+            break
+        await asyncio.sleep(0.05)
+        response = await mesh.call(mesh.context.Fit, request)
+    (block,) = response.blocks
+    assert block.kind == context_pb.Block.KIND_SUMMARY
+    assert list(block.source_messages) == list(range(len(block.source_messages)))
+    asked = [row["body"]["messages"][0]["content"] for row in await mesh.upstream_rows() if "messages" in row["body"]]
+    assert any(str(text).startswith("Sum up this part of a conversation") for text in asked)
+
+
+def _ask(conversation: chat_pb2.Conversation, text: str) -> None:
+    conversation.messages.add(role=chat_pb2.ROLE_ASSISTANT, parts=[chat_pb2.Part(text="Yes.")])
+    conversation.messages.add(role=chat_pb2.ROLE_USER, parts=[chat_pb2.Part(text=text)])
 
 
 async def test_the_providers_service_answers_whole_and_as_a_stream(mesh: Mesh) -> None:
@@ -93,8 +154,9 @@ async def test_the_providers_service_answers_whole_and_as_a_stream(mesh: Mesh) -
     response = await mesh.call(mesh.providers.Generate, providers_pb.GenerateRequest(generation=generation))
     (attempt,) = response.end.attempts
     assert attempt.purpose == attempt_pb2.PURPOSE_JUDGE
-    assert attempt.provider_finish_reason == "stop"
+    assert attempt.provider_finish_reason == "end_turn"
     assert attempt.upstream_id
+    generation.model = "deepseek-v3"  # its format has no documents
     generation.conversation.messages[0].parts.add(document=chat_pb2.Document(remote_uri="https://example.com/a.pdf"))
     response = await mesh.call(mesh.providers.Generate, providers_pb.GenerateRequest(generation=generation))
     assert [lost.subject for lost in response.end.degradations] == ["conversation.messages[0].parts[1].document"]
@@ -117,10 +179,3 @@ async def test_the_catalogue_is_sent_once_and_then_only_when_it_changed(mesh: Me
     assert len(first.models) >= 14
     assert len(second.models) == 0
     assert second.version == first.version
-
-
-async def test_what_is_not_served_yet_is_unimplemented_with_a_reason(mesh: Mesh) -> None:
-    with pytest.raises(Unimplemented):
-        await mesh.call(mesh.cache.EmbedTexts, cache_pb.EmbedTextsRequest(texts=["x"]))
-    with pytest.raises(Unimplemented):
-        await mesh.call(mesh.context.Recall, context_pb.RecallRequest(query="x"))

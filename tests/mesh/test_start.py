@@ -77,10 +77,11 @@ async def test_a_bad_policy_file_is_named_by_the_router(state: Path) -> None:
     routes.write_text(
         '[policy.mine]\nstrategy = "oracle"\nreference_model = "m"\ndefault_task = "t"\n[policy.mine.tasks]\n'
     )
+    known = "auto, rule, semantic, cost_aware, cascade, fixed, split"
     process = await _start("router", state, OMNISPHERE_ROUTER_ROUTES=str(routes))
     _, said = await asyncio.wait_for(process.communicate(), timeout=5)
     assert process.returncode == 2
-    assert said.decode() == f"router: {routes}.policy.mine.strategy: must be one of rule\n"
+    assert said.decode() == f"router: {routes}.policy.mine.strategy: must be one of {known}\n"
 
 
 async def test_where_simulated_models_are_off_providers_are_alive_but_not_ready_without_an_endpoint(

@@ -21,6 +21,7 @@ from omnisphere_client.errors import (
     Unimplemented,
 )
 from omnisphere_client.events import Event, ReasoningDelta, RefusalDelta, Restart, TextDelta, ToolCallDelta, WholePart
+from omnisphere_client.memory import MemoryItem
 from omnisphere_client.messages import (
     ChatMessage,
     assistant,
@@ -58,6 +59,7 @@ __all__ = [
     "Cost",
     "UsageRow",
     "Embeddings",
+    "MemoryItem",
     # Streams.
     "Stream",
     "AsyncStream",

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar, Unpack, cast
 
 import grpc
 from google.protobuf.message import Message
 
+from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
 from omnisphere.router.v1 import admin_service_pb2 as admin_pb
 from omnisphere.router.v1 import decision_pb2
+from omnisphere.router.v1 import memory_service_pb2 as memory_pb
 from omnisphere.router.v1 import router_service_pb2 as pb
 from omnisphere.router.v1.admin_service_pb2_grpc import AdminServiceStub
+from omnisphere.router.v1.memory_service_pb2_grpc import MemoryServiceStub
 from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceStub
-from omnisphere_client import channel, errors, options, records
+from omnisphere_client import channel, errors, memory, options, records
 from omnisphere_client.completion import Completion
 from omnisphere_client.messages import Prompt
 from omnisphere_client.options import AskOptions
@@ -64,6 +67,7 @@ class Client:
             self._channel = grpc.secure_channel(where, credentials, options=how)
         self._router = RouterServiceStub(self._channel)
         self._admin = AdminServiceStub(self._channel)
+        self._memory = MemoryServiceStub(self._channel)
 
     @property
     def channel(self) -> grpc.Channel:
@@ -151,6 +155,38 @@ class Client:
     def stats(self, *, timeout: float | None = None) -> admin_pb.GetStatsResponse:
         """How full the tenant's cache is, and how often it hits."""
         return self._call(self._admin.GetStats, admin_pb.GetStatsRequest(), timeout)
+
+    def remember(
+        self,
+        texts: str | Sequence[str],
+        *,
+        conversation_id: str = "",
+        tags: Sequence[str] = (),
+        ttl: timedelta | None = None,
+        timeout: float | None = None,
+    ) -> list[str]:
+        """Keep facts for a conversation, or for all of the tenant's; their ids. `ttl` None: until forgotten."""
+        request = memory.remember_request(texts, conversation_id=conversation_id, tags=tags, ttl=ttl)
+        return list(self._call(self._memory.Remember, request, timeout).ids)
+
+    def recall(
+        self, query: str, *, conversation_id: str = "", limit: int = 0, timeout: float | None = None
+    ) -> list[memory.MemoryItem]:
+        """What was kept and answers the query, best first; at most 10, or `limit`."""
+        request = memory_pb.RecallRequest(conversation_id=conversation_id, query=query, limit=limit)
+        return [memory.MemoryItem.of(item) for item in self._call(self._memory.Recall, request, timeout).items]
+
+    def forget(
+        self, *, conversation_id: str = "", ids: Sequence[str] = (), tag: str = "", timeout: float | None = None
+    ) -> int:
+        """Forget what matches all that is given; how many items there were."""
+        request = memory.forget_request(conversation_id=conversation_id, ids=ids, tag=tag)
+        return self._call(self._memory.Forget, request, timeout).items
+
+    def expand(self, handles: Sequence[str], *, timeout: float | None = None) -> list[chat_pb2.Message]:
+        """The turns behind the handles of a decision's `context`: what was cut for the model's window."""
+        request = memory_pb.ExpandRequest(handles=handles)
+        return list(self._call(self._memory.Expand, request, timeout).messages)
 
     def close(self) -> None:
         """Close the connection; calls that are on their way end as Cancelled."""

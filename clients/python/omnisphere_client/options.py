@@ -72,6 +72,10 @@ class AskOptions(TypedDict, total=False):
     request_id: str  # makes the call idempotent for 10 minutes: asked again, the first answer comes again
     cache: CacheOptions
     region_tags: Sequence[str]  # where the request may be served
+    max_cost_nanousd: int  # what it may cost, in 1e-9 USD
+    inline_policy: str  # a policy of this request alone, as the text of its TOML table
+    conversation_id: str  # names the conversation over its requests; needed for memory
+    memory: bool  # what was kept for the conversation goes with the question, and question and answer are kept
 
 
 _EFFORTS: dict[str, chat_pb2.ReasoningEffort.ValueType] = {
@@ -118,7 +122,12 @@ def _request_options(options: AskOptions) -> pb.RequestOptions:
         policy=options.get("policy", ""),
         task_hint=options.get("task", ""),
         region_tags=options.get("region_tags", ()),
+        inline_policy=options.get("inline_policy", ""),
+        conversation_id=options.get("conversation_id", ""),
+        memory=pb.MEMORY_AUTO if options.get("memory", False) else pb.MEMORY_UNSPECIFIED,
     )
+    if "max_cost_nanousd" in options:
+        made.max_cost_nanousd = options["max_cost_nanousd"]
     if "cache" in options:
         made.cache.CopyFrom(options["cache"].control())
     return made

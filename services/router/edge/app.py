@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -70,7 +70,7 @@ class Edge:
         chat: Chat,
         embeddings: Embeddings,
         catalogue: CatalogueKeeper,
-        policies: Collection[str],
+        policies: Callable[[], Collection[str]],
         metrics: EdgeMetrics,
         log: Log,
         believes_tenant: bool,
@@ -159,7 +159,7 @@ class Edge:
 
     async def _models(self, exchange: Exchange, name: str | None) -> None:
         found = (await self._catalogue.needed()).models
-        body = models.listed(found, self._policies) if name is None else models.one(name, found, self._policies)
+        body = models.listed(found, self._policies()) if name is None else models.one(name, found, self._policies())
         await exchange.reply(200, [], orjson.dumps(body))
 
     async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -16,11 +16,17 @@ from typing import Any
 
 _MOST = 20_000
 _REFUSAL_WITHIN = 300
+# "I'm sorry" is no refusal before somebody says what cannot be done.
 _REFUSAL = re.compile(
-    r"\b(?:I(?:'m| am) (?:sorry|unable|not able)"
-    r"|I (?:can(?:no|')t|cannot|won't|will not) (?:help|assist|provide|comply|do)"
-    r"|as an AI(?: language)? model|I (?:must|have to) decline)\b",
-    re.IGNORECASE,
+    r"\b(?:sorry|unfortunately|apologi[sz]e)\b.{0,160}?\b(?:can(?:no|')t|unable|not able|won't|will not)\b"
+    r"|\bI(?:'m| am) (?:unable|not able) to\b"
+    r"|\bI (?:can(?:no|')t|won't|will not) (?:help|assist|answer|comply|do that|provide)\b"
+    r"|\bas an AI(?: language)? model\b|\bI (?:must|have to) decline\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_ANOTHER_LANGUAGE = re.compile(
+    r"translat|übersetz|tradu|\b(?:in|into|auf|en|al|au|to) (?:[A-Z]\w+|arabic|chinese|greek|hebrew|hindi|japanese"
+    r"|korean|russian|thai|ukrainian)",
 )
 _FENCE = re.compile(r"```([\w+-]*)[ \t]*\r?\n(.*?)(?:```|\Z)", re.DOTALL)
 _WORD = re.compile(r"\w+", re.UNICODE)
@@ -89,6 +95,8 @@ def _loops(text: str) -> bool:
 
 def _other_script(question: str, answer: str) -> bool:
     """Whether most of the answer's letters are of a script that the question has none of."""
+    if _ANOTHER_LANGUAGE.search(question):
+        return False
     asked, said = _scripts(question), _scripts(answer)
     if sum(asked.values()) < _FEWEST_LETTERS or sum(said.values()) < _FEWEST_LETTERS:
         return False

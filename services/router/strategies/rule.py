@@ -16,8 +16,10 @@ _PLANNED = decision_pb2.Candidate.DROPPED_UNSPECIFIED
 class Rule:
     """The row of the task. A model that cannot take the request is replaced by the cheapest of the nearest tier."""
 
-    def __init__(self, policy: PolicyRow) -> None:
+    def __init__(self, policy: PolicyRow, *, name: str = "rule") -> None:
+        """`name`: the strategy's, where only the task was found in another way."""
         self._policy = policy
+        self._name = name
 
     def plan(self, facts: Facts) -> Plan:
         """Primary, then fallback; each of them or its replacement, none twice."""
@@ -43,7 +45,7 @@ class Rule:
                 if why != _PLANNED:  # else it is asked already, in the other place
                     substituted.append(name)
         return Plan(
-            "rule",
+            self._name,
             tuple(chosen),
             tuple(dropped),
             tuple(substituted),

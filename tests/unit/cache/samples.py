@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import random
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, TypeVar
@@ -12,15 +13,19 @@ from prometheus_client import CollectorRegistry
 
 from omnisphere.cache.v1 import cache_service_pb2 as pb
 from omnisphere.chat.v1 import chat_pb2
+from services.cache.embedding import Embedding, Model
 from services.cache.entry import Entry, entry_id
-from services.cache.fingerprint import fingerprint_of
+from services.cache.fingerprint import Fingerprint, fingerprint_of
 from services.cache.look_up import Cache
 from services.cache.metrics import CacheMetrics
+from services.cache.replicas import Keeper
+from services.cache.semantic_level import SemanticLevel
 from services.cache.settings import CacheSettings
 from services.cache.storage import MemoryStorage, Storage
 from services.cache.write_behind import WriteBehind
 from services.chassis import call_context
 from services.chassis.call_context import CallContext
+from services.chassis.executor import Executor
 from services.chassis.identity import Caller
 from services.chassis.logs import Log
 
@@ -53,29 +58,40 @@ class StillClock:
 class Bench:
     """A cache with its parts in reach."""
 
-    def __init__(self, storage: Storage | None = None, **settings: Any) -> None:
-        self.clock = StillClock()
+    def __init__(
+        self,
+        storage: Storage | None = None,
+        *,
+        model: Model | None = None,
+        keeper: Keeper | None = None,
+        clock: Any = None,
+        **settings: Any,
+    ) -> None:
+        self.clock = clock or StillClock()
         self.lines = io.StringIO()
         self.registry = CollectorRegistry()
         metrics = CacheMetrics(self.registry)
         log = Log("cache", stream=self.lines)
         self.storage = storage or MemoryStorage()
         self.writes = WriteBehind(self.storage, log=log, clock=self.clock, on_dropped=metrics.dropped_writes.inc)
-        self.cache = Cache(CacheSettings(**settings), writes=self.writes, metrics=metrics, clock=self.clock)
+        made = CacheSettings(**({"semantic": model is not None, "tenant_share": 1.0} | settings))
+        embedding = Embedding(None if model is None else lambda: model, Executor(), log)
+        semantic = SemanticLevel(made, embedding, Executor(threads=1), log, random.Random(1), patience=10.0)
+        self.cache = Cache(made, semantic=semantic, keeper=keeper or self.writes, metrics=metrics, clock=self.clock)
 
     def look_up(self, asked: pb.Query, tenant: str = "a", **control: Any) -> pb.LookUpResponse:
         request = pb.LookUpRequest(query=asked, control=pb.CacheControl(**control))
-        return as_tenant(tenant, self.cache.look_up, request)
+        return as_tenant(tenant, lambda: at_once(self.cache.look_up(request)))
 
     def still(self, entry_id: str, tenant: str = "a", **control: Any) -> pb.LookUpResponse:
         request = pb.LookUpRequest(known_entry_id=entry_id, control=pb.CacheControl(**control))
-        return as_tenant(tenant, self.cache.look_up, request)
+        return as_tenant(tenant, self.cache.still, request)
 
     def store(
         self, asked: pb.Query, answer: pb.CachedReply | None = None, tenant: str = "a", **control: Any
     ) -> pb.StoreResponse:
         request = pb.StoreRequest(query=asked, control=pb.CacheControl(**control), reply=answer or reply())
-        return as_tenant(tenant, self.cache.store, request)
+        return as_tenant(tenant, lambda: at_once(self.cache.store(request)))
 
     async def invalidate(self, tenant: str = "a", **fields: Any) -> int:
         response = await as_tenant_async(tenant, self.cache.invalidate(pb.InvalidateRequest(**fields)))
@@ -86,6 +102,16 @@ class Bench:
 
     def figure(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns, which does not wait for anything."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise AssertionError("it waits")
 
 
 def as_tenant(tenant: str, function: Callable[..., T], *arguments: Any) -> T:
@@ -150,3 +176,19 @@ def entry(
         expires_at=stored_at + ttl,
         age_zero=age_zero,
     )
+
+
+class NoChanges:
+    """Where there are no other replicas; notes what was learned before."""
+
+    def __init__(self) -> None:
+        self.learned: list[tuple[str, bytes, bytes]] = []
+
+    def kept_elsewhere(self, entry: Entry) -> None:
+        raise AssertionError("nobody else is there")
+
+    def forgotten_elsewhere(self, fingerprint: Fingerprint) -> None:
+        raise AssertionError("nobody else is there")
+
+    def learned_elsewhere(self, kind: str, key: bytes, value: bytes) -> None:
+        self.learned.append((kind, key, value))

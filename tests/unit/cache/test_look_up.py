@@ -14,7 +14,7 @@ from services.cache.sqlite_storage import SqliteStorage
 from services.cache.storage import MemoryStorage
 from services.chassis.errors import InvalidRequest
 from services.chassis.logs import Log
-from tests.unit.cache.samples import START, Bench, StillClock, as_tenant, query, reply
+from tests.unit.cache.samples import START, Bench, StillClock, as_tenant, at_once, query, reply
 
 DAY = 24 * 3600
 
@@ -157,7 +157,7 @@ def test_a_peek_answers_and_leaves_no_trace():
     bench = Bench(most_entries=2)
     bench.store(query("1"))
     bench.store(query("2"))
-    found = as_tenant("a", bench.cache.look_up, pb.LookUpRequest(query=query("1"), peek=True))
+    found = as_tenant("a", lambda: at_once(bench.cache.look_up(pb.LookUpRequest(query=query("1"), peek=True))))
     assert (found.outcome, found.reply) == (pb.CACHE_OUTCOME_EXACT_HIT, reply())
     assert bench.stats().exact_hits == 0
     assert bench.figure("omnisphere_cache_lookups_total", outcome="exact_hit") == 0
@@ -334,5 +334,5 @@ async def test_a_known_entry_that_is_over_replaced_or_forgotten_is_not_confirmed
 def test_a_known_entry_and_a_query_are_refused():
     bench = Bench()
     with pytest.raises(InvalidRequest) as caught:
-        as_tenant("a", bench.cache.look_up, pb.LookUpRequest(query=query(), known_entry_id="x"))
+        as_tenant("a", bench.cache.still, pb.LookUpRequest(query=query(), known_entry_id="x"))
     assert caught.value.metadata["field"] == "known_entry_id"

@@ -22,7 +22,6 @@ from services.chassis.client import open_channel
 from services.chassis.errors import from_rpc_error
 from services.chassis.identity import TENANT_KEY
 from services.chassis.logs import Log
-from services.chassis.peer import LocalInvoker
 from services.chassis.server import Server
 from tests.unit.cache.samples import query, reply
 
@@ -105,20 +104,6 @@ async def test_a_request_that_is_not_valid_says_what_is_wrong(tmp_path):
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         error = from_rpc_error(caught.value, peer="cache")
         assert (error.reason(), error.metadata) == ("INVALID_REQUEST", {"field": "query", "problem": "is missing"})
-
-
-@pytest.mark.parametrize("method", ["ReportHit", "EmbedTexts"])
-async def test_what_is_not_served_yet_says_so_over_the_wire_and_in_process(tmp_path, method):
-    kind = getattr(pb, f"{method}Request")
-    async with serving(tmp_path, persist=False) as stub:
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await getattr(stub, method)(kind())
-        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    log = Log("cache", stream=io.StringIO())
-    service = build(CacheSettings(persist=False), log, CollectorRegistry())
-    with pytest.raises(Exception) as direct:  # noqa: PT011 - its type is what is looked at
-        await LocalInvoker(peer="cache", log=log).unary(getattr(service.servicers[0].servicer, method), kind(), 1.0)
-    assert type(direct.value).__name__ == "Unimplemented"
 
 
 async def test_callers_at_once_see_whole_answers(tmp_path):

@@ -111,13 +111,13 @@ def test_a_file_with_a_torn_page_is_set_aside(file):
 
 def test_a_file_of_another_schema_version_is_set_aside(file):
     file.written(entry("q"))
-    file.run("PRAGMA user_version = 2")
+    file.run("PRAGMA user_version = 3")
     assert file.loaded() == []
     assert len(file.broken()) == 1
-    assert file.warnings()[0]["cause"] == "schema version 2, not 1"
+    assert file.warnings()[0]["cause"] == "schema version 3, not 2"
 
 
-@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("version", [0, 2])
 def test_a_file_with_other_tables_is_set_aside(file, version):
     file.path.parent.mkdir()
     file.run("CREATE TABLE entries (a)")

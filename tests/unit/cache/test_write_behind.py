@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 from services.cache.entry import Entry, Moment
 from services.cache.fingerprint import Fingerprint
-from services.cache.storage import MemoryStorage, StorageFailed
+from services.cache.storage import Learned, MemoryStorage, StorageFailed
 from services.cache.write_behind import WriteBehind
 from services.chassis.logs import Log
-from tests.unit.cache.samples import START, StillClock, entry
+from tests.unit.cache.samples import START, NoChanges, StillClock, entry
 
 NOW = Moment(START, 1_000.0)
 ALL = {"most_entries": 1_000, "most_bytes": 10**9}
@@ -31,11 +31,13 @@ class FailingStorage(MemoryStorage):
             raise StorageFailed("full")
         return super().load(now, most_entries=most_entries, most_bytes=most_bytes)
 
-    def write(self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False) -> None:
+    def write(
+        self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False, learned: Learned | None = None
+    ) -> None:
         self.batches.append(len(changes))
         if self.is_full:
             raise StorageFailed("full")
-        super().write(changes, wipe=wipe)
+        super().write(changes, wipe=wipe, learned=learned)
 
 
 class Queue:
@@ -68,7 +70,7 @@ ONE, TWO, THREE = entry("1"), entry("2"), entry("3")
 
 async def test_changes_reach_the_storage_by_themselves():
     queue = Queue()
-    assert await queue.writes.start(**ALL) == []
+    assert await queue.writes.start(NoChanges(), **ALL) == []
     queue.writes.put(ONE)
     queue.writes.put(TWO)
     queue.writes.remove(ONE.fingerprint)
@@ -80,7 +82,7 @@ async def test_changes_reach_the_storage_by_themselves():
 
 async def test_a_stop_writes_what_waits():
     queue = Queue()
-    await queue.writes.start(**ALL)
+    await queue.writes.start(NoChanges(), **ALL)
     queue.writes.put(ONE)
     await queue.writes.stop()
     assert queue.on_disk() == ids(ONE)
@@ -89,7 +91,7 @@ async def test_a_stop_writes_what_waits():
 async def test_what_was_kept_comes_back_at_the_start():
     queue = Queue()
     queue.storage.write({ONE.fingerprint: ONE})
-    assert await queue.writes.start(**ALL) == [ONE]
+    assert await queue.writes.start(NoChanges(), **ALL) == [ONE]
     await queue.writes.stop()
 
 
@@ -139,7 +141,7 @@ async def test_a_failing_disk_warns_once_a_minute_and_the_queue_goes_on():
     queue = Queue()
     queue.storage.write({kept.fingerprint: kept for kept in (ONE, TWO)})
     queue.storage.is_full = True
-    assert await queue.writes.start(**ALL) == []
+    assert await queue.writes.start(NoChanges(), **ALL) == []
     for _ in range(3):
         queue.writes.put(THREE)
         queue.writes.remove(ONE.fingerprint)

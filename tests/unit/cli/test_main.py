@@ -42,7 +42,8 @@ async def test_explain_lists_the_plan_without_asking_a_model(tmp_path: Path):
 async def test_a_refused_request_is_one_line_and_exit_code_1(tmp_path: Path):
     code, out, err = await _omnisphere(tmp_path, "chat", "--router", "127.0.0.1:1", "--policy", "cheapest", "x")
     assert (code, out) == (1, "")
-    assert err.splitlines()[-1] == "UNKNOWN_POLICY no policy has this name (known: auto,local_first, name: cheapest)"
+    known = "auto,cascade,cost_aware,local_first,rule,semantic,threshold"
+    assert err.splitlines()[-1] == f"UNKNOWN_POLICY no policy has this name (known: {known}, name: cheapest)"
 
 
 async def test_check_names_every_wrong_variable_and_shows_no_key(tmp_path: Path):
@@ -86,3 +87,33 @@ async def test_usage_refuses_what_makes_no_sense_in_one_line(tmp_path: Path, arg
     code, out, err = await _omnisphere(tmp_path, "usage", "--router", "127.0.0.1:1", *arguments)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert arguments[0] in err
+
+
+async def test_context_fit_shows_what_is_kept_and_why(tmp_path: Path):
+    talk = [{"role": "system", "content": "Be kind."}]
+    for turn in range(120):
+        said = "My boat is called Albatros." if turn == 2 else f"Day {turn}: the wind turned, we read below deck."
+        talk += [{"role": "user", "content": said}, {"role": "assistant", "content": "I see."}]
+    talk.append({"role": "user", "content": "What is the name of my boat?"})
+    file = tmp_path / "talk.json"
+    file.write_text(json.dumps({"messages": talk}))
+    code, out, err = await _omnisphere(
+        tmp_path, "context", "fit", str(file), "--model", "gpt-5", "--window", "1000", "--router", "127.0.0.1:1"
+    )
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert len(lines) == 1 + len(talk) + 1
+    assert lines[1].split() == ["0", "system", "7", "yes", "system", "Be", "kind."]
+    assert "retrieved" in lines[1 + 5]
+    assert lines[-2].split()[4:6] == ["last", "user"]
+    assert "policy retrieve; counted with o200k_base, uncalibrated" in lines[-1]
+
+
+async def test_context_fit_names_what_is_wrong_with_a_file(tmp_path: Path):
+    file = tmp_path / "talk.json"
+    for content, problem in (("{", "is no JSON"), ("3", "is neither"), ('{"messages": 3}', "messages")):
+        file.write_text(content)
+        code, out, err = await _omnisphere(tmp_path, "context", "fit", str(file), "--model", "gpt-5", "--window", "9")
+        assert (code, out) == (2, "")
+        assert str(file) in err
+        assert problem in err

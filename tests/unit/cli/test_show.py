@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -77,3 +78,35 @@ def test_a_model_that_makes_vectors_says_so_and_has_no_output_to_price(console: 
 def test_a_failure_is_one_line(console: Console):
     show.failure(console, UnknownModel(name="gpt-99", known="gpt-5"))
     assert _said(console) == "UNKNOWN_MODEL no model has this name (known: gpt-5, name: gpt-99)\n"
+
+
+@pytest.mark.parametrize(
+    ("cache", "lines"),
+    [
+        (
+            {"outcome": "SEMANTIC_HIT", "similarity": 0.953, "confidence": 0.91, "threshold": 0.775},
+            ["cache     semantic hit", "nearest   similarity 0.953, confidence 0.910, needed 0.775"],
+        ),
+        (
+            {"outcome": "MISS", "reason": "VETOED", "veto": "REVERSAL", "similarity": 0.97, "threshold": 0.775},
+            ["cache     miss (vetoed: reversal)", "nearest   similarity 0.970\n"],
+        ),
+        (
+            {"outcome": "MISS", "reason": "BELOW_THRESHOLD", "similarity": 0.8, "confidence": 0.3, "threshold": 0.7},
+            ["cache     miss (below threshold)", "nearest   similarity 0.800, confidence 0.300, needed 0.700"],
+        ),
+        ({"outcome": "NOT_ELIGIBLE", "reason": "SAMPLED"}, ["cache     not eligible (sampled)"]),
+    ],
+)
+def test_an_explanation_says_why_the_cache_answers_or_not(console: Console, cache: dict[str, Any], lines: list[str]):
+    decision = decision_pb2.Decision()
+    said_by = decision.cache
+    said_by.outcome = cache_pb.CacheOutcome.Value(f"CACHE_OUTCOME_{cache['outcome']}")
+    said_by.reason = cache_pb.CacheReason.Value(f"CACHE_REASON_{cache.get('reason', 'UNSPECIFIED')}")
+    said_by.veto = cache_pb.CacheVeto.Value(f"CACHE_VETO_{cache.get('veto', 'UNSPECIFIED')}")
+    said_by.similarity, said_by.confidence = cache.get("similarity", 0.0), cache.get("confidence", 0.0)
+    said_by.threshold = cache.get("threshold", 0.0)
+    show.explanation(console, decision)
+    said = _said(console)
+    assert all(line in said for line in lines)
+    assert ("nearest" in said) == (len(lines) == 2)

@@ -95,6 +95,10 @@ def test_every_option_finds_its_field():
             tags=["t"],
         ),
         region_tags=["eu"],
+        max_cost_nanousd=5,
+        inline_policy="x",
+        conversation_id="c-1",
+        memory=True,
     )
     assert set(every) == AskOptions.__optional_keys__
     asked = request("Hi", every)

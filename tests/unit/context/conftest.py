@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
-from services.chassis.executor import Executor
-from services.context.counting import Counting
-from services.context.fit import Fitter
+from services.chassis.logs import Log
 from services.context.memo import Memo
-from services.context.metrics import ContextMetrics
 from services.context.ranks import Encodings
+from services.context.server import assemble
+from services.context.settings import load
 from services.context.tokens import TokenCounter
+from services.embedding.hashing import HashingEmbedder
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +32,17 @@ def registry():
     return CollectorRegistry()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def parts(registry, tmp_path_factory):
+    """The objects behind the service, their queues running, with an embedder that needs no model."""
+    settings = load({"OMNISPHERE_STATE": str(tmp_path_factory.mktemp("state"))})
+    made = assemble(settings, Log("context", stream=io.StringIO()), registry, HashingEmbedder)
+    made.background.start()
+    made.cut_turns.start()
+    yield made
+    await made.close()
+
+
 @pytest.fixture(scope="session")
-def fitter(counter, registry):
-    metrics = ContextMetrics(registry)
-    executor = Executor()
-    yield Fitter(Counting(counter, executor, metrics, inline_bytes=20_000), metrics)
-    executor.close()
+def fitter(parts):
+    return parts.fitter

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from bench.invariants.checks import broken
 from omnisphere.chat.v1 import chat_pb2 as chat
 from omnisphere.context.v1 import context_service_pb2 as pb
 from services.chassis.errors import ContextTooLong
 from services.context.fit import reserved_tokens
 from services.context.memo import Memo
 from services.context.tokens import TokenCounter
-from services.context.units import Kind, split
+from services.context.units import split
 from tests.unit.context.conversations import assistant, calls, conversation, conversations, nonsense, results, user
 
 MODELS = st.sampled_from(["gpt-5", "gpt-4", "claude-sonnet-4-5", "deepseek-chat", "gemini-2.5-pro", "sim-small"])
@@ -45,32 +46,17 @@ async def fitted(fitter, request):
     return response
 
 
-def must_stay(messages):
-    """The messages that no window may lose, found without the code under test."""
-    last = max((i for i, m in enumerate(messages) if m.role == chat.ROLE_USER), default=len(messages))
-    return [m for i, m in enumerate(messages) if m.role in INSTRUCTIONS or m.pinned or i >= last]
-
-
-def is_subsequence(some, of):
-    left = iter(of)
-    return all(any(message == other for other in left) for message in some)
-
-
 @many
 @given(asked=conversations(), model=MODELS, share=st.floats(0.2, 1.1))
 async def test_invariants_hold_for_conversations(fitter, counter, asked, model, share):
     request = requests(asked, model, share, counter)
     response = await fitted(fitter, request)
     if response is None:
-        least = chat.Conversation(messages=must_stay(asked.messages), tools=asked.tools)
-        needs = counter.count(least, model).total().upper_bound
-        pinned_calls = any(unit.is_pinned and unit.length > 1 for unit in split(asked.messages))
-        assert needs > response_budget(request) or pinned_calls
         event("too long")
         return
-    event("cut" if len(response.messages) < len(asked.messages) else "whole")
-    check_promises(request, response, counter)
-    check_order_of_roles(asked, response)
+    event("block" if response.blocks else "cut" if len(response.messages) < len(asked.messages) else "whole")
+    assert broken(request, response, None) == []
+    check_figures(request, response, counter)
     again = await fitter.fit(with_messages(request, response.messages))
     assert list(again.messages) == list(response.messages)
 
@@ -82,46 +68,33 @@ async def test_promises_hold_for_nonsense(fitter, counter, asked, model, share):
     response = await fitted(fitter, request)
     if response is not None:
         assert response.messages
-        check_promises(request, response, counter)
+        # What no provider accepts has no tools to keep together and no good opening, and its orphans go.
+        assert not set(broken(request, response, None)) - {"tools", "roles", "question"}
+        check_figures(request, response, counter)
 
 
-def check_promises(request, response, counter):
-    asked, kept = request.conversation.messages, response.messages
-    budget = response_budget(request)
-    afresh = TokenCounter(counter._encodings, Memo(1)).count(with_messages(request, kept).conversation, request.model)
-    # 1: never over the budget, and the figures are those of the output.
-    assert afresh.total().upper_bound == response.after.upper_bound <= budget == response.budget_tokens
+def check_figures(request, response, counter):
+    """The figures are those of the output, and the decisions say what stands in it."""
+    asked = request.conversation.messages
+    afresh = TokenCounter(counter._encodings, Memo(1)).count(
+        with_messages(request, response.messages).conversation, request.model
+    )
+    assert afresh.total().upper_bound == response.after.upper_bound <= response_budget(request)
     assert afresh.total().estimate == response.after.estimate <= response.after.upper_bound
-    # 2, 3, 11: instructions, the last question and what follows it, and pinned messages are all there.
-    if not any(unit.kind is Kind.ORPHANS for unit in split(asked)):
-        assert is_subsequence(must_stay(asked), kept)
-    assert [m for m in kept if m.role in INSTRUCTIONS] == [m for m in asked if m.role in INSTRUCTIONS]
-    # 4: units whole or gone, as the decisions say; 5: order kept, nothing invented.
-    chosen = [d for d in response.decisions if d.kept]
-    assert [asked[d.first_message + n] for d in chosen for n in range(d.messages)] == list(kept)
+    blocks = {block.message for block in response.blocks}
+    own = [message for place, message in enumerate(response.messages) if place not in blocks]
+    whole = [d for d in response.decisions if d.kept and d.reason != pb.UnitDecision.REASON_RETRIEVED]
+    assert [asked[d.first_message + n] for d in whole for n in range(d.messages)] == own
     assert [(d.first_message, d.messages) for d in response.decisions] == [(u.first, u.length) for u in split(asked)]
     assert all(d.kept == (d.reason != pb.UnitDecision.REASON_NO_ROOM) for d in response.decisions)
-    # 6: what fits already comes out as it was.
-    if response.before.upper_bound <= budget:
-        assert list(kept) == list(asked)
+    fetched = [d for d in response.decisions if d.reason == pb.UnitDecision.REASON_RETRIEVED]
+    assert [d.first_message + n for d in fetched for n in range(d.messages)] == [
+        source for block in response.blocks for source in block.source_messages
+    ]
+    assert 0 <= response.warm_tokens <= response.after.estimate
+    assert 0 <= response.warm_tokens_uncut <= response.before.estimate
+    if response.before.upper_bound <= response.budget_tokens:
         assert response.before == response.after
-
-
-def check_order_of_roles(asked, response):
-    """10: calls are answered, results have their call, and a cut window opens with a question."""
-    kept = response.messages
-    open_calls = set()
-    for message in kept:
-        for piece in message.parts:
-            if piece.HasField("tool_call"):
-                open_calls.add(piece.tool_call.id)
-            if piece.HasField("tool_result"):
-                open_calls.remove(piece.tool_result.tool_call_id)
-    assert not open_calls
-    first = next(m for m in kept if m.role not in INSTRUCTIONS)
-    whole = len(kept) == len(asked.messages)
-    pinned_unit = any(d.kept and d.reason == pb.UnitDecision.REASON_PINNED for d in response.decisions)
-    assert whole or pinned_unit or first.role == chat.ROLE_USER
 
 
 def response_budget(request):
@@ -161,7 +134,7 @@ async def test_a_cut_says_what_became_of_each_unit(fitter):
     assert response.before.upper_bound - response.after.upper_bound == sum(
         d.tokens for d in response.decisions if not d.kept
     )
-    assert response.policy == pb.FIT_POLICY_WINDOW
+    assert response.policy == pb.FIT_POLICY_RETRIEVE
     assert response.after.calibration_version == "uncalibrated"
 
 

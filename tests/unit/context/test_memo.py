@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omnisphere.chat.v1 import chat_pb2 as chat
 from services.context.families import Tokens
-from services.context.memo import Memo, scope_of
+from services.context.memo import Memo, digest_of, scope_of
 from tests.unit.context.conversations import user
 
 SAID = scope_of("m", chat.Message)
@@ -19,24 +19,24 @@ def measured(log, value):
 
 
 def test_equal_messages_are_measured_once():
-    memo, log = Memo(10), list[int]()
-    assert memo.get(SAID, user("hi"), measured(log, 1)) == Tokens(1, 1)
-    assert memo.get(SAID, user("hi"), measured(log, 2)) == Tokens(1, 1)
+    memo, log = Memo[Tokens](10), list[int]()
+    assert memo.get(SAID, digest_of(user("hi")), measured(log, 1)) == Tokens(1, 1)
+    assert memo.get(SAID, digest_of(user("hi")), measured(log, 2)) == Tokens(1, 1)
     assert log == [1]
 
 
 def test_models_and_types_are_kept_apart():
-    memo, log = Memo(10), list[int]()
-    memo.get(SAID, user("hi"), measured(log, 1))
-    memo.get(scope_of("n", chat.Message), user("hi"), measured(log, 2))
-    memo.get(scope_of("m", chat.Tool), chat.Tool(), measured(log, 3))
-    memo.get(SAID, chat.Message(), measured(log, 4))
+    memo, log = Memo[Tokens](10), list[int]()
+    memo.get(SAID, digest_of(user("hi")), measured(log, 1))
+    memo.get(scope_of("n", chat.Message), digest_of(user("hi")), measured(log, 2))
+    memo.get(scope_of("m", chat.Tool), digest_of(chat.Tool()), measured(log, 3))
+    memo.get(SAID, digest_of(chat.Message()), measured(log, 4))
     assert log == [1, 2, 3, 4]
 
 
 def test_what_was_asked_for_longest_ago_is_forgotten():
-    memo, log = Memo(2), list[int]()
+    memo, log = Memo[Tokens](2), list[int]()
     for number, text in enumerate(["a", "b", "a", "c", "a", "b"]):
-        memo.get(SAID, user(text), measured(log, number))
+        memo.get(SAID, digest_of(user(text)), measured(log, number))
     assert log == [0, 1, 3, 5]
     assert len(memo) == 2

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from omnisphere.context.v1 import context_service_pb2 as pb
 from omnisphere.context.v1 import context_service_pb2_grpc as rpc
 from services.chassis.client import open_channel
-from services.chassis.errors import ContextTooLong, Unimplemented
+from services.chassis.errors import ContextTooLong, InvalidRequest
 from services.chassis.logs import Log
 from services.chassis.peer import LocalInvoker
 from services.chassis.server import Server
@@ -29,8 +29,9 @@ NAME = "omnisphere.context.v1.ContextService"
 
 
 @pytest.fixture(scope="session")
-def service_settings():
+def service_settings(tmp_path_factory):
     free_ports = {"OMNISPHERE_CONTEXT_PORT": "0", "OMNISPHERE_CONTEXT_METRICS_PORT": "-1"}
+    free_ports["OMNISPHERE_STATE"] = str(tmp_path_factory.mktemp("state"))
     return load(free_ports | {"OMNISPHERE_CONTEXT_DRAIN": "1ms", "OMNISPHERE_CONTEXT_GRACE": "1s"})
 
 
@@ -90,18 +91,41 @@ async def test_what_cannot_fit_is_refused(stub):
     assert dict(info.metadata) == {"tokens": "13", "window": "12", "model": "gpt-5"}
 
 
-async def test_what_is_not_served_yet_says_so(stub):
-    code, info = await failed(stub.Fit(fit(policy=pb.FIT_POLICY_RETRIEVE), timeout=10))
-    assert (code, info.metadata["method"]) == (grpc.StatusCode.UNIMPLEMENTED, "Fit policy RETRIEVE")
-    for method, request in (
-        (stub.ReportUsage, pb.ReportUsageRequest()),
-        (stub.Remember, pb.RememberRequest()),
-        (stub.Recall, pb.RecallRequest()),
-        (stub.Forget, pb.ForgetRequest()),
-        (stub.Expand, pb.ExpandRequest()),
+async def test_a_report_of_usage_changes_later_counts(stub):
+    counted = await stub.CountTokens(
+        pb.CountTokensRequest(conversation=conversation(user("How many?")), model="grok-9"), timeout=10
+    )
+    assert counted.count.calibration_version == "uncalibrated"
+    report = pb.ReportUsageRequest(count_ref=counted.count_ref)
+    report.usage.input_cache_read_tokens = counted.count.estimate + 7
+    said = await stub.ReportUsage(report, timeout=10)
+    again = await stub.CountTokens(
+        pb.CountTokensRequest(conversation=conversation(user("How many?")), model="grok-9"), timeout=10
+    )
+    assert said.calibration_version == again.count.calibration_version != "uncalibrated"
+    assert counted.count.estimate < again.count.estimate <= again.count.upper_bound
+    assert again.count_ref == counted.count_ref
+    code, info = await failed(stub.ReportUsage(pb.ReportUsageRequest(), timeout=10))
+    assert (code, info.metadata["field"]) == (grpc.StatusCode.INVALID_ARGUMENT, "count_ref")
+
+
+async def test_memory_over_grpc(stub):
+    for method, request, field in (
+        (stub.Remember, pb.RememberRequest(), "items"),
+        (stub.Recall, pb.RecallRequest(), "query"),
+        (stub.Forget, pb.ForgetRequest(), "ids"),
+        (stub.Expand, pb.ExpandRequest(), "handles"),
     ):
         code, info = await failed(method(request, timeout=10))
-        assert (code, info.reason) == (grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")
+        assert (code, info.metadata["field"]) == (grpc.StatusCode.INVALID_ARGUMENT, field)
+    kept = await stub.Remember(pb.RememberRequest(items=[pb.MemoryItem(text="Tulips are red", tags=["t"])]), timeout=10)
+    found = await stub.Recall(pb.RecallRequest(query="Which colour have tulips?"), timeout=10)
+    assert [(item.id, item.text, list(item.tags)) for item in found.items] == [(kept.ids[0], "Tulips are red", ["t"])]
+    assert found.items[0].score > 0
+    assert found.items[0].HasField("remembered_at")
+    assert (await stub.Forget(pb.ForgetRequest(ids=kept.ids), timeout=10)).items == 1
+    code, info = await failed(stub.Expand(pb.ExpandRequest(handles=["nobody's"]), timeout=10))
+    assert (code, info.reason) == (grpc.StatusCode.NOT_FOUND, "NOT_FOUND")
 
 
 async def test_the_same_answers_inside_one_process(service_settings):
@@ -114,7 +138,7 @@ async def test_the_same_answers_inside_one_process(service_settings):
     assert [m.parts[0].text for m in response.messages] == ["new"]
     with pytest.raises(ContextTooLong):
         await invoker.unary(servicer.Fit, fit(window=12, reserved=5), 10)
-    with pytest.raises(Unimplemented):
+    with pytest.raises(InvalidRequest):
         await invoker.unary(servicer.Remember, pb.RememberRequest(), 10)
     await service.stop()
 

@@ -8,7 +8,7 @@ import pytest
 
 from omnisphere.chat.v1 import chat_pb2 as chat
 from omnisphere.context.v1 import context_service_pb2 as pb
-from services.chassis.errors import InvalidRequest, Unimplemented
+from services.chassis.errors import InvalidRequest
 from services.context.validate import check_count, check_fit
 from tests.unit.context.conversations import conversation, user
 
@@ -54,16 +54,7 @@ def test_fit_refuses(changes, field):
     assert refused.value.metadata["problem"]
 
 
-@pytest.mark.parametrize(
-    ("policy", "name"), [(pb.FIT_POLICY_RETRIEVE, "RETRIEVE"), (pb.FIT_POLICY_SUMMARISE, "SUMMARISE")]
-)
-def test_policies_that_are_not_served_say_so(policy, name):
-    with pytest.raises(Unimplemented) as refused:
-        check_fit(fit(policy=policy))
-    assert refused.value.metadata == {"method": f"Fit policy {name}"}
-
-
-@pytest.mark.parametrize("policy", [pb.FIT_POLICY_UNSPECIFIED, pb.FIT_POLICY_WINDOW])
+@pytest.mark.parametrize("policy", pb.FitPolicy.values())
 def test_good_requests_pass(policy):
     check_fit(fit(policy=policy, conversation_id="c" * 128, reserved_output_tokens=99))
     check_count(pb.CountTokensRequest(conversation=conversation(user("")), model="gpt-5"))

@@ -22,23 +22,31 @@ from services.router.admit import Ask, admit
 from services.router.after import AfterAnswer
 from services.router.books import Books
 from services.router.cache_step import CacheStep
+from services.router.cascade_run import Cascade
 from services.router.catalog import CatalogueKeeper
 from services.router.collect import Collector
 from services.router.embed import Embedder
+from services.router.example_keeper import ExampleKeeper
 from services.router.execute import Executor
+from services.router.fit_step import FitStep
 from services.router.flight import Event
 from services.router.guard import Guard
 from services.router.hot import HotAnswers
 from services.router.metrics import RouterMetrics
+from services.router.outcomes import Outcomes
 from services.router.pipeline import Delivery, Pipeline
+from services.router.planner import Planner
 from services.router.policy import load_policies
+from services.router.policy_keeper import PolicyKeeper
 from services.router.service import RouterService
 from services.router.single_flight import Flights
+from services.router.task_finder import TaskFinder
 from services.router.usage import Usage
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import ListedBook
 from tests.fakes.log import ReadableLog
 from tests.fakes.peers import ScriptedCache, ScriptedContext, ScriptedProviders
+from tests.fakes.routing import ScriptedForecaster, ScriptedJudge
 
 POLICIES = load_policies(None)
 
@@ -187,6 +195,11 @@ class Rig:
         self.metrics = RouterMetrics(self.registry)
         self.flights = Flights(remember_for=timedelta(minutes=10), most_bytes=remember_bytes)
         self.ledger = ListedBook()
+        self.forecaster = ScriptedForecaster()
+        self.judge = ScriptedJudge()
+        self.outcomes = Outcomes(
+            self.forecaster, self.forecaster.kept.append, key=b"feedback", clock=self.clock, metrics=self.metrics
+        )
         self.dropped: list[str] = []
         self.after = AfterAnswer(waiting=waiting, log=self.log, dropped=self.dropped.append, pause=0)
         self.catalogue = CatalogueKeeper(self.providers, every=timedelta(hours=1), log=self.log)
@@ -199,18 +212,18 @@ class Rig:
             clock=self.clock,
             hash_key=b"key",
         )
+        fit = FitStep(self.context, Guard(), self.clock, timeout=2.0)
+        executor = Executor(fit=fit, providers=self.providers, deadline=deadline)
         self.pipeline = Pipeline(
-            policies=POLICIES,
+            policies=PolicyKeeper(None, lambda: self.catalogue.current, self.log),
             catalogue=self.catalogue,
             cache=step,
-            executor=Executor(
-                context=self.context,
-                providers=self.providers,
-                guard=Guard(),
-                clock=self.clock,
-                deadline=deadline,
-                context_timeout=2.0,
-            ),
+            fit=fit,
+            tasks=TaskFinder(ExampleKeeper({}, self.cache, self.log), self.cache),
+            planner=Planner(self.forecaster),
+            executor=executor,
+            cascade=Cascade(executor, self.judge),
+            outcomes=self.outcomes,
             flights=self.flights,
             after=self.after,
             metrics=self.metrics,
@@ -224,7 +237,7 @@ class Rig:
         )
         self.hot = HotAnswers(step, books, self.clock, self.catalogue, most_bytes=1 << 20)
         self.service = RouterService(
-            self.pipeline, self.catalogue, Usage(None, all_tenants=True), self.embedder, self.hot
+            self.pipeline, self.catalogue, Usage(None, all_tenants=True), self.embedder, self.hot, self.outcomes
         )
 
     async def settle_books(self) -> None:
@@ -243,6 +256,7 @@ class Rig:
         tenant: str = "default",
         stream: bool = True,
         restartable: bool = False,
+        fast: bool = False,
         seconds: float | None = None,
         seen: Callable[[Event], None] | None = None,
     ) -> asyncio.Task[Outcome]:
@@ -254,7 +268,7 @@ class Rig:
             conversation = talk(text) if isinstance(text, str) else text
             request = pb.StreamCompleteRequest(conversation=conversation, model=model, options=options)
             outcome = Outcome()
-            delivery = Delivery(stream=stream, restartable=restartable)
+            delivery = Delivery(stream=stream, restartable=restartable, fast=fast)
             try:
                 async with aclosing(self.pipeline.answer(request, delivery)) as events:
                     async for event in events:

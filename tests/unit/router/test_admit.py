@@ -72,7 +72,10 @@ def test_auto_and_empty_are_the_same():
 def test_an_unknown_policy_is_said_with_the_known_ones():
     with pytest.raises(UnknownPolicy) as caught:
         admitted(options=options(policy="x" * 200))
-    assert caught.value.metadata == {"name": "x" * 64, "known": "auto,local_first"}
+    assert caught.value.metadata == {
+        "name": "x" * 64,
+        "known": "auto,cascade,cost_aware,local_first,rule,semantic,threshold",
+    }
 
 
 @pytest.mark.parametrize(("left", "admits"), [(None, True), (1.0, True), (0.004, False), (-1.0, False)])

@@ -26,6 +26,7 @@ from services.chassis.errors import (
     UnknownModel,
 )
 from services.router.execute import Executor
+from services.router.fit_step import FitStep
 from services.router.flight import Flight, Follower
 from services.router.guard import Guard
 from services.router.plan import Candidate, Plan
@@ -179,9 +180,8 @@ class Direct:
         self.providers, self.context = ScriptedProviders(), ScriptedContext()
         ask = admitted()
         self.flight, self.record = Flight(ask.request_id, ask.content, clock), Record(ask, clock)
-        self.executor = Executor(
-            context=self.context, providers=self.providers, guard=Guard(), clock=clock, deadline=9, context_timeout=1
-        )
+        fit = FitStep(self.context, Guard(), clock, timeout=1)
+        self.executor = Executor(fit=fit, providers=self.providers, deadline=9)
 
     async def run(self, conversation: chat_pb2.Conversation, **windows: int) -> str:
         return await self.follow(Plan("rule", _candidates(**windows)), conversation)

@@ -256,7 +256,7 @@ async def test_explain_says_what_complete_then_does(kind):
         done = (await it.ask("hello", model=name, options=options)).decision
     if kind != "hit":
         assert (explained.model, len(explained.attempts)) == ("", 0)
-        for undone in ("model", "attempts", "usage", "cost", "savings"):
+        for undone in ("model", "attempts", "usage", "cost", "savings", "feedback_token"):
             done.ClearField(undone)
             explained.ClearField(undone)
     for decision in (explained, done):

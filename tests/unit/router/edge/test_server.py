@@ -50,7 +50,7 @@ def edge_of(it: Rig, log: ReadableLog, registry: CollectorRegistry, embed: Embed
         chat=Chat(it.pipeline),
         embeddings=Embeddings(embed),
         catalogue=it.catalogue,
-        policies=("auto",),
+        policies=lambda: ("auto",),
         metrics=EdgeMetrics(registry),
         log=log,
         believes_tenant=False,

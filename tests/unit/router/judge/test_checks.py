@@ -25,6 +25,9 @@ SCHEMA = {
         ("  \n ", [Finding.EMPTY]),
         ("I'm sorry, but I can't help with that.", [Finding.REFUSAL]),
         ("A hash table maps keys to buckets; colliding keys share a bucket.", []),
+        ("I'm sorry to hear that you lost your keys. Ask at the lost property office.", []),
+        ("A key can't be in two buckets at once, and no key is lost.", []),
+        ("Unfortunately, I am unable to open links.", [Finding.REFUSAL]),
         ("```python\nprint('unfinished", [Finding.TRUNCATED, Finding.CODE]),
         ("```python\ndef f(:\n    pass\n```", [Finding.CODE]),
         ("```python\n>>> 1 + 1\n2\n```", []),
@@ -39,6 +42,12 @@ def test_what_is_wrong_is_named(answer, found):
 
 def test_a_provider_that_stopped_at_its_limit_is_believed():
     assert findings(QUESTION, "A hash table maps keys", cut_off=True) == (Finding.TRUNCATED,)
+
+
+def test_another_script_is_fine_where_it_was_asked_for():
+    question = "Translate into Russian: a hash table maps keys to buckets, and colliding keys share one."
+    answer = "Хеш-таблица отображает ключи в корзины; при совпадении она хранит их вместе."
+    assert findings(question, answer, cut_off=False) == ()
 
 
 def test_a_refusal_that_is_quoted_late_is_none():

@@ -27,17 +27,19 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from omnisphere.chat.v1 import chat_pb2 as omnisphere_dot_chat_dot_v1_dot_chat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'omnisphere/cache/v1/cache_service.proto\x12\x13omnisphere.cache.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1domnisphere/chat/v1/chat.proto\"\xb3\x01\n\x05Query\x12\x36\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x13\n\x0bpolicy_hash\x18\x03 \x01(\t\x12\x11\n\ttask_hint\x18\x04 \x01(\t\x12\x13\n\x0bregion_tags\x18\x05 \x03(\t\x12\x11\n\tsimulated\x18\x06 \x01(\x08\x12\x13\n\x0buses_memory\x18\x07 \x01(\x08\"\xc3\x01\n\x0c\x43\x61\x63heControl\x12\x10\n\x08no_cache\x18\x01 \x01(\x08\x12\x10\n\x08no_store\x18\x02 \x01(\x08\x12\x16\n\x0eonly_if_cached\x18\x03 \x01(\x08\x12*\n\x07max_age\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rallow_sampled\x18\x06 \x01(\x08\x12\x0c\n\x04tags\x18\x07 \x03(\t\"\xd5\x01\n\x0b\x43\x61\x63hedReply\x12,\n\x07message\x18\x01 \x01(\x0b\x32\x1b.omnisphere.chat.v1.Message\x12\x37\n\rfinish_reason\x18\x02 \x01(\x0e\x32 .omnisphere.chat.v1.FinishReason\x12\r\n\x05model\x18\x03 \x01(\t\x12(\n\x05usage\x18\x04 \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\x12&\n\x04\x63ost\x18\x05 \x01(\x0b\x32\x18.omnisphere.chat.v1.Cost\"\xf0\x01\n\rLookUpRequest\x12)\n\x05query\x18\x01 \x01(\x0b\x32\x1a.omnisphere.cache.v1.Query\x12\x32\n\x07\x63ontrol\x18\x02 \x01(\x0b\x32!.omnisphere.cache.v1.CacheControl\x12\x16\n\x0ewant_embedding\x18\x03 \x01(\x08\x12.\n\tembedding\x18\x04 \x01(\x0b\x32\x1b.omnisphere.cache.v1.Vector\x12\x12\n\nwant_lease\x18\x05 \x01(\x08\x12\x0c\n\x04peek\x18\x06 \x01(\x08\x12\x16\n\x0eknown_entry_id\x18\x07 \x01(\t\",\n\x06Vector\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x12\n\nmodel_hash\x18\x02 \x01(\t\"\x99\x03\n\x0eLookUpResponse\x12\x32\n\x07outcome\x18\x01 \x01(\x0e\x32!.omnisphere.cache.v1.CacheOutcome\x12\x30\n\x06reason\x18\x02 \x01(\x0e\x32 .omnisphere.cache.v1.CacheReason\x12/\n\x05reply\x18\x03 \x01(\x0b\x32 .omnisphere.cache.v1.CachedReply\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\t\x12-\n\tstored_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsimilarity\x18\x06 \x01(\x01\x12\x12\n\nconfidence\x18\x07 \x01(\x01\x12\x11\n\tthreshold\x18\x08 \x01(\x01\x12.\n\tembedding\x18\t \x01(\x0b\x32\x1b.omnisphere.cache.v1.Vector\x12)\n\x05lease\x18\n \x01(\x0b\x32\x1a.omnisphere.cache.v1.Lease\x12\x19\n\x11\x63heck_probability\x18\x0b \x01(\x01\"\xa3\x01\n\x05Lease\x12/\n\x05grant\x18\x01 \x01(\x0e\x32 .omnisphere.cache.v1.Lease.Grant\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\">\n\x05Grant\x12\x15\n\x11GRANT_UNSPECIFIED\x10\x00\x12\x0e\n\nGRANT_LEAD\x10\x01\x12\x0e\n\nGRANT_WAIT\x10\x02\"\xce\x01\n\x0cStoreRequest\x12)\n\x05query\x18\x01 \x01(\x0b\x32\x1a.omnisphere.cache.v1.Query\x12\x32\n\x07\x63ontrol\x18\x02 \x01(\x0b\x32!.omnisphere.cache.v1.CacheControl\x12/\n\x05reply\x18\x03 \x01(\x0b\x32 .omnisphere.cache.v1.CachedReply\x12.\n\tembedding\x18\x04 \x01(\x0b\x32\x1b.omnisphere.cache.v1.Vector\"\x93\x01\n\rStoreResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x08\x12\x30\n\x06reason\x18\x02 \x01(\x0e\x32 .omnisphere.cache.v1.CacheReason\x12\x10\n\x08\x65ntry_id\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x89\x02\n\x10ReportHitRequest\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12)\n\x05query\x18\x02 \x01(\x0b\x32\x1a.omnisphere.cache.v1.Query\x12>\n\x07verdict\x18\x03 \x01(\x0e\x32-.omnisphere.cache.v1.ReportHitRequest.Verdict\x12\x19\n\x11\x63heck_probability\x18\x04 \x01(\x01\"]\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n\rVERDICT_RIGHT\x10\x01\x12\x11\n\rVERDICT_WRONG\x10\x02\x12\x13\n\x0fVERDICT_UNKNOWN\x10\x03\"&\n\x11ReportHitResponse\x12\x11\n\tthreshold\x18\x01 \x01(\x01\"_\n\x11InvalidateRequest\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\x0b\n\x03tag\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0b\n\x03\x61ll\x18\x04 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\"%\n\x12InvalidateResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x03\"\"\n\x11\x45mbedTextsRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"E\n\x12\x45mbedTextsResponse\x12/\n\nembeddings\x18\x01 \x03(\x0b\x32\x1b.omnisphere.cache.v1.Vector\"\x11\n\x0fGetStatsRequest\"\x93\x01\n\x10GetStatsResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x03\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\x12\n\nexact_hits\x18\x03 \x01(\x03\x12\x15\n\rsemantic_hits\x18\x04 \x01(\x03\x12\x0e\n\x06misses\x18\x05 \x01(\x03\x12\x14\n\x0cnot_eligible\x18\x06 \x01(\x03\x12\x0e\n\x06shared\x18\x07 \x01(\x08*\xf6\x01\n\x0c\x43\x61\x63heOutcome\x12\x1d\n\x19\x43\x41\x43HE_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43\x41\x43HE_OUTCOME_EXACT_HIT\x10\x01\x12\x1e\n\x1a\x43\x41\x43HE_OUTCOME_SEMANTIC_HIT\x10\x02\x12\x16\n\x12\x43\x41\x43HE_OUTCOME_MISS\x10\x03\x12\x17\n\x13\x43\x41\x43HE_OUTCOME_STALE\x10\x04\x12\x1e\n\x1a\x43\x41\x43HE_OUTCOME_NOT_ELIGIBLE\x10\x05\x12\x1a\n\x16\x43\x41\x43HE_OUTCOME_BYPASSED\x10\x06\x12\x1d\n\x19\x43\x41\x43HE_OUTCOME_UNAVAILABLE\x10\x07*\xdf\x02\n\x0b\x43\x61\x63heReason\x12\x1c\n\x18\x43\x41\x43HE_REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41\x43HE_REASON_SAMPLED\x10\x01\x12\x1c\n\x18\x43\x41\x43HE_REASON_USES_MEMORY\x10\x02\x12\x1f\n\x1b\x43\x41\x43HE_REASON_UNKNOWN_FIELDS\x10\x03\x12\x16\n\x12\x43\x41\x43HE_REASON_TOOLS\x10\x04\x12\x19\n\x15\x43\x41\x43HE_REASON_VOLATILE\x10\x05\x12\x19\n\x15\x43\x41\x43HE_REASON_TOO_LONG\x10\x06\x12\x1b\n\x17\x43\x41\x43HE_REASON_INCOMPLETE\x10\x07\x12\x1a\n\x16\x43\x41\x43HE_REASON_TOO_LARGE\x10\x08\x12\x17\n\x13\x43\x41\x43HE_REASON_CALLER\x10\t\x12\x17\n\x13\x43\x41\x43HE_REASON_VETOED\x10\n\x12 \n\x1c\x43\x41\x43HE_REASON_BELOW_THRESHOLD\x10\x0b\x32\xa4\x04\n\x0c\x43\x61\x63heService\x12Q\n\x06LookUp\x12\".omnisphere.cache.v1.LookUpRequest\x1a#.omnisphere.cache.v1.LookUpResponse\x12N\n\x05Store\x12!.omnisphere.cache.v1.StoreRequest\x1a\".omnisphere.cache.v1.StoreResponse\x12Z\n\tReportHit\x12%.omnisphere.cache.v1.ReportHitRequest\x1a&.omnisphere.cache.v1.ReportHitResponse\x12]\n\nInvalidate\x12&.omnisphere.cache.v1.InvalidateRequest\x1a\'.omnisphere.cache.v1.InvalidateResponse\x12]\n\nEmbedTexts\x12&.omnisphere.cache.v1.EmbedTextsRequest\x1a\'.omnisphere.cache.v1.EmbedTextsResponse\x12W\n\x08GetStats\x12$.omnisphere.cache.v1.GetStatsRequest\x1a%.omnisphere.cache.v1.GetStatsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'omnisphere/cache/v1/cache_service.proto\x12\x13omnisphere.cache.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1domnisphere/chat/v1/chat.proto\"\xb3\x01\n\x05Query\x12\x36\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x13\n\x0bpolicy_hash\x18\x03 \x01(\t\x12\x11\n\ttask_hint\x18\x04 \x01(\t\x12\x13\n\x0bregion_tags\x18\x05 \x03(\t\x12\x11\n\tsimulated\x18\x06 \x01(\x08\x12\x13\n\x0buses_memory\x18\x07 \x01(\x08\"\xc3\x01\n\x0c\x43\x61\x63heControl\x12\x10\n\x08no_cache\x18\x01 \x01(\x08\x12\x10\n\x08no_store\x18\x02 \x01(\x08\x12\x16\n\x0eonly_if_cached\x18\x03 \x01(\x08\x12*\n\x07max_age\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rallow_sampled\x18\x06 \x01(\x08\x12\x0c\n\x04tags\x18\x07 \x03(\t\"\xd5\x01\n\x0b\x43\x61\x63hedReply\x12,\n\x07message\x18\x01 \x01(\x0b\x32\x1b.omnisphere.chat.v1.Message\x12\x37\n\rfinish_reason\x18\x02 \x01(\x0e\x32 .omnisphere.chat.v1.FinishReason\x12\r\n\x05model\x18\x03 \x01(\t\x12(\n\x05usage\x18\x04 \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\x12&\n\x04\x63ost\x18\x05 \x01(\x0b\x32\x18.omnisphere.chat.v1.Cost\"\x86\x02\n\rLookUpRequest\x12)\n\x05query\x18\x01 \x01(\x0b\x32\x1a.omnisphere.cache.v1.Query\x12\x32\n\x07\x63ontrol\x18\x02 \x01(\x0b\x32!.omnisphere.cache.v1.CacheControl\x12\x16\n\x0ewant_embedding\x18\x03 \x01(\x08\x12.\n\tembedding\x18\x04 \x01(\x0b\x32\x1b.omnisphere.cache.v1.Vector\x12\x12\n\nwant_lease\x18\x05 \x01(\x08\x12\x0c\n\x04peek\x18\x06 \x01(\x08\x12\x16\n\x0eknown_entry_id\x18\x07 \x01(\t\x12\x14\n\x0clease_holder\x18\x08 \x01(\t\",\n\x06Vector\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x12\n\nmodel_hash\x18\x02 \x01(\t\"\xc7\x03\n\x0eLookUpResponse\x12\x32\n\x07outcome\x18\x01 \x01(\x0e\x32!.omnisphere.cache.v1.CacheOutcome\x12\x30\n\x06reason\x18\x02 \x01(\x0e\x32 .omnisphere.cache.v1.CacheReason\x12/\n\x05reply\x18\x03 \x01(\x0b\x32 .omnisphere.cache.v1.CachedReply\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\t\x12-\n\tstored_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsimilarity\x18\x06 \x01(\x01\x12\x12\n\nconfidence\x18\x07 \x01(\x01\x12\x11\n\tthreshold\x18\x08 \x01(\x01\x12.\n\tembedding\x18\t \x01(\x0b\x32\x1b.omnisphere.cache.v1.Vector\x12)\n\x05lease\x18\n \x01(\x0b\x32\x1a.omnisphere.cache.v1.Lease\x12\x19\n\x11\x63heck_probability\x18\x0b \x01(\x01\x12,\n\x04veto\x18\x0c \x01(\x0e\x32\x1e.omnisphere.cache.v1.CacheVeto\"\xa3\x01\n\x05Lease\x12/\n\x05grant\x18\x01 \x01(\x0e\x32 .omnisphere.cache.v1.Lease.Grant\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\">\n\x05Grant\x12\x15\n\x11GRANT_UNSPECIFIED\x10\x00\x12\x0e\n\nGRANT_LEAD\x10\x01\x12\x0e\n\nGRANT_WAIT\x10\x02\"\xce\x01\n\x0cStoreRequest\x12)\n\x05query\x18\x01 \x01(\x0b\x32\x1a.omnisphere.cache.v1.Query\x12\x32\n\x07\x63ontrol\x18\x02 \x01(\x0b\x32!.omnisphere.cache.v1.CacheControl\x12/\n\x05reply\x18\x03 \x01(\x0b\x32 .omnisphere.cache.v1.CachedReply\x12.\n\tembedding\x18\x04 \x01(\x0b\x32\x1b.omnisphere.cache.v1.Vector\"\x93\x01\n\rStoreResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x08\x12\x30\n\x06reason\x18\x02 \x01(\x0e\x32 .omnisphere.cache.v1.CacheReason\x12\x10\n\x08\x65ntry_id\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x89\x02\n\x10ReportHitRequest\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12)\n\x05query\x18\x02 \x01(\x0b\x32\x1a.omnisphere.cache.v1.Query\x12>\n\x07verdict\x18\x03 \x01(\x0e\x32-.omnisphere.cache.v1.ReportHitRequest.Verdict\x12\x19\n\x11\x63heck_probability\x18\x04 \x01(\x01\"]\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n\rVERDICT_RIGHT\x10\x01\x12\x11\n\rVERDICT_WRONG\x10\x02\x12\x13\n\x0fVERDICT_UNKNOWN\x10\x03\"&\n\x11ReportHitResponse\x12\x11\n\tthreshold\x18\x01 \x01(\x01\"_\n\x11InvalidateRequest\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\x0b\n\x03tag\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0b\n\x03\x61ll\x18\x04 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\"%\n\x12InvalidateResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x03\"\"\n\x11\x45mbedTextsRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"E\n\x12\x45mbedTextsResponse\x12/\n\nembeddings\x18\x01 \x03(\x0b\x32\x1b.omnisphere.cache.v1.Vector\"\x11\n\x0fGetStatsRequest\"\x93\x01\n\x10GetStatsResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x03\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\x12\n\nexact_hits\x18\x03 \x01(\x03\x12\x15\n\rsemantic_hits\x18\x04 \x01(\x03\x12\x0e\n\x06misses\x18\x05 \x01(\x03\x12\x14\n\x0cnot_eligible\x18\x06 \x01(\x03\x12\x0e\n\x06shared\x18\x07 \x01(\x08*\xf6\x01\n\x0c\x43\x61\x63heOutcome\x12\x1d\n\x19\x43\x41\x43HE_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43\x41\x43HE_OUTCOME_EXACT_HIT\x10\x01\x12\x1e\n\x1a\x43\x41\x43HE_OUTCOME_SEMANTIC_HIT\x10\x02\x12\x16\n\x12\x43\x41\x43HE_OUTCOME_MISS\x10\x03\x12\x17\n\x13\x43\x41\x43HE_OUTCOME_STALE\x10\x04\x12\x1e\n\x1a\x43\x41\x43HE_OUTCOME_NOT_ELIGIBLE\x10\x05\x12\x1a\n\x16\x43\x41\x43HE_OUTCOME_BYPASSED\x10\x06\x12\x1d\n\x19\x43\x41\x43HE_OUTCOME_UNAVAILABLE\x10\x07*\xdf\x02\n\x0b\x43\x61\x63heReason\x12\x1c\n\x18\x43\x41\x43HE_REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41\x43HE_REASON_SAMPLED\x10\x01\x12\x1c\n\x18\x43\x41\x43HE_REASON_USES_MEMORY\x10\x02\x12\x1f\n\x1b\x43\x41\x43HE_REASON_UNKNOWN_FIELDS\x10\x03\x12\x16\n\x12\x43\x41\x43HE_REASON_TOOLS\x10\x04\x12\x19\n\x15\x43\x41\x43HE_REASON_VOLATILE\x10\x05\x12\x19\n\x15\x43\x41\x43HE_REASON_TOO_LONG\x10\x06\x12\x1b\n\x17\x43\x41\x43HE_REASON_INCOMPLETE\x10\x07\x12\x1a\n\x16\x43\x41\x43HE_REASON_TOO_LARGE\x10\x08\x12\x17\n\x13\x43\x41\x43HE_REASON_CALLER\x10\t\x12\x17\n\x13\x43\x41\x43HE_REASON_VETOED\x10\n\x12 \n\x1c\x43\x41\x43HE_REASON_BELOW_THRESHOLD\x10\x0b*\xb6\x01\n\tCacheVeto\x12\x1a\n\x16\x43\x41\x43HE_VETO_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41\x43HE_VETO_NUMBERS\x10\x01\x12\x17\n\x13\x43\x41\x43HE_VETO_REVERSAL\x10\x02\x12\x15\n\x11\x43\x41\x43HE_VETO_GENDER\x10\x03\x12\x19\n\x15\x43\x41\x43HE_VETO_CONNECTIVE\x10\x04\x12\x14\n\x10\x43\x41\x43HE_VETO_HABIT\x10\x05\x12\x14\n\x10\x43\x41\x43HE_VETO_ROLES\x10\x06\x32\xa4\x04\n\x0c\x43\x61\x63heService\x12Q\n\x06LookUp\x12\".omnisphere.cache.v1.LookUpRequest\x1a#.omnisphere.cache.v1.LookUpResponse\x12N\n\x05Store\x12!.omnisphere.cache.v1.StoreRequest\x1a\".omnisphere.cache.v1.StoreResponse\x12Z\n\tReportHit\x12%.omnisphere.cache.v1.ReportHitRequest\x1a&.omnisphere.cache.v1.ReportHitResponse\x12]\n\nInvalidate\x12&.omnisphere.cache.v1.InvalidateRequest\x1a\'.omnisphere.cache.v1.InvalidateResponse\x12]\n\nEmbedTexts\x12&.omnisphere.cache.v1.EmbedTextsRequest\x1a\'.omnisphere.cache.v1.EmbedTextsResponse\x12W\n\x08GetStats\x12$.omnisphere.cache.v1.GetStatsRequest\x1a%.omnisphere.cache.v1.GetStatsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnisphere.cache.v1.cache_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CACHEOUTCOME']._serialized_start=2703
-  _globals['_CACHEOUTCOME']._serialized_end=2949
-  _globals['_CACHEREASON']._serialized_start=2952
-  _globals['_CACHEREASON']._serialized_end=3303
+  _globals['_CACHEOUTCOME']._serialized_start=2771
+  _globals['_CACHEOUTCOME']._serialized_end=3017
+  _globals['_CACHEREASON']._serialized_start=3020
+  _globals['_CACHEREASON']._serialized_end=3371
+  _globals['_CACHEVETO']._serialized_start=3374
+  _globals['_CACHEVETO']._serialized_end=3556
   _globals['_QUERY']._serialized_start=161
   _globals['_QUERY']._serialized_end=340
   _globals['_CACHECONTROL']._serialized_start=343
@@ -45,37 +47,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CACHEDREPLY']._serialized_start=541
   _globals['_CACHEDREPLY']._serialized_end=754
   _globals['_LOOKUPREQUEST']._serialized_start=757
-  _globals['_LOOKUPREQUEST']._serialized_end=997
-  _globals['_VECTOR']._serialized_start=999
-  _globals['_VECTOR']._serialized_end=1043
-  _globals['_LOOKUPRESPONSE']._serialized_start=1046
-  _globals['_LOOKUPRESPONSE']._serialized_end=1455
-  _globals['_LEASE']._serialized_start=1458
-  _globals['_LEASE']._serialized_end=1621
-  _globals['_LEASE_GRANT']._serialized_start=1559
-  _globals['_LEASE_GRANT']._serialized_end=1621
-  _globals['_STOREREQUEST']._serialized_start=1624
-  _globals['_STOREREQUEST']._serialized_end=1830
-  _globals['_STORERESPONSE']._serialized_start=1833
-  _globals['_STORERESPONSE']._serialized_end=1980
-  _globals['_REPORTHITREQUEST']._serialized_start=1983
-  _globals['_REPORTHITREQUEST']._serialized_end=2248
-  _globals['_REPORTHITREQUEST_VERDICT']._serialized_start=2155
-  _globals['_REPORTHITREQUEST_VERDICT']._serialized_end=2248
-  _globals['_REPORTHITRESPONSE']._serialized_start=2250
-  _globals['_REPORTHITRESPONSE']._serialized_end=2288
-  _globals['_INVALIDATEREQUEST']._serialized_start=2290
-  _globals['_INVALIDATEREQUEST']._serialized_end=2385
-  _globals['_INVALIDATERESPONSE']._serialized_start=2387
-  _globals['_INVALIDATERESPONSE']._serialized_end=2424
-  _globals['_EMBEDTEXTSREQUEST']._serialized_start=2426
-  _globals['_EMBEDTEXTSREQUEST']._serialized_end=2460
-  _globals['_EMBEDTEXTSRESPONSE']._serialized_start=2462
-  _globals['_EMBEDTEXTSRESPONSE']._serialized_end=2531
-  _globals['_GETSTATSREQUEST']._serialized_start=2533
-  _globals['_GETSTATSREQUEST']._serialized_end=2550
-  _globals['_GETSTATSRESPONSE']._serialized_start=2553
-  _globals['_GETSTATSRESPONSE']._serialized_end=2700
-  _globals['_CACHESERVICE']._serialized_start=3306
-  _globals['_CACHESERVICE']._serialized_end=3854
+  _globals['_LOOKUPREQUEST']._serialized_end=1019
+  _globals['_VECTOR']._serialized_start=1021
+  _globals['_VECTOR']._serialized_end=1065
+  _globals['_LOOKUPRESPONSE']._serialized_start=1068
+  _globals['_LOOKUPRESPONSE']._serialized_end=1523
+  _globals['_LEASE']._serialized_start=1526
+  _globals['_LEASE']._serialized_end=1689
+  _globals['_LEASE_GRANT']._serialized_start=1627
+  _globals['_LEASE_GRANT']._serialized_end=1689
+  _globals['_STOREREQUEST']._serialized_start=1692
+  _globals['_STOREREQUEST']._serialized_end=1898
+  _globals['_STORERESPONSE']._serialized_start=1901
+  _globals['_STORERESPONSE']._serialized_end=2048
+  _globals['_REPORTHITREQUEST']._serialized_start=2051
+  _globals['_REPORTHITREQUEST']._serialized_end=2316
+  _globals['_REPORTHITREQUEST_VERDICT']._serialized_start=2223
+  _globals['_REPORTHITREQUEST_VERDICT']._serialized_end=2316
+  _globals['_REPORTHITRESPONSE']._serialized_start=2318
+  _globals['_REPORTHITRESPONSE']._serialized_end=2356
+  _globals['_INVALIDATEREQUEST']._serialized_start=2358
+  _globals['_INVALIDATEREQUEST']._serialized_end=2453
+  _globals['_INVALIDATERESPONSE']._serialized_start=2455
+  _globals['_INVALIDATERESPONSE']._serialized_end=2492
+  _globals['_EMBEDTEXTSREQUEST']._serialized_start=2494
+  _globals['_EMBEDTEXTSREQUEST']._serialized_end=2528
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_start=2530
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_end=2599
+  _globals['_GETSTATSREQUEST']._serialized_start=2601
+  _globals['_GETSTATSREQUEST']._serialized_end=2618
+  _globals['_GETSTATSRESPONSE']._serialized_start=2621
+  _globals['_GETSTATSRESPONSE']._serialized_end=2768
+  _globals['_CACHESERVICE']._serialized_start=3559
+  _globals['_CACHESERVICE']._serialized_end=4107
 # @@protoc_insertion_point(module_scope)

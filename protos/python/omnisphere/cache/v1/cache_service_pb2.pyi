@@ -126,6 +126,46 @@ CACHE_REASON_BELOW_THRESHOLD: CacheReason.ValueType  # 11
 """A near entry did not reach the threshold."""
 Global___CacheReason: _TypeAlias = CacheReason  # noqa: Y015
 
+class _CacheVeto:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CacheVetoEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CacheVeto.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CACHE_VETO_UNSPECIFIED: _CacheVeto.ValueType  # 0
+    """None did."""
+    CACHE_VETO_NUMBERS: _CacheVeto.ValueType  # 1
+    """Other numbers."""
+    CACHE_VETO_REVERSAL: _CacheVeto.ValueType  # 2
+    """A denial or an opposite on one side: before and after, with and without."""
+    CACHE_VETO_GENDER: _CacheVeto.ValueType  # 3
+    """He on one side, she or a name on the other."""
+    CACHE_VETO_CONNECTIVE: _CacheVeto.ValueType  # 4
+    """"And" on one side, "or" on the other."""
+    CACHE_VETO_HABIT: _CacheVeto.ValueType  # 5
+    """"Used to" on one side."""
+    CACHE_VETO_ROLES: _CacheVeto.ValueType  # 6
+    """The same words with their roles turned: from A to B, from B to A."""
+
+class CacheVeto(_CacheVeto, metaclass=_CacheVetoEnumTypeWrapper):
+    """Which hard rule refused a near entry."""
+
+CACHE_VETO_UNSPECIFIED: CacheVeto.ValueType  # 0
+"""None did."""
+CACHE_VETO_NUMBERS: CacheVeto.ValueType  # 1
+"""Other numbers."""
+CACHE_VETO_REVERSAL: CacheVeto.ValueType  # 2
+"""A denial or an opposite on one side: before and after, with and without."""
+CACHE_VETO_GENDER: CacheVeto.ValueType  # 3
+"""He on one side, she or a name on the other."""
+CACHE_VETO_CONNECTIVE: CacheVeto.ValueType  # 4
+""""And" on one side, "or" on the other."""
+CACHE_VETO_HABIT: CacheVeto.ValueType  # 5
+""""Used to" on one side."""
+CACHE_VETO_ROLES: CacheVeto.ValueType  # 6
+"""The same words with their roles turned: from A to B, from B to A."""
+Global___CacheVeto: _TypeAlias = CacheVeto  # noqa: Y015
+
 @_typing.final
 class Query(_message.Message):
     """What was asked, and everything else that decides whether an answer may serve again. The tenant comes from the
@@ -287,6 +327,7 @@ class LookUpRequest(_message.Message):
     WANT_LEASE_FIELD_NUMBER: _builtins.int
     PEEK_FIELD_NUMBER: _builtins.int
     KNOWN_ENTRY_ID_FIELD_NUMBER: _builtins.int
+    LEASE_HOLDER_FIELD_NUMBER: _builtins.int
     want_embedding: _builtins.bool
     """Optional. True: hand the text's vector back on a miss, for routing."""
     want_lease: _builtins.bool
@@ -297,6 +338,8 @@ class LookUpRequest(_message.Message):
     """Optional, in place of `query`. The entry of an exact hit that the caller still has, for the very same query. It still is
     the answer: EXACT_HIT without `reply`. Else: MISS or STALE, and the caller asks again with the query.
     """
+    lease_holder: _builtins.str
+    """Optional. Who wants the lease: the same name for all requests of one router. Who leads may go on leading."""
     @_builtins.property
     def query(self) -> Global___Query:
         """Required, but for `known_entry_id`."""
@@ -319,10 +362,11 @@ class LookUpRequest(_message.Message):
         want_lease: _builtins.bool = ...,
         peek: _builtins.bool = ...,
         known_entry_id: _builtins.str = ...,
+        lease_holder: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "embedding", b"embedding", "query", b"query"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "embedding", b"embedding", "known_entry_id", b"known_entry_id", "peek", b"peek", "query", b"query", "want_embedding", b"want_embedding", "want_lease", b"want_lease"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "embedding", b"embedding", "known_entry_id", b"known_entry_id", "lease_holder", b"lease_holder", "peek", b"peek", "query", b"query", "want_embedding", b"want_embedding", "want_lease", b"want_lease"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -373,6 +417,7 @@ class LookUpResponse(_message.Message):
     EMBEDDING_FIELD_NUMBER: _builtins.int
     LEASE_FIELD_NUMBER: _builtins.int
     CHECK_PROBABILITY_FIELD_NUMBER: _builtins.int
+    VETO_FIELD_NUMBER: _builtins.int
     outcome: Global___CacheOutcome.ValueType
     """Output only."""
     reason: Global___CacheReason.ValueType
@@ -387,6 +432,8 @@ class LookUpResponse(_message.Message):
     """Output only. The probability that was needed."""
     check_probability: _builtins.float
     """Output only. Above 0: please ask a model too and report with ReportHit; the probability that this was asked."""
+    veto: Global___CacheVeto.ValueType
+    """Output only. The rule that refused, where `reason` is VETOED."""
     @_builtins.property
     def reply(self) -> Global___CachedReply:
         """Output only. The answer, on a hit; unset where `known_entry_id` still is it."""
@@ -417,10 +464,11 @@ class LookUpResponse(_message.Message):
         embedding: Global___Vector | None = ...,
         lease: Global___Lease | None = ...,
         check_probability: _builtins.float = ...,
+        veto: Global___CacheVeto.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "lease", b"lease", "reply", b"reply", "stored_at", b"stored_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_probability", b"check_probability", "confidence", b"confidence", "embedding", b"embedding", "entry_id", b"entry_id", "lease", b"lease", "outcome", b"outcome", "reason", b"reason", "reply", b"reply", "similarity", b"similarity", "stored_at", b"stored_at", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_probability", b"check_probability", "confidence", b"confidence", "embedding", b"embedding", "entry_id", b"entry_id", "lease", b"lease", "outcome", b"outcome", "reason", b"reason", "reply", b"reply", "similarity", b"similarity", "stored_at", b"stored_at", "threshold", b"threshold", "veto", b"veto"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -497,7 +545,7 @@ class StoreRequest(_message.Message):
 
     @_builtins.property
     def reply(self) -> Global___CachedReply:
-        """Required."""
+        """Required. One that may not be kept, such as one with finish reason ERROR, still ends the lease."""
 
     @_builtins.property
     def embedding(self) -> Global___Vector:

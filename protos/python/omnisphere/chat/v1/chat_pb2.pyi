@@ -934,6 +934,12 @@ class Degradation(_message.Message):
         """The catalogue of models could not be refreshed: the last known one was used."""
         KIND_MODEL_SUBSTITUTED: Degradation._Kind.ValueType  # 7
         """The task's own model has no endpoint: the nearest tier took its place."""
+        KIND_MEMORY_UNAVAILABLE: Degradation._Kind.ValueType  # 8
+        """What the context service keeps could not be read or written: nothing was recalled, or what was cut cannot be given
+        back.
+        """
+        KIND_SUMMARY_PENDING: Degradation._Kind.ValueType  # 9
+        """The summary of turns that were cut is not made yet."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What was lost."""
@@ -954,6 +960,12 @@ class Degradation(_message.Message):
     """The catalogue of models could not be refreshed: the last known one was used."""
     KIND_MODEL_SUBSTITUTED: Degradation.Kind.ValueType  # 7
     """The task's own model has no endpoint: the nearest tier took its place."""
+    KIND_MEMORY_UNAVAILABLE: Degradation.Kind.ValueType  # 8
+    """What the context service keeps could not be read or written: nothing was recalled, or what was cut cannot be given
+    back.
+    """
+    KIND_SUMMARY_PENDING: Degradation.Kind.ValueType  # 9
+    """The summary of turns that were cut is not made yet."""
 
     KIND_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int

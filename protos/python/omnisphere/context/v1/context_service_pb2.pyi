@@ -33,7 +33,7 @@ class _FitPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FitPolicy.V
     FIT_POLICY_WINDOW: _FitPolicy.ValueType  # 1
     """The newest turns stay."""
     FIT_POLICY_RETRIEVE: _FitPolicy.ValueType  # 2
-    """The newest turns stay, and older ones that the question needs."""
+    """The newest turns stay, and older ones that the question needs stand in a block before it. The default."""
     FIT_POLICY_SUMMARISE: _FitPolicy.ValueType  # 3
     """Older turns are replaced by their summaries."""
 
@@ -45,7 +45,7 @@ FIT_POLICY_UNSPECIFIED: FitPolicy.ValueType  # 0
 FIT_POLICY_WINDOW: FitPolicy.ValueType  # 1
 """The newest turns stay."""
 FIT_POLICY_RETRIEVE: FitPolicy.ValueType  # 2
-"""The newest turns stay, and older ones that the question needs."""
+"""The newest turns stay, and older ones that the question needs stand in a block before it. The default."""
 FIT_POLICY_SUMMARISE: FitPolicy.ValueType  # 3
 """Older turns are replaced by their summaries."""
 Global___FitPolicy: _TypeAlias = FitPolicy  # noqa: Y015
@@ -107,7 +107,10 @@ class FitRequest(_message.Message):
     policy: Global___FitPolicy.ValueType
     """Optional."""
     conversation_id: _builtins.str
-    """Optional. Names the conversation over its requests, for memory; at most 128 bytes."""
+    """Optional. At most 128 bytes. Set: with the policy RETRIEVE, what Remember has kept for this conversation or for all of
+    the tenant's, and the question needs, stands in a block before it, within a tenth of the budget; also where everything
+    fits.
+    """
     @_builtins.property
     def conversation(self) -> _chat_pb2.Conversation:
         """Required."""
@@ -144,12 +147,21 @@ class FitResponse(_message.Message):
     DEGRADATIONS_FIELD_NUMBER: _builtins.int
     COUNT_REF_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
+    BLOCKS_FIELD_NUMBER: _builtins.int
+    WARM_TOKENS_FIELD_NUMBER: _builtins.int
+    WARM_TOKENS_UNCUT_FIELD_NUMBER: _builtins.int
     budget_tokens: _builtins.int
     """Output only. The window less what is kept free for the answer."""
     count_ref: _builtins.str
     """Output only. For ReportUsage; opaque."""
     policy: Global___FitPolicy.ValueType
     """Output only. The policy that was used."""
+    warm_tokens: _builtins.int
+    """Output only. How many tokens at the start of `messages`, tools included, the conversation's request before this one had
+    too, so that the provider's prompt cache may hold them. An estimate.
+    """
+    warm_tokens_uncut: _builtins.int
+    """Output only. The same for the conversation as given: what a model with a larger window would find warm."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.Message]:
         """Output only. The messages to send; equal to the given ones when everything fits."""
@@ -170,6 +182,10 @@ class FitResponse(_message.Message):
     def degradations(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.Degradation]:
         """Output only. What could not be done as asked."""
 
+    @_builtins.property
+    def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Block]:
+        """Output only. The messages of ours among `messages`, in order."""
+
     def __init__(
         self,
         *,
@@ -181,14 +197,82 @@ class FitResponse(_message.Message):
         degradations: _abc.Iterable[_chat_pb2.Degradation] | None = ...,
         count_ref: _builtins.str = ...,
         policy: Global___FitPolicy.ValueType = ...,
+        blocks: _abc.Iterable[Global___Block] | None = ...,
+        warm_tokens: _builtins.int = ...,
+        warm_tokens_uncut: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "budget_tokens", b"budget_tokens", "count_ref", b"count_ref", "decisions", b"decisions", "degradations", b"degradations", "messages", b"messages", "policy", b"policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "blocks", b"blocks", "budget_tokens", b"budget_tokens", "count_ref", b"count_ref", "decisions", b"decisions", "degradations", b"degradations", "messages", b"messages", "policy", b"policy", "warm_tokens", b"warm_tokens", "warm_tokens_uncut", b"warm_tokens_uncut"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FitResponse: _TypeAlias = FitResponse  # noqa: Y015
+
+@_typing.final
+class Block(_message.Message):
+    """A message of ours: role USER, right before the question or at the window's start, its text between two marks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Block._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: Block._Kind.ValueType  # 0
+        """Never sent."""
+        KIND_TURNS: Block._Kind.ValueType  # 1
+        """Turns of the conversation that the question needs, verbatim, each behind its speaker; dates in between."""
+        KIND_SUMMARY: Block._Kind.ValueType  # 2
+        """A summary of turns that were cut."""
+        KIND_MEMORY: Block._Kind.ValueType  # 3
+        """What Remember has kept and the question needs, verbatim."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """What stands in it."""
+
+    KIND_UNSPECIFIED: Block.Kind.ValueType  # 0
+    """Never sent."""
+    KIND_TURNS: Block.Kind.ValueType  # 1
+    """Turns of the conversation that the question needs, verbatim, each behind its speaker; dates in between."""
+    KIND_SUMMARY: Block.Kind.ValueType  # 2
+    """A summary of turns that were cut."""
+    KIND_MEMORY: Block.Kind.ValueType  # 3
+    """What Remember has kept and the question needs, verbatim."""
+
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SOURCE_MESSAGES_FIELD_NUMBER: _builtins.int
+    MEMORY_IDS_FIELD_NUMBER: _builtins.int
+    message: _builtins.int
+    """Output only. Its index in `messages`."""
+    kind: Global___Block.Kind.ValueType
+    """Output only."""
+    @_builtins.property
+    def source_messages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Output only. Indexes of the request's messages that it shows or sums up, in order."""
+
+    @_builtins.property
+    def memory_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. MEMORY: the ids of the items."""
+
+    def __init__(
+        self,
+        *,
+        message: _builtins.int = ...,
+        kind: Global___Block.Kind.ValueType = ...,
+        source_messages: _abc.Iterable[_builtins.int] | None = ...,
+        memory_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "memory_ids", b"memory_ids", "message", b"message", "source_messages", b"source_messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Block: _TypeAlias = Block  # noqa: Y015
 
 @_typing.final
 class UnitDecision(_message.Message):
@@ -215,11 +299,13 @@ class UnitDecision(_message.Message):
         REASON_RECENT: UnitDecision._Reason.ValueType  # 5
         """It is recent enough."""
         REASON_RETRIEVED: UnitDecision._Reason.ValueType  # 6
-        """The question needs it."""
+        """The question needs it: it stands in a block."""
         REASON_SUMMARISED: UnitDecision._Reason.ValueType  # 7
         """A summary stands in its place."""
         REASON_NO_ROOM: UnitDecision._Reason.ValueType  # 8
         """No room."""
+        REASON_CACHED_PREFIX: UnitDecision._Reason.ValueType  # 9
+        """It belongs to the start that the caller marked for the provider's prompt cache (`cache_breakpoint`)."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """Why."""
@@ -237,11 +323,13 @@ class UnitDecision(_message.Message):
     REASON_RECENT: UnitDecision.Reason.ValueType  # 5
     """It is recent enough."""
     REASON_RETRIEVED: UnitDecision.Reason.ValueType  # 6
-    """The question needs it."""
+    """The question needs it: it stands in a block."""
     REASON_SUMMARISED: UnitDecision.Reason.ValueType  # 7
     """A summary stands in its place."""
     REASON_NO_ROOM: UnitDecision.Reason.ValueType  # 8
     """No room."""
+    REASON_CACHED_PREFIX: UnitDecision.Reason.ValueType  # 9
+    """It belongs to the start that the caller marked for the provider's prompt cache (`cache_breakpoint`)."""
 
     FIRST_MESSAGE_FIELD_NUMBER: _builtins.int
     MESSAGES_FIELD_NUMBER: _builtins.int
@@ -256,11 +344,11 @@ class UnitDecision(_message.Message):
     tokens: _builtins.int
     """Output only. Its tokens, upper bound."""
     kept: _builtins.bool
-    """Output only."""
+    """Output only. True: it is there, as it was or (RETRIEVED) in a block."""
     reason: Global___UnitDecision.Reason.ValueType
     """Output only."""
     handle: _builtins.str
-    """Output only. For Expand, where it was cut; opaque."""
+    """Output only. For Expand, where it does not stand as it was; opaque."""
     def __init__(
         self,
         *,
@@ -404,7 +492,7 @@ class MemoryItem(_message.Message):
     """Output only. How well it answers the query; higher is better."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Words to find and forget by; at most 16."""
+        """Optional. Words to forget by; at most 16, each 1 to 64 bytes."""
 
     @_builtins.property
     def remembered_at(self) -> _timestamp_pb2.Timestamp:
@@ -495,9 +583,9 @@ class RecallRequest(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
-    """Optional. Empty: what is kept for all conversations of the tenant."""
+    """Optional. Empty: only what is kept for all conversations of the tenant; else that too."""
     query: _builtins.str
-    """Required."""
+    """Required. At most 64 KiB."""
     limit: _builtins.int
     """Optional. 1 to 100. 0: 10."""
     def __init__(

@@ -77,9 +77,12 @@ class ContextServiceServicer:
     """
 
     def Fit(self, request, context):
-        """Chooses what the model sees. Idempotent. System messages come first and unchanged, the last user message is
+        """Chooses what the model sees. Idempotent. Instructions come first and unchanged, the last user message is
         unchanged, a tool call and its results are never parted, and the upper bound of the result never exceeds the budget;
-        what cannot fit is CONTEXT_TOO_LONG.
+        what cannot fit is CONTEXT_TOO_LONG. What fits as a whole comes back as it is. Else the oldest turns are cut in
+        blocks (a full window to half of one), so that from one request of a conversation to the next the result starts with
+        the same messages and the provider's prompt cache stays warm. Only a question that needs old turns may push out more
+        of the window, for that one request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,7 +103,8 @@ class ContextServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Remember(self, request, context):
-        """Keeps facts or turns of a conversation.
+        """Keeps facts or turns of a conversation, the newest 10,000 of each. Another tenant's items are not filtered out of what
+        is found, they are not there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,7 +125,7 @@ class ContextServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Expand(self, request, context):
-        """Gives back what Fit cut. Idempotent.
+        """Gives back what Fit cut, for a week. Idempotent. NOT_FOUND where a handle is not known, or is another tenant's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,22 +34,27 @@ class ContextServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ContextServiceAsyncStub: ...
     Fit: _grpc.UnaryUnaryMultiCallable[_context_service_pb2.FitRequest, _context_service_pb2.FitResponse]
-    """Chooses what the model sees. Idempotent. System messages come first and unchanged, the last user message is
+    """Chooses what the model sees. Idempotent. Instructions come first and unchanged, the last user message is
     unchanged, a tool call and its results are never parted, and the upper bound of the result never exceeds the budget;
-    what cannot fit is CONTEXT_TOO_LONG.
+    what cannot fit is CONTEXT_TOO_LONG. What fits as a whole comes back as it is. Else the oldest turns are cut in
+    blocks (a full window to half of one), so that from one request of a conversation to the next the result starts with
+    the same messages and the provider's prompt cache stays warm. Only a question that needs old turns may push out more
+    of the window, for that one request.
     """
     CountTokens: _grpc.UnaryUnaryMultiCallable[_context_service_pb2.CountTokensRequest, _context_service_pb2.CountTokensResponse]
     """Counts tokens. Idempotent."""
     ReportUsage: _grpc.UnaryUnaryMultiCallable[_context_service_pb2.ReportUsageRequest, _context_service_pb2.ReportUsageResponse]
     """Says what the provider counted, so that later counts are closer."""
     Remember: _grpc.UnaryUnaryMultiCallable[_context_service_pb2.RememberRequest, _context_service_pb2.RememberResponse]
-    """Keeps facts or turns of a conversation."""
+    """Keeps facts or turns of a conversation, the newest 10,000 of each. Another tenant's items are not filtered out of what
+    is found, they are not there.
+    """
     Recall: _grpc.UnaryUnaryMultiCallable[_context_service_pb2.RecallRequest, _context_service_pb2.RecallResponse]
     """Finds what was kept. Idempotent."""
     Forget: _grpc.UnaryUnaryMultiCallable[_context_service_pb2.ForgetRequest, _context_service_pb2.ForgetResponse]
     """Forgets what was kept. Idempotent."""
     Expand: _grpc.UnaryUnaryMultiCallable[_context_service_pb2.ExpandRequest, _context_service_pb2.ExpandResponse]
-    """Gives back what Fit cut. Idempotent."""
+    """Gives back what Fit cut, for a week. Idempotent. NOT_FOUND where a handle is not known, or is another tenant's."""
 
 @_typing.type_check_only
 class ContextServiceAsyncStub(ContextServiceStub):
@@ -57,22 +62,27 @@ class ContextServiceAsyncStub(ContextServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Fit: _aio.UnaryUnaryMultiCallable[_context_service_pb2.FitRequest, _context_service_pb2.FitResponse]  # type: ignore[assignment]
-    """Chooses what the model sees. Idempotent. System messages come first and unchanged, the last user message is
+    """Chooses what the model sees. Idempotent. Instructions come first and unchanged, the last user message is
     unchanged, a tool call and its results are never parted, and the upper bound of the result never exceeds the budget;
-    what cannot fit is CONTEXT_TOO_LONG.
+    what cannot fit is CONTEXT_TOO_LONG. What fits as a whole comes back as it is. Else the oldest turns are cut in
+    blocks (a full window to half of one), so that from one request of a conversation to the next the result starts with
+    the same messages and the provider's prompt cache stays warm. Only a question that needs old turns may push out more
+    of the window, for that one request.
     """
     CountTokens: _aio.UnaryUnaryMultiCallable[_context_service_pb2.CountTokensRequest, _context_service_pb2.CountTokensResponse]  # type: ignore[assignment]
     """Counts tokens. Idempotent."""
     ReportUsage: _aio.UnaryUnaryMultiCallable[_context_service_pb2.ReportUsageRequest, _context_service_pb2.ReportUsageResponse]  # type: ignore[assignment]
     """Says what the provider counted, so that later counts are closer."""
     Remember: _aio.UnaryUnaryMultiCallable[_context_service_pb2.RememberRequest, _context_service_pb2.RememberResponse]  # type: ignore[assignment]
-    """Keeps facts or turns of a conversation."""
+    """Keeps facts or turns of a conversation, the newest 10,000 of each. Another tenant's items are not filtered out of what
+    is found, they are not there.
+    """
     Recall: _aio.UnaryUnaryMultiCallable[_context_service_pb2.RecallRequest, _context_service_pb2.RecallResponse]  # type: ignore[assignment]
     """Finds what was kept. Idempotent."""
     Forget: _aio.UnaryUnaryMultiCallable[_context_service_pb2.ForgetRequest, _context_service_pb2.ForgetResponse]  # type: ignore[assignment]
     """Forgets what was kept. Idempotent."""
     Expand: _aio.UnaryUnaryMultiCallable[_context_service_pb2.ExpandRequest, _context_service_pb2.ExpandResponse]  # type: ignore[assignment]
-    """Gives back what Fit cut. Idempotent."""
+    """Gives back what Fit cut, for a week. Idempotent. NOT_FOUND where a handle is not known, or is another tenant's."""
 
 class ContextServiceServicer(metaclass=_abc_1.ABCMeta):
     """Makes a conversation fit a window, and remembers what was cut."""
@@ -83,9 +93,12 @@ class ContextServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _context_service_pb2.FitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_context_service_pb2.FitResponse, _abc.Awaitable[_context_service_pb2.FitResponse]]:
-        """Chooses what the model sees. Idempotent. System messages come first and unchanged, the last user message is
+        """Chooses what the model sees. Idempotent. Instructions come first and unchanged, the last user message is
         unchanged, a tool call and its results are never parted, and the upper bound of the result never exceeds the budget;
-        what cannot fit is CONTEXT_TOO_LONG.
+        what cannot fit is CONTEXT_TOO_LONG. What fits as a whole comes back as it is. Else the oldest turns are cut in
+        blocks (a full window to half of one), so that from one request of a conversation to the next the result starts with
+        the same messages and the provider's prompt cache stays warm. Only a question that needs old turns may push out more
+        of the window, for that one request.
         """
 
     @_abc_1.abstractmethod
@@ -110,7 +123,9 @@ class ContextServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _context_service_pb2.RememberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_context_service_pb2.RememberResponse, _abc.Awaitable[_context_service_pb2.RememberResponse]]:
-        """Keeps facts or turns of a conversation."""
+        """Keeps facts or turns of a conversation, the newest 10,000 of each. Another tenant's items are not filtered out of what
+        is found, they are not there.
+        """
 
     @_abc_1.abstractmethod
     def Recall(
@@ -134,6 +149,6 @@ class ContextServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _context_service_pb2.ExpandRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_context_service_pb2.ExpandResponse, _abc.Awaitable[_context_service_pb2.ExpandResponse]]:
-        """Gives back what Fit cut. Idempotent."""
+        """Gives back what Fit cut, for a week. Idempotent. NOT_FOUND where a handle is not known, or is another tenant's."""
 
 def add_ContextServiceServicer_to_server(servicer: ContextServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -240,6 +240,7 @@ class Endpoint(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     RESTS_FOR_FIELD_NUMBER: _builtins.int
+    REGION_TAGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. The name in the configuration, for example "openai" or "simulator"."""
     state: Global___Endpoint.State.ValueType
@@ -248,16 +249,21 @@ class Endpoint(_message.Message):
     def rests_for(self) -> _duration_pb2.Duration:
         """Output only. Unset: it does not rest."""
 
+    @_builtins.property
+    def region_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. Where it serves, in the operator's words: "eu"."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         state: Global___Endpoint.State.ValueType = ...,
         rests_for: _duration_pb2.Duration | None = ...,
+        region_tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rests_for", b"rests_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "rests_for", b"rests_for", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "region_tags", b"region_tags", "rests_for", b"rests_for", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

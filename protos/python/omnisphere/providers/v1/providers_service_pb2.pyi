@@ -33,6 +33,7 @@ class Generation(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     CALL_ID_FIELD_NUMBER: _builtins.int
     AVOID_ENDPOINTS_FIELD_NUMBER: _builtins.int
+    REGION_TAGS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Required. A concrete id or an alias of a model that answers conversations; one with EMBEDDINGS is INVALID_ARGUMENT."""
     request_id: _builtins.str
@@ -49,6 +50,10 @@ class Generation(_message.Message):
     def avoid_endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Optional. Endpoints that failed this request before: asked only where no other one serves the model."""
 
+    @_builtins.property
+    def region_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Only endpoints that carry at least one of these tags are asked; where none does: NO_ENDPOINT."""
+
     def __init__(
         self,
         *,
@@ -58,10 +63,11 @@ class Generation(_message.Message):
         purpose: _attempt_pb2.Purpose.ValueType = ...,
         call_id: _builtins.str = ...,
         avoid_endpoints: _abc.Iterable[_builtins.str] | None = ...,
+        region_tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avoid_endpoints", b"avoid_endpoints", "call_id", b"call_id", "conversation", b"conversation", "model", b"model", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avoid_endpoints", b"avoid_endpoints", "call_id", b"call_id", "conversation", b"conversation", "model", b"model", "purpose", b"purpose", "region_tags", b"region_tags", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -85,10 +85,12 @@ class Decision(_message.Message):
     SHARED_WITH_REQUEST_ID_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     FEEDBACK_TOKEN_FIELD_NUMBER: _builtins.int
+    VERDICTS_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Output only. The caller's request id, or ours."""
     strategy: _builtins.str
-    """Output only. The code that planned: "rule", "fixed", "semantic", "cost_aware", "cascade"."""
+    """Output only. The code that planned: "rule", "fixed", "semantic", "cost_aware", "cascade". "auto" names one of these here."""
     policy: _builtins.str
     """Output only. The policy's name; empty when a model was asked for by name."""
     policy_hash: _builtins.str
@@ -110,7 +112,7 @@ class Decision(_message.Message):
     replayed: _builtins.bool
     """Output only. Set when the same request id was answered before, and this is that answer again."""
     feedback_token: _builtins.str
-    """Output only. For RecordFeedback; signed, opaque."""
+    """Output only. For RecordFeedback; signed, opaque. Empty where no model of ours answered: a cached answer counted once."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
         """Output only. The models that were considered, the planned ones first and in their order."""
@@ -149,6 +151,14 @@ class Decision(_message.Message):
     def savings(self) -> Global___Savings:
         """Output only. What was saved."""
 
+    @_builtins.property
+    def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Verdict]:
+        """Output only. What was thought of answers, in the order in which they came. Only a cascade judges."""
+
+    @_builtins.property
+    def split(self) -> Global___Split:
+        """Output only. Set when the policy was drawn from a split."""
+
     def __init__(
         self,
         *,
@@ -174,14 +184,111 @@ class Decision(_message.Message):
         shared_with_request_id: _builtins.str = ...,
         replayed: _builtins.bool = ...,
         feedback_token: _builtins.str = ...,
+        verdicts: _abc.Iterable[Global___Verdict] | None = ...,
+        split: Global___Split | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "context", b"context", "cost", b"cost", "savings", b"savings", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "context", b"context", "cost", b"cost", "savings", b"savings", "split", b"split", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache", b"cache", "candidates", b"candidates", "context", b"context", "cost", b"cost", "degradations", b"degradations", "escalations", b"escalations", "fallbacks", b"fallbacks", "feedback_token", b"feedback_token", "model", b"model", "policy", b"policy", "policy_hash", b"policy_hash", "replayed", b"replayed", "request_id", b"request_id", "savings", b"savings", "shared_with_request_id", b"shared_with_request_id", "simulated", b"simulated", "steps", b"steps", "strategy", b"strategy", "task_source", b"task_source", "task_type", b"task_type", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache", b"cache", "candidates", b"candidates", "context", b"context", "cost", b"cost", "degradations", b"degradations", "escalations", b"escalations", "fallbacks", b"fallbacks", "feedback_token", b"feedback_token", "model", b"model", "policy", b"policy", "policy_hash", b"policy_hash", "replayed", b"replayed", "request_id", b"request_id", "savings", b"savings", "shared_with_request_id", b"shared_with_request_id", "simulated", b"simulated", "split", b"split", "steps", b"steps", "strategy", b"strategy", "task_source", b"task_source", "task_type", b"task_type", "usage", b"usage", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Decision: _TypeAlias = Decision  # noqa: Y015
+
+@_typing.final
+class Verdict(_message.Message):
+    """What was thought of one answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Judge:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _JudgeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Verdict._Judge.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        JUDGE_UNSPECIFIED: Verdict._Judge.ValueType  # 0
+        """Never sent."""
+        JUDGE_CHECKS: Verdict._Judge.ValueType  # 1
+        """A rule found a fault: empty, refused, cut off, not of the asked form, repeating itself."""
+        JUDGE_LEARNED: Verdict._Judge.ValueType  # 2
+        """What is predicted for the model and whether the answers agree, weighed by what was learned from outcomes."""
+        JUDGE_MODEL: Verdict._Judge.ValueType  # 3
+        """Another model was asked. Its calls stand among the attempts, with purpose JUDGE."""
+        JUDGE_UNKNOWN: Verdict._Judge.ValueType  # 4
+        """The judge failed or came too late: the answer counts as not good."""
+
+    class Judge(_Judge, metaclass=_JudgeEnumTypeWrapper):
+        """How the judge came to it."""
+
+    JUDGE_UNSPECIFIED: Verdict.Judge.ValueType  # 0
+    """Never sent."""
+    JUDGE_CHECKS: Verdict.Judge.ValueType  # 1
+    """A rule found a fault: empty, refused, cut off, not of the asked form, repeating itself."""
+    JUDGE_LEARNED: Verdict.Judge.ValueType  # 2
+    """What is predicted for the model and whether the answers agree, weighed by what was learned from outcomes."""
+    JUDGE_MODEL: Verdict.Judge.ValueType  # 3
+    """Another model was asked. Its calls stand among the attempts, with purpose JUDGE."""
+    JUDGE_UNKNOWN: Verdict.Judge.ValueType  # 4
+    """The judge failed or came too late: the answer counts as not good."""
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Output only. The concrete id of the model that answered."""
+    judge: Global___Verdict.Judge.ValueType
+    """Output only."""
+    confidence: _builtins.float
+    """Output only. The probability that the answer is good, calibrated as far as outcomes allow."""
+    accepted: _builtins.bool
+    """Output only. Whether the answer was good enough for what another one would have cost."""
+    fault: _builtins.str
+    """Output only. What a rule found: "empty", "refusal", "truncated", "schema", "repetition", "code" or "language"."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        judge: Global___Verdict.Judge.ValueType = ...,
+        confidence: _builtins.float = ...,
+        accepted: _builtins.bool = ...,
+        fault: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "confidence", b"confidence", "fault", b"fault", "judge", b"judge", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
+
+@_typing.final
+class Split(_message.Message):
+    """The policy was drawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    PROPENSITY_FIELD_NUMBER: _builtins.int
+    policy: _builtins.str
+    """Output only. The policy that was asked for, whose arms are policies. `Decision.policy` is the arm."""
+    propensity: _builtins.float
+    """Output only. How probable this arm was; above 0."""
+    def __init__(
+        self,
+        *,
+        policy: _builtins.str = ...,
+        propensity: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "propensity", b"propensity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Split: _TypeAlias = Split  # noqa: Y015
 
 @_typing.final
 class Candidate(_message.Message):
@@ -230,6 +337,14 @@ class Candidate(_message.Message):
         """All its endpoints rest."""
         DROPPED_NOT_NEEDED: Candidate._Dropped.ValueType  # 5
         """Enough others come before it."""
+        DROPPED_REGION: Candidate._Dropped.ValueType  # 6
+        """None of its endpoints carries a region tag of the request."""
+        DROPPED_NOT_ALLOWED: Candidate._Dropped.ValueType  # 7
+        """The policy does not allow it."""
+        DROPPED_BUDGET: Candidate._Dropped.ValueType  # 8
+        """It would probably cost more than the request may."""
+        DROPPED_QUALITY: Candidate._Dropped.ValueType  # 9
+        """Its predicted quality is below what the policy asks for."""
 
     class Dropped(_Dropped, metaclass=_DroppedEnumTypeWrapper):
         """Why it is not in the plan."""
@@ -246,6 +361,14 @@ class Candidate(_message.Message):
     """All its endpoints rest."""
     DROPPED_NOT_NEEDED: Candidate.Dropped.ValueType  # 5
     """Enough others come before it."""
+    DROPPED_REGION: Candidate.Dropped.ValueType  # 6
+    """None of its endpoints carries a region tag of the request."""
+    DROPPED_NOT_ALLOWED: Candidate.Dropped.ValueType  # 7
+    """The policy does not allow it."""
+    DROPPED_BUDGET: Candidate.Dropped.ValueType  # 8
+    """It would probably cost more than the request may."""
+    DROPPED_QUALITY: Candidate.Dropped.ValueType  # 9
+    """Its predicted quality is below what the policy asks for."""
 
     MODEL_FIELD_NUMBER: _builtins.int
     EXPECTED_COST_FIELD_NUMBER: _builtins.int
@@ -302,6 +425,7 @@ class CacheDecision(_message.Message):
     SIMILARITY_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
+    VETO_FIELD_NUMBER: _builtins.int
     outcome: _cache_service_pb2.CacheOutcome.ValueType
     """Output only."""
     reason: _cache_service_pb2.CacheReason.ValueType
@@ -314,6 +438,8 @@ class CacheDecision(_message.Message):
     """Output only. On a semantic hit or refusal."""
     threshold: _builtins.float
     """Output only. On a semantic hit or refusal."""
+    veto: _cache_service_pb2.CacheVeto.ValueType
+    """Output only. The rule that refused, where `reason` is VETOED."""
     @_builtins.property
     def stored_at(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was stored, on a hit."""
@@ -328,10 +454,11 @@ class CacheDecision(_message.Message):
         similarity: _builtins.float = ...,
         confidence: _builtins.float = ...,
         threshold: _builtins.float = ...,
+        veto: _cache_service_pb2.CacheVeto.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["stored_at", b"stored_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "entry_id", b"entry_id", "outcome", b"outcome", "reason", b"reason", "similarity", b"similarity", "stored_at", b"stored_at", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "entry_id", b"entry_id", "outcome", b"outcome", "reason", b"reason", "similarity", b"similarity", "stored_at", b"stored_at", "threshold", b"threshold", "veto", b"veto"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -347,6 +474,9 @@ class ContextDecision(_message.Message):
     TOKENS_BEFORE_FIELD_NUMBER: _builtins.int
     TOKENS_AFTER_FIELD_NUMBER: _builtins.int
     MESSAGES_DROPPED_FIELD_NUMBER: _builtins.int
+    MESSAGES_RETRIEVED_FIELD_NUMBER: _builtins.int
+    TOKENS_WARM_FIELD_NUMBER: _builtins.int
+    HANDLES_FIELD_NUMBER: _builtins.int
     policy: _context_service_pb2.FitPolicy.ValueType
     """Output only."""
     tokens_before: _builtins.int
@@ -355,6 +485,16 @@ class ContextDecision(_message.Message):
     """Output only. Upper bound of the input as sent."""
     messages_dropped: _builtins.int
     """Output only. How many messages were cut."""
+    messages_retrieved: _builtins.int
+    """Output only. How many messages were fetched from beyond the window into a block before the question."""
+    tokens_warm: _builtins.int
+    """Output only. How many tokens of the input the provider's prompt cache may hold, as the request before this one had them
+    too. An estimate.
+    """
+    @_builtins.property
+    def handles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. For MemoryService.Expand: the newest 64 turns that were cut and not fetched, oldest first."""
+
     def __init__(
         self,
         *,
@@ -362,10 +502,13 @@ class ContextDecision(_message.Message):
         tokens_before: _builtins.int = ...,
         tokens_after: _builtins.int = ...,
         messages_dropped: _builtins.int = ...,
+        messages_retrieved: _builtins.int = ...,
+        tokens_warm: _builtins.int = ...,
+        handles: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages_dropped", b"messages_dropped", "policy", b"policy", "tokens_after", b"tokens_after", "tokens_before", b"tokens_before"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handles", b"handles", "messages_dropped", b"messages_dropped", "messages_retrieved", b"messages_retrieved", "policy", b"policy", "tokens_after", b"tokens_after", "tokens_before", b"tokens_before", "tokens_warm", b"tokens_warm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -89,9 +89,9 @@ class RecallRequest(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
-    """Optional. Empty: what is kept for all conversations of the tenant."""
+    """Optional. Empty: only what is kept for all conversations of the tenant; else that too."""
     query: _builtins.str
-    """Required."""
+    """Required. At most 64 KiB."""
     limit: _builtins.int
     """Optional. 1 to 100. 0: 10."""
     def __init__(

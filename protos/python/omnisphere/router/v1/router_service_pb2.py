@@ -29,59 +29,61 @@ from omnisphere.model.v1 import model_pb2 as omnisphere_dot_model_dot_v1_dot_mod
 from omnisphere.router.v1 import decision_pb2 as omnisphere_dot_router_dot_v1_dot_decision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)omnisphere/router/v1/router_service.proto\x12\x14omnisphere.router.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'omnisphere/cache/v1/cache_service.proto\x1a\x1domnisphere/chat/v1/chat.proto\x1a\x1fomnisphere/model/v1/model.proto\x1a#omnisphere/router/v1/decision.proto\"\x8e\x01\n\x0eRequestOptions\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12\x11\n\ttask_hint\x18\x03 \x01(\t\x12\x30\n\x05\x63\x61\x63he\x18\x04 \x01(\x0b\x32!.omnisphere.cache.v1.CacheControl\x12\x13\n\x0bregion_tags\x18\x05 \x03(\t\"\x8f\x01\n\x0f\x43ompleteRequest\x12\x36\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x35\n\x07options\x18\x03 \x01(\x0b\x32$.omnisphere.router.v1.RequestOptions\"\xfd\x01\n\x10\x43ompleteResponse\x12,\n\x07message\x18\x01 \x01(\x0b\x32\x1b.omnisphere.chat.v1.Message\x12\x37\n\rfinish_reason\x18\x02 \x01(\x0e\x32 .omnisphere.chat.v1.FinishReason\x12(\n\x05usage\x18\x03 \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\x12&\n\x04\x63ost\x18\x04 \x01(\x0b\x32\x18.omnisphere.chat.v1.Cost\x12\x30\n\x08\x64\x65\x63ision\x18\x05 \x01(\x0b\x32\x1e.omnisphere.router.v1.Decision\"\x8b\x02\n\x15StreamCompleteRequest\x12\x36\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x35\n\x07options\x18\x03 \x01(\x0b\x32$.omnisphere.router.v1.RequestOptions\x12=\n\x0fon_interruption\x18\x04 \x01(\x0e\x32$.omnisphere.router.v1.OnInterruption\x12\x35\n\x0bstream_mode\x18\x05 \x01(\x0e\x32 .omnisphere.router.v1.StreamMode\"\xdb\x01\n\x16StreamCompleteResponse\x12\x30\n\x07started\x18\x01 \x01(\x0b\x32\x1d.omnisphere.router.v1.StartedH\x00\x12*\n\x05\x64\x65lta\x18\x02 \x01(\x0b\x32\x19.omnisphere.chat.v1.DeltaH\x00\x12\x30\n\x07restart\x18\x03 \x01(\x0b\x32\x1d.omnisphere.router.v1.RestartH\x00\x12(\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x19.omnisphere.router.v1.EndH\x00\x42\x07\n\x05\x65vent\"L\n\x07Started\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12-\n\x04plan\x18\x02 \x03(\x0b\x32\x1f.omnisphere.router.v1.Candidate\"*\n\x07Restart\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"\xc2\x01\n\x03\x45nd\x12\x37\n\rfinish_reason\x18\x01 \x01(\x0e\x32 .omnisphere.chat.v1.FinishReason\x12(\n\x05usage\x18\x02 \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\x12&\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x18.omnisphere.chat.v1.Cost\x12\x30\n\x08\x64\x65\x63ision\x18\x04 \x01(\x0b\x32\x1e.omnisphere.router.v1.Decision\"\x8e\x01\n\x0e\x45xplainRequest\x12\x36\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x35\n\x07options\x18\x03 \x01(\x0b\x32$.omnisphere.router.v1.RequestOptions\"C\n\x0f\x45xplainResponse\x12\x30\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1e.omnisphere.router.v1.Decision\"M\n\x15RecordFeedbackRequest\x12\x16\n\x0e\x66\x65\x65\x64\x62\x61\x63k_token\x18\x01 \x01(\t\x12\x12\n\x05score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_score\"\x18\n\x16RecordFeedbackResponse\"\x9e\x01\n\x0fGetUsageRequest\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x08group_by\x18\x03 \x03(\x0e\x32#.omnisphere.router.v1.UsageGrouping\"@\n\x10GetUsageResponse\x12,\n\x04rows\x18\x01 \x03(\x0b\x32\x1e.omnisphere.router.v1.UsageRow\"\xbc\x01\n\x08UsageRow\x12\x0c\n\x04keys\x18\x01 \x03(\t\x12\x10\n\x08requests\x18\x02 \x01(\x03\x12(\n\x05usage\x18\x03 \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\x12&\n\x04\x63ost\x18\x04 \x01(\x0b\x32\x18.omnisphere.chat.v1.Cost\x12\x1d\n\x15\x63\x61\x63he_savings_nanousd\x18\x05 \x01(\x03\x12\x1f\n\x17routing_savings_nanousd\x18\x06 \x01(\x03\"/\n\x11ListModelsRequest\x12\x1a\n\x12include_uncallable\x18\x01 \x01(\x08\"@\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.omnisphere.model.v1.Model\"h\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05texts\x18\x02 \x03(\t\x12\x17\n\ndimensions\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\r\n\x0b_dimensions\"\xb8\x01\n\rEmbedResponse\x12\x33\n\nembeddings\x18\x01 \x03(\x0b\x32\x1f.omnisphere.router.v1.Embedding\x12(\n\x05usage\x18\x02 \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\x12&\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x18.omnisphere.chat.v1.Cost\x12\r\n\x05model\x18\x04 \x01(\t\x12\x11\n\tsimulated\x18\x05 \x01(\x08\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02*h\n\x0eOnInterruption\x12\x1f\n\x1bON_INTERRUPTION_UNSPECIFIED\x10\x00\x12\x18\n\x14ON_INTERRUPTION_FAIL\x10\x01\x12\x1b\n\x17ON_INTERRUPTION_RESTART\x10\x02*Y\n\nStreamMode\x12\x1b\n\x17STREAM_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14STREAM_MODE_VERIFIED\x10\x01\x12\x14\n\x10STREAM_MODE_FAST\x10\x02*\x95\x01\n\rUsageGrouping\x12\x1e\n\x1aUSAGE_GROUPING_UNSPECIFIED\x10\x00\x12\x18\n\x14USAGE_GROUPING_MODEL\x10\x01\x12\x17\n\x13USAGE_GROUPING_TASK\x10\x02\x12\x16\n\x12USAGE_GROUPING_DAY\x10\x03\x12\x19\n\x15USAGE_GROUPING_TENANT\x10\x04\x32\xac\x05\n\rRouterService\x12Y\n\x08\x43omplete\x12%.omnisphere.router.v1.CompleteRequest\x1a&.omnisphere.router.v1.CompleteResponse\x12m\n\x0eStreamComplete\x12+.omnisphere.router.v1.StreamCompleteRequest\x1a,.omnisphere.router.v1.StreamCompleteResponse0\x01\x12V\n\x07\x45xplain\x12$.omnisphere.router.v1.ExplainRequest\x1a%.omnisphere.router.v1.ExplainResponse\x12k\n\x0eRecordFeedback\x12+.omnisphere.router.v1.RecordFeedbackRequest\x1a,.omnisphere.router.v1.RecordFeedbackResponse\x12Y\n\x08GetUsage\x12%.omnisphere.router.v1.GetUsageRequest\x1a&.omnisphere.router.v1.GetUsageResponse\x12_\n\nListModels\x12\'.omnisphere.router.v1.ListModelsRequest\x1a(.omnisphere.router.v1.ListModelsResponse\x12P\n\x05\x45mbed\x12\".omnisphere.router.v1.EmbedRequest\x1a#.omnisphere.router.v1.EmbedResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)omnisphere/router/v1/router_service.proto\x12\x14omnisphere.router.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'omnisphere/cache/v1/cache_service.proto\x1a\x1domnisphere/chat/v1/chat.proto\x1a\x1fomnisphere/model/v1/model.proto\x1a#omnisphere/router/v1/decision.proto\"\xa0\x02\n\x0eRequestOptions\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12\x11\n\ttask_hint\x18\x03 \x01(\t\x12\x30\n\x05\x63\x61\x63he\x18\x04 \x01(\x0b\x32!.omnisphere.cache.v1.CacheControl\x12\x13\n\x0bregion_tags\x18\x05 \x03(\t\x12\x17\n\x0f\x63onversation_id\x18\x06 \x01(\t\x12,\n\x06memory\x18\x07 \x01(\x0e\x32\x1c.omnisphere.router.v1.Memory\x12\x1d\n\x10max_cost_nanousd\x18\x08 \x01(\x03H\x00\x88\x01\x01\x12\x15\n\rinline_policy\x18\t \x01(\tB\x13\n\x11_max_cost_nanousd\"\x8f\x01\n\x0f\x43ompleteRequest\x12\x36\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x35\n\x07options\x18\x03 \x01(\x0b\x32$.omnisphere.router.v1.RequestOptions\"\xfd\x01\n\x10\x43ompleteResponse\x12,\n\x07message\x18\x01 \x01(\x0b\x32\x1b.omnisphere.chat.v1.Message\x12\x37\n\rfinish_reason\x18\x02 \x01(\x0e\x32 .omnisphere.chat.v1.FinishReason\x12(\n\x05usage\x18\x03 \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\x12&\n\x04\x63ost\x18\x04 \x01(\x0b\x32\x18.omnisphere.chat.v1.Cost\x12\x30\n\x08\x64\x65\x63ision\x18\x05 \x01(\x0b\x32\x1e.omnisphere.router.v1.Decision\"\x8b\x02\n\x15StreamCompleteRequest\x12\x36\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x35\n\x07options\x18\x03 \x01(\x0b\x32$.omnisphere.router.v1.RequestOptions\x12=\n\x0fon_interruption\x18\x04 \x01(\x0e\x32$.omnisphere.router.v1.OnInterruption\x12\x35\n\x0bstream_mode\x18\x05 \x01(\x0e\x32 .omnisphere.router.v1.StreamMode\"\xdb\x01\n\x16StreamCompleteResponse\x12\x30\n\x07started\x18\x01 \x01(\x0b\x32\x1d.omnisphere.router.v1.StartedH\x00\x12*\n\x05\x64\x65lta\x18\x02 \x01(\x0b\x32\x19.omnisphere.chat.v1.DeltaH\x00\x12\x30\n\x07restart\x18\x03 \x01(\x0b\x32\x1d.omnisphere.router.v1.RestartH\x00\x12(\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x19.omnisphere.router.v1.EndH\x00\x42\x07\n\x05\x65vent\"L\n\x07Started\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12-\n\x04plan\x18\x02 \x03(\x0b\x32\x1f.omnisphere.router.v1.Candidate\"*\n\x07Restart\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"\xc2\x01\n\x03\x45nd\x12\x37\n\rfinish_reason\x18\x01 \x01(\x0e\x32 .omnisphere.chat.v1.FinishReason\x12(\n\x05usage\x18\x02 \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\x12&\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x18.omnisphere.chat.v1.Cost\x12\x30\n\x08\x64\x65\x63ision\x18\x04 \x01(\x0b\x32\x1e.omnisphere.router.v1.Decision\"\x8e\x01\n\x0e\x45xplainRequest\x12\x36\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x35\n\x07options\x18\x03 \x01(\x0b\x32$.omnisphere.router.v1.RequestOptions\"C\n\x0f\x45xplainResponse\x12\x30\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1e.omnisphere.router.v1.Decision\"M\n\x15RecordFeedbackRequest\x12\x16\n\x0e\x66\x65\x65\x64\x62\x61\x63k_token\x18\x01 \x01(\t\x12\x12\n\x05score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_score\"\x18\n\x16RecordFeedbackResponse\"\x9e\x01\n\x0fGetUsageRequest\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x08group_by\x18\x03 \x03(\x0e\x32#.omnisphere.router.v1.UsageGrouping\"@\n\x10GetUsageResponse\x12,\n\x04rows\x18\x01 \x03(\x0b\x32\x1e.omnisphere.router.v1.UsageRow\"\xbc\x01\n\x08UsageRow\x12\x0c\n\x04keys\x18\x01 \x03(\t\x12\x10\n\x08requests\x18\x02 \x01(\x03\x12(\n\x05usage\x18\x03 \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\x12&\n\x04\x63ost\x18\x04 \x01(\x0b\x32\x18.omnisphere.chat.v1.Cost\x12\x1d\n\x15\x63\x61\x63he_savings_nanousd\x18\x05 \x01(\x03\x12\x1f\n\x17routing_savings_nanousd\x18\x06 \x01(\x03\"/\n\x11ListModelsRequest\x12\x1a\n\x12include_uncallable\x18\x01 \x01(\x08\"@\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.omnisphere.model.v1.Model\"h\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05texts\x18\x02 \x03(\t\x12\x17\n\ndimensions\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\r\n\x0b_dimensions\"\xb8\x01\n\rEmbedResponse\x12\x33\n\nembeddings\x18\x01 \x03(\x0b\x32\x1f.omnisphere.router.v1.Embedding\x12(\n\x05usage\x18\x02 \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\x12&\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x18.omnisphere.chat.v1.Cost\x12\r\n\x05model\x18\x04 \x01(\t\x12\x11\n\tsimulated\x18\x05 \x01(\x08\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02*A\n\x06Memory\x12\x16\n\x12MEMORY_UNSPECIFIED\x10\x00\x12\x0e\n\nMEMORY_OFF\x10\x01\x12\x0f\n\x0bMEMORY_AUTO\x10\x02*h\n\x0eOnInterruption\x12\x1f\n\x1bON_INTERRUPTION_UNSPECIFIED\x10\x00\x12\x18\n\x14ON_INTERRUPTION_FAIL\x10\x01\x12\x1b\n\x17ON_INTERRUPTION_RESTART\x10\x02*Y\n\nStreamMode\x12\x1b\n\x17STREAM_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14STREAM_MODE_VERIFIED\x10\x01\x12\x14\n\x10STREAM_MODE_FAST\x10\x02*\x95\x01\n\rUsageGrouping\x12\x1e\n\x1aUSAGE_GROUPING_UNSPECIFIED\x10\x00\x12\x18\n\x14USAGE_GROUPING_MODEL\x10\x01\x12\x17\n\x13USAGE_GROUPING_TASK\x10\x02\x12\x16\n\x12USAGE_GROUPING_DAY\x10\x03\x12\x19\n\x15USAGE_GROUPING_TENANT\x10\x04\x32\xac\x05\n\rRouterService\x12Y\n\x08\x43omplete\x12%.omnisphere.router.v1.CompleteRequest\x1a&.omnisphere.router.v1.CompleteResponse\x12m\n\x0eStreamComplete\x12+.omnisphere.router.v1.StreamCompleteRequest\x1a,.omnisphere.router.v1.StreamCompleteResponse0\x01\x12V\n\x07\x45xplain\x12$.omnisphere.router.v1.ExplainRequest\x1a%.omnisphere.router.v1.ExplainResponse\x12k\n\x0eRecordFeedback\x12+.omnisphere.router.v1.RecordFeedbackRequest\x1a,.omnisphere.router.v1.RecordFeedbackResponse\x12Y\n\x08GetUsage\x12%.omnisphere.router.v1.GetUsageRequest\x1a&.omnisphere.router.v1.GetUsageResponse\x12_\n\nListModels\x12\'.omnisphere.router.v1.ListModelsRequest\x1a(.omnisphere.router.v1.ListModelsResponse\x12P\n\x05\x45mbed\x12\".omnisphere.router.v1.EmbedRequest\x1a#.omnisphere.router.v1.EmbedResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnisphere.router.v1.router_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ONINTERRUPTION']._serialized_start=2774
-  _globals['_ONINTERRUPTION']._serialized_end=2878
-  _globals['_STREAMMODE']._serialized_start=2880
-  _globals['_STREAMMODE']._serialized_end=2969
-  _globals['_USAGEGROUPING']._serialized_start=2972
-  _globals['_USAGEGROUPING']._serialized_end=3121
+  _globals['_MEMORY']._serialized_start=2920
+  _globals['_MEMORY']._serialized_end=2985
+  _globals['_ONINTERRUPTION']._serialized_start=2987
+  _globals['_ONINTERRUPTION']._serialized_end=3091
+  _globals['_STREAMMODE']._serialized_start=3093
+  _globals['_STREAMMODE']._serialized_end=3182
+  _globals['_USAGEGROUPING']._serialized_start=3185
+  _globals['_USAGEGROUPING']._serialized_end=3334
   _globals['_REQUESTOPTIONS']._serialized_start=243
-  _globals['_REQUESTOPTIONS']._serialized_end=385
-  _globals['_COMPLETEREQUEST']._serialized_start=388
-  _globals['_COMPLETEREQUEST']._serialized_end=531
-  _globals['_COMPLETERESPONSE']._serialized_start=534
-  _globals['_COMPLETERESPONSE']._serialized_end=787
-  _globals['_STREAMCOMPLETEREQUEST']._serialized_start=790
-  _globals['_STREAMCOMPLETEREQUEST']._serialized_end=1057
-  _globals['_STREAMCOMPLETERESPONSE']._serialized_start=1060
-  _globals['_STREAMCOMPLETERESPONSE']._serialized_end=1279
-  _globals['_STARTED']._serialized_start=1281
-  _globals['_STARTED']._serialized_end=1357
-  _globals['_RESTART']._serialized_start=1359
-  _globals['_RESTART']._serialized_end=1401
-  _globals['_END']._serialized_start=1404
-  _globals['_END']._serialized_end=1598
-  _globals['_EXPLAINREQUEST']._serialized_start=1601
-  _globals['_EXPLAINREQUEST']._serialized_end=1743
-  _globals['_EXPLAINRESPONSE']._serialized_start=1745
-  _globals['_EXPLAINRESPONSE']._serialized_end=1812
-  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=1814
-  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=1891
-  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=1893
-  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=1917
-  _globals['_GETUSAGEREQUEST']._serialized_start=1920
-  _globals['_GETUSAGEREQUEST']._serialized_end=2078
-  _globals['_GETUSAGERESPONSE']._serialized_start=2080
-  _globals['_GETUSAGERESPONSE']._serialized_end=2144
-  _globals['_USAGEROW']._serialized_start=2147
-  _globals['_USAGEROW']._serialized_end=2335
-  _globals['_LISTMODELSREQUEST']._serialized_start=2337
-  _globals['_LISTMODELSREQUEST']._serialized_end=2384
-  _globals['_LISTMODELSRESPONSE']._serialized_start=2386
-  _globals['_LISTMODELSRESPONSE']._serialized_end=2450
-  _globals['_EMBEDREQUEST']._serialized_start=2452
-  _globals['_EMBEDREQUEST']._serialized_end=2556
-  _globals['_EMBEDRESPONSE']._serialized_start=2559
-  _globals['_EMBEDRESPONSE']._serialized_end=2743
-  _globals['_EMBEDDING']._serialized_start=2745
-  _globals['_EMBEDDING']._serialized_end=2772
-  _globals['_ROUTERSERVICE']._serialized_start=3124
-  _globals['_ROUTERSERVICE']._serialized_end=3808
+  _globals['_REQUESTOPTIONS']._serialized_end=531
+  _globals['_COMPLETEREQUEST']._serialized_start=534
+  _globals['_COMPLETEREQUEST']._serialized_end=677
+  _globals['_COMPLETERESPONSE']._serialized_start=680
+  _globals['_COMPLETERESPONSE']._serialized_end=933
+  _globals['_STREAMCOMPLETEREQUEST']._serialized_start=936
+  _globals['_STREAMCOMPLETEREQUEST']._serialized_end=1203
+  _globals['_STREAMCOMPLETERESPONSE']._serialized_start=1206
+  _globals['_STREAMCOMPLETERESPONSE']._serialized_end=1425
+  _globals['_STARTED']._serialized_start=1427
+  _globals['_STARTED']._serialized_end=1503
+  _globals['_RESTART']._serialized_start=1505
+  _globals['_RESTART']._serialized_end=1547
+  _globals['_END']._serialized_start=1550
+  _globals['_END']._serialized_end=1744
+  _globals['_EXPLAINREQUEST']._serialized_start=1747
+  _globals['_EXPLAINREQUEST']._serialized_end=1889
+  _globals['_EXPLAINRESPONSE']._serialized_start=1891
+  _globals['_EXPLAINRESPONSE']._serialized_end=1958
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=1960
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=2037
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=2039
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=2063
+  _globals['_GETUSAGEREQUEST']._serialized_start=2066
+  _globals['_GETUSAGEREQUEST']._serialized_end=2224
+  _globals['_GETUSAGERESPONSE']._serialized_start=2226
+  _globals['_GETUSAGERESPONSE']._serialized_end=2290
+  _globals['_USAGEROW']._serialized_start=2293
+  _globals['_USAGEROW']._serialized_end=2481
+  _globals['_LISTMODELSREQUEST']._serialized_start=2483
+  _globals['_LISTMODELSREQUEST']._serialized_end=2530
+  _globals['_LISTMODELSRESPONSE']._serialized_start=2532
+  _globals['_LISTMODELSRESPONSE']._serialized_end=2596
+  _globals['_EMBEDREQUEST']._serialized_start=2598
+  _globals['_EMBEDREQUEST']._serialized_end=2702
+  _globals['_EMBEDRESPONSE']._serialized_start=2705
+  _globals['_EMBEDRESPONSE']._serialized_end=2889
+  _globals['_EMBEDDING']._serialized_start=2891
+  _globals['_EMBEDDING']._serialized_end=2918
+  _globals['_ROUTERSERVICE']._serialized_start=3337
+  _globals['_ROUTERSERVICE']._serialized_end=4021
 # @@protoc_insertion_point(module_scope)

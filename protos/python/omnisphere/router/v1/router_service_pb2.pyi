@@ -24,6 +24,36 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Memory:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MemoryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Memory.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MEMORY_UNSPECIFIED: _Memory.ValueType  # 0
+    """As OFF."""
+    MEMORY_OFF: _Memory.ValueType  # 1
+    """No."""
+    MEMORY_AUTO: _Memory.ValueType  # 2
+    """What was kept for the conversation, or for all of the tenant's, and the question needs goes to the model with it; the
+    question and its answer are kept behind the answer. So a caller may send the newest messages alone. Such requests are
+    not cached.
+    """
+
+class Memory(_Memory, metaclass=_MemoryEnumTypeWrapper):
+    """Whether a conversation has a memory."""
+
+MEMORY_UNSPECIFIED: Memory.ValueType  # 0
+"""As OFF."""
+MEMORY_OFF: Memory.ValueType  # 1
+"""No."""
+MEMORY_AUTO: Memory.ValueType  # 2
+"""What was kept for the conversation, or for all of the tenant's, and the question needs goes to the model with it; the
+question and its answer are kept behind the answer. So a caller may send the newest messages alone. Such requests are
+not cached.
+"""
+Global___Memory: _TypeAlias = Memory  # noqa: Y015
+
 class _OnInterruption:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -115,6 +145,10 @@ class RequestOptions(_message.Message):
     TASK_HINT_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
     REGION_TAGS_FIELD_NUMBER: _builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    MEMORY_FIELD_NUMBER: _builtins.int
+    MAX_COST_NANOUSD_FIELD_NUMBER: _builtins.int
+    INLINE_POLICY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Optional. Makes the call idempotent, and joins all books; at most 128 bytes of [A-Za-z0-9_.:-]. Empty: made here.
     Used again with another content: INVALID_ARGUMENT.
@@ -123,13 +157,28 @@ class RequestOptions(_message.Message):
     """Optional. The name of a policy. Empty: "auto". Not together with a concrete `model`."""
     task_hint: _builtins.str
     """Optional. The task type, for example "code_review". Empty: found from the prompt."""
+    conversation_id: _builtins.str
+    """Optional; required with memory AUTO. Names the conversation over its requests; at most 128 bytes."""
+    memory: Global___Memory.ValueType
+    """Optional. Whether the conversation has a memory."""
+    max_cost_nanousd: _builtins.int
+    """Optional. In 1e-9 USD, above 0: what the request may cost. Models that would probably cost more are dropped; after a
+    failure or a verdict a further model is asked only with what is left. An answer may still come out dearer than was
+    expected.
+    """
+    inline_policy: _builtins.str
+    """Optional. A policy of this request alone, as the text of its table in routes.toml without the header; at most 16 KiB. Not
+    together with `policy` or a concrete `model`. What is wrong with it is INVALID_ARGUMENT. Its models must be known here.
+    """
     @_builtins.property
     def cache(self) -> _cache_service_pb2.CacheControl:
         """Optional. What the cache may do."""
 
     @_builtins.property
     def region_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Where the request may be served; at most 16."""
+        """Optional. Where the request may be served; at most 16. Only endpoints that carry at least one of the tags are asked; no
+        endpoint of a model carries one: the model is dropped.
+        """
 
     def __init__(
         self,
@@ -139,12 +188,18 @@ class RequestOptions(_message.Message):
         task_hint: _builtins.str = ...,
         cache: _cache_service_pb2.CacheControl | None = ...,
         region_tags: _abc.Iterable[_builtins.str] | None = ...,
+        conversation_id: _builtins.str = ...,
+        memory: Global___Memory.ValueType = ...,
+        max_cost_nanousd: _builtins.int | None = ...,
+        inline_policy: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_cost_nanousd", b"_max_cost_nanousd", "cache", b"cache", "max_cost_nanousd", b"max_cost_nanousd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "policy", b"policy", "region_tags", b"region_tags", "request_id", b"request_id", "task_hint", b"task_hint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_cost_nanousd", b"_max_cost_nanousd", "cache", b"cache", "conversation_id", b"conversation_id", "inline_policy", b"inline_policy", "max_cost_nanousd", b"max_cost_nanousd", "memory", b"memory", "policy", b"policy", "region_tags", b"region_tags", "request_id", b"request_id", "task_hint", b"task_hint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__max_cost_nanousd: _TypeAlias = _typing.Literal["max_cost_nanousd"]  # noqa: Y015
+    _WhichOneofArgType__max_cost_nanousd: _TypeAlias = _typing.Literal["_max_cost_nanousd", b"_max_cost_nanousd"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_cost_nanousd) -> _WhichOneofReturnType__max_cost_nanousd | None: ...
 
 Global___RequestOptions: _TypeAlias = RequestOptions  # noqa: Y015
 

@@ -102,7 +102,9 @@ class RouterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordFeedback(self, request, context):
-        """Says how good an answer was.
+        """Says how good an answer was. Moves what is predicted for the caller's tenant, and for no other one. Idempotent: a token
+        counts once, with its first score. A token that was not made here, of another tenant, or older than 7 days is
+        INVALID_ARGUMENT; more than the tenant's share per minute is RESOURCE_EXHAUSTED with a delay.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

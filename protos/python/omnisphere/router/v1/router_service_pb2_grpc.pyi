@@ -46,7 +46,10 @@ class RouterServiceStub:
     Explain: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.ExplainRequest, _router_service_pb2.ExplainResponse]
     """Says what Complete would do, without calling a model and without counting as a use of the cache. Idempotent."""
     RecordFeedback: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.RecordFeedbackRequest, _router_service_pb2.RecordFeedbackResponse]
-    """Says how good an answer was."""
+    """Says how good an answer was. Moves what is predicted for the caller's tenant, and for no other one. Idempotent: a token
+    counts once, with its first score. A token that was not made here, of another tenant, or older than 7 days is
+    INVALID_ARGUMENT; more than the tenant's share per minute is RESOURCE_EXHAUSTED with a delay.
+    """
     GetUsage: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.GetUsageRequest, _router_service_pb2.GetUsageResponse]
     """What was used, spent and saved. Idempotent."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.ListModelsRequest, _router_service_pb2.ListModelsResponse]
@@ -75,7 +78,10 @@ class RouterServiceAsyncStub(RouterServiceStub):
     Explain: _aio.UnaryUnaryMultiCallable[_router_service_pb2.ExplainRequest, _router_service_pb2.ExplainResponse]  # type: ignore[assignment]
     """Says what Complete would do, without calling a model and without counting as a use of the cache. Idempotent."""
     RecordFeedback: _aio.UnaryUnaryMultiCallable[_router_service_pb2.RecordFeedbackRequest, _router_service_pb2.RecordFeedbackResponse]  # type: ignore[assignment]
-    """Says how good an answer was."""
+    """Says how good an answer was. Moves what is predicted for the caller's tenant, and for no other one. Idempotent: a token
+    counts once, with its first score. A token that was not made here, of another tenant, or older than 7 days is
+    INVALID_ARGUMENT; more than the tenant's share per minute is RESOURCE_EXHAUSTED with a delay.
+    """
     GetUsage: _aio.UnaryUnaryMultiCallable[_router_service_pb2.GetUsageRequest, _router_service_pb2.GetUsageResponse]  # type: ignore[assignment]
     """What was used, spent and saved. Idempotent."""
     ListModels: _aio.UnaryUnaryMultiCallable[_router_service_pb2.ListModelsRequest, _router_service_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -125,7 +131,10 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _router_service_pb2.RecordFeedbackRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_router_service_pb2.RecordFeedbackResponse, _abc.Awaitable[_router_service_pb2.RecordFeedbackResponse]]:
-        """Says how good an answer was."""
+        """Says how good an answer was. Moves what is predicted for the caller's tenant, and for no other one. Idempotent: a token
+        counts once, with its first score. A token that was not made here, of another tenant, or older than 7 days is
+        INVALID_ARGUMENT; more than the tenant's share per minute is RESOURCE_EXHAUSTED with a delay.
+        """
 
     @_abc_1.abstractmethod
     def GetUsage(

@@ -1,0 +1,1 @@
+"""bench.context: what is still there when the window is full, and how warm the provider's prompt cache stays."""

@@ -1,0 +1,116 @@
+"""FAISS behind VectorIndex: flat for thousands of vectors, inverted lists of 8-bit vectors beyond.
+
+The only file that imports faiss. HNSW is not used: it cannot remove. The inverted lists keep their own numbers in a
+hash table, so that a removal does not search for its vector.
+"""
+
+from __future__ import annotations
+
+import math
+
+import faiss
+import numpy as np
+
+from services.cache.index import Neighbour
+from services.embedding.embedder import Vector
+
+# Lists that a query looks through; with the list counts below, recall@1 is above 0.999 for neighbours that matter.
+_PROBES = 16
+_MOST_LISTS = 1_024
+# By how much the range of a number is wider than what was trained on.
+_ROOM = 0.25
+# What k-means is trained on, per list.
+_TRAINED_PER_LIST = 64
+
+
+class FlatIndex:
+    """Exact, one pass over all vectors."""
+
+    def __init__(self, dimension: int) -> None:
+        faiss.omp_set_num_threads(1)
+        self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def add(self, number: int, vector: Vector) -> None:
+        self.add_all([number], vector[None])
+
+    def add_all(self, numbers: list[int], vectors: Vector) -> None:
+        """Take up many at once."""
+        self._index.add_with_ids(np.ascontiguousarray(vectors, np.float32), np.array(numbers, np.int64))
+
+    def remove(self, number: int) -> None:
+        self._index.remove_ids(faiss.IDSelectorArray(np.array([number], np.int64)))
+
+    def search(self, vector: Vector, count: int) -> list[Neighbour]:
+        return _search(self._index, vector, count)
+
+    def rows(self) -> tuple[list[int], Vector]:
+        numbers = faiss.vector_to_array(self._index.id_map)
+        vectors = self._index.index.reconstruct_n(0, self._index.ntotal)
+        return numbers.tolist(), vectors
+
+
+class ListsIndex:
+    """Inverted lists of 8-bit vectors (IVF, SQ8): a few hundred bytes per vector, and a millisecond among a million."""
+
+    def __init__(self, index: faiss.IndexIVF) -> None:
+        faiss.omp_set_num_threads(1)
+        self._index = index
+        self._index.nprobe = _PROBES
+
+    @classmethod
+    def trained(cls, numbers: list[int], vectors: Vector) -> ListsIndex:
+        """An index of these vectors, its lists fitted to them. Takes seconds: not for the event loop."""
+        count, dimension = vectors.shape
+        lists = max(1, min(_MOST_LISTS, int(2 * math.sqrt(count))))
+        quantizer = faiss.IndexFlatIP(dimension)
+        index = faiss.IndexIVFScalarQuantizer(
+            quantizer, dimension, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+        )
+        # Not of residuals, and with some room: vectors that come later must not be cut at the range of the first ones.
+        index.by_residual = False
+        index.sq.rangestat_arg = _ROOM
+        index.cp.max_points_per_centroid = _TRAINED_PER_LIST
+        chosen = np.random.default_rng(0).permutation(count)[: lists * _TRAINED_PER_LIST]
+        index.train(vectors[chosen])
+        index.set_direct_map_type(faiss.DirectMap.Hashtable)  # type: ignore[attr-defined]
+        made = cls(index)
+        if count:
+            made.add_all(numbers, vectors)
+        return made
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def add(self, number: int, vector: Vector) -> None:
+        self.add_all([number], vector[None])
+
+    def add_all(self, numbers: list[int], vectors: Vector) -> None:
+        """Take up many at once."""
+        self._index.add_with_ids(np.ascontiguousarray(vectors, np.float32), np.array(numbers, np.int64))
+
+    def remove(self, number: int) -> None:
+        self._index.remove_ids(faiss.IDSelectorArray(np.array([number], np.int64)))
+
+    def search(self, vector: Vector, count: int) -> list[Neighbour]:
+        return _search(self._index, vector, count)
+
+    def rows(self) -> tuple[list[int], Vector]:
+        lists: faiss.InvertedLists = self._index.invlists  # type: ignore[assignment]
+        found = [
+            faiss.rev_swig_ptr(lists.get_ids(number), lists.list_size(number)).copy()
+            for number in range(lists.nlist)
+            if lists.list_size(number)
+        ]
+        numbers = np.concatenate(found) if found else np.zeros(0, np.int64)
+        vectors: Vector = self._index.reconstruct_batch(numbers)
+        return numbers.tolist(), vectors
+
+
+def _search(index: faiss.Index, vector: Vector, count: int) -> list[Neighbour]:
+    cosines, numbers = index.search(vector[None], count)
+    return [
+        (number, cosine) for number, cosine in zip(numbers[0].tolist(), cosines[0].tolist(), strict=True) if number >= 0
+    ]

@@ -1,0 +1,68 @@
+"""The seam of vector search, and its smallest implementation: a scan."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from services.embedding.embedder import Vector
+
+Neighbour = tuple[int, float]
+_FIRST_ROWS = 8
+
+
+class VectorIndex(Protocol):
+    """Unit vectors by number, of one dimension. Calls come from one thread; none blocks for more than a few ms."""
+
+    def __len__(self) -> int:
+        """How many vectors there are."""
+
+    def add(self, number: int, vector: Vector) -> None:
+        """Take up a vector. The number is new."""
+
+    def remove(self, number: int) -> None:
+        """Forget a vector. The number is known."""
+
+    def search(self, vector: Vector, count: int) -> list[Neighbour]:
+        """The nearest, at most `count`, as (number, cosine), nearest first."""
+
+    def rows(self) -> tuple[list[int], Vector]:
+        """All numbers, and their vectors as [n, dimension]; as exact as the index keeps them."""
+
+
+class ScanIndex:
+    """Compares with every vector: right for a few hundred, and exact."""
+
+    def __init__(self, dimension: int) -> None:
+        self._vectors = np.empty((_FIRST_ROWS, dimension), np.float32)
+        self._numbers: list[int] = []
+        self._places: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def add(self, number: int, vector: Vector) -> None:
+        place = len(self._numbers)
+        if place == len(self._vectors):
+            self._vectors = np.concatenate([self._vectors, np.empty_like(self._vectors)])
+        self._vectors[place] = vector
+        self._places[number] = place
+        self._numbers.append(number)
+
+    def remove(self, number: int) -> None:
+        place, last = self._places.pop(number), self._numbers.pop()
+        if last != number:  # the last row moves into the gap
+            self._vectors[place] = self._vectors[len(self._numbers)]
+            self._numbers[place] = last
+            self._places[last] = place
+
+    def search(self, vector: Vector, count: int) -> list[Neighbour]:
+        if not self._numbers:
+            return []
+        cosines = self._vectors[: len(self._numbers)] @ vector
+        nearest = np.argsort(-cosines, kind="stable")[:count]
+        return [(self._numbers[place], float(cosines[place])) for place in nearest]
+
+    def rows(self) -> tuple[list[int], Vector]:
+        return list(self._numbers), self._vectors[: len(self._numbers)].copy()

@@ -1,0 +1,106 @@
+"""One index of vectors per scope, each of the kind that suits its size. A vector of another scope is not there.
+
+    below 256 vectors         a scan
+    below 5,000               FAISS flat
+    from there on             inverted lists, trained in the background, and again whenever they have grown fourfold
+
+While lists are trained the old index serves; what changes meanwhile is done to the new one, too, before it takes over.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services.cache.index import Neighbour, ScanIndex, VectorIndex
+from services.embedding.embedder import Vector
+
+FLAT_FROM, LISTS_FROM = 256, 5_000
+_GROWTH = 4
+MOST_SCOPES = 20_000
+Train = Callable[[bytes, list[int], Vector], None]
+
+
+@dataclass(slots=True)
+class _Scope:
+    index: VectorIndex
+    # How many vectors the lists were trained on; 0: none are.
+    trained_on: int = 0
+    # While lists are trained: what changed since, in order.
+    changes: list[tuple[int, Vector | None]] | None = field(default=None)
+
+
+class Scopes:
+    """The indexes by scope. Beyond `most` scopes the one that was searched longest ago loses its vectors.
+
+    `train` is called with a scope that wants lists, its numbers and its vectors; the caller makes them, away from the
+    event loop, and then hands them to `take_lists`.
+    """
+
+    def __init__(self, dimension: int, *, train: Train, most: int = MOST_SCOPES) -> None:
+        self._dimension = dimension
+        self._train = train
+        self._most = most
+        self._scopes: OrderedDict[bytes, _Scope] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._scopes)
+
+    def add(self, scope: bytes, number: int, vector: Vector) -> list[int]:
+        """Take up a vector; the numbers of those that had to go."""
+        held = self._scopes.get(scope)
+        if held is None:
+            held = self._scopes[scope] = _Scope(ScanIndex(self._dimension))
+        held.index.add(number, vector)
+        if held.changes is not None:
+            held.changes.append((number, vector))
+        self._grow(scope, held)
+        if len(self._scopes) <= self._most:
+            return []
+        _, gone = self._scopes.popitem(last=False)
+        return gone.index.rows()[0]
+
+    def remove(self, scope: bytes, number: int) -> None:
+        """Forget a vector that was taken up."""
+        held = self._scopes[scope]
+        held.index.remove(number)
+        if held.changes is not None:
+            held.changes.append((number, None))
+        if not len(held.index):
+            del self._scopes[scope]
+
+    def search(self, scope: bytes, vector: Vector, count: int) -> list[Neighbour]:
+        """The nearest vectors of the scope, nearest first."""
+        held = self._scopes.get(scope)
+        if held is None:
+            return []
+        self._scopes.move_to_end(scope)
+        return held.index.search(vector, count)
+
+    def take_lists(self, scope: bytes, lists: VectorIndex | None) -> None:
+        """The trained lists take over; None: training failed, and may be tried again."""
+        held = self._scopes.get(scope)
+        if held is None or held.changes is None:
+            return  # the scope went meanwhile, or came anew
+        changes, held.changes = held.changes, None
+        if lists is None:
+            return
+        for number, vector in changes:
+            if vector is None:
+                lists.remove(number)
+            else:
+                lists.add(number, vector)
+        held.index, held.trained_on = lists, len(lists)
+
+    def _grow(self, scope: bytes, held: _Scope) -> None:
+        size = len(held.index)
+        if size == FLAT_FROM and isinstance(held.index, ScanIndex):
+            from services.cache.faiss_index import FlatIndex
+
+            flat = FlatIndex(self._dimension)
+            flat.add_all(*held.index.rows())
+            held.index = flat
+        elif size >= max(LISTS_FROM, _GROWTH * held.trained_on) and held.changes is None:
+            held.changes = []
+            self._train(scope, *held.index.rows())

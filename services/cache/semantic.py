@@ -1,0 +1,122 @@
+"""The semantic level: which kept answer was given to a request of the same meaning? No I/O, no clock of its own.
+
+    nearest entries of the scope -> those that live -> hard rules (veto.py) -> verifier -> threshold of the budget
+
+Every outcome says why it is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count, islice
+from typing import Literal
+
+from services.cache.entry import Entry
+from services.cache.features import Prepared, features, prepare
+from services.cache.fingerprint import Asked, Fingerprint, last_text
+from services.cache.scopes import Scopes
+from services.cache.verifier import Verifier
+from services.cache.veto import Veto, veto
+from services.embedding.embedder import Vector
+from services.embedding.words import WordVectors
+
+# Entries that are looked at in full.
+NEIGHBOURS = 3
+# Below it the verifier never agrees (bench.cache: no hit of any stream), so it is not asked.
+FLOOR = 0.6
+# Some of the nearest may be over, or be known to be wrong.
+_SEARCHED = 8
+_MOST_PREPARED = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """What came of a search. `entry` is the one that decided; without one nothing was near.
+
+    `similarity` is the cosine of the two texts, `confidence` the verifier's probability; both are those of `entry`.
+    """
+
+    state: Literal["hit", "vetoed", "below", "none"]
+    entry: Entry | None = None
+    similarity: float = 0.0
+    confidence: float = 0.0
+    veto: Veto | None = None
+
+
+_NOTHING = Near("none")
+
+
+class SemanticTable:
+    """Vectors of kept entries, and the decision over them."""
+
+    def __init__(self, scopes: Scopes, verifier: Verifier, words: WordVectors) -> None:
+        self._scopes = scopes
+        self._verifier = verifier
+        self._numbers: dict[Fingerprint, int] = {}
+        self._known: dict[int, tuple[Fingerprint, bytes]] = {}
+        self._next = count()
+
+        @lru_cache(maxsize=_MOST_PREPARED)
+        def prepared(text: str) -> Prepared:
+            return prepare(text, words)
+
+        self._prepared = prepared
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def add(self, asked: Asked, vector: Vector) -> None:
+        """Have the entry of this request found by its meaning. Where it is there already, it stays."""
+        if asked.fingerprint in self._numbers:
+            return
+        number = next(self._next)
+        self._numbers[asked.fingerprint] = number
+        self._known[number] = (asked.fingerprint, asked.scope)
+        for gone in self._scopes.add(asked.scope, number, vector):
+            fingerprint, _ = self._known.pop(gone)
+            del self._numbers[fingerprint]
+
+    def remove(self, fingerprint: Fingerprint) -> None:
+        """Forget the entry's vector, where there is one."""
+        number = self._numbers.pop(fingerprint, None)
+        if number is not None:
+            _, scope = self._known.pop(number)
+            self._scopes.remove(scope, number)
+
+    def nearest(
+        self, asked: Asked, vector: Vector, threshold: float, live: Callable[[Fingerprint], Entry | None]
+    ) -> Near:
+        """The best entry of the scope for the request; `live` gives an entry that may be served, or None."""
+        query = self._prepared(last_text(asked.canonical))
+        rows, near = [], []
+        refused: Near | None = None
+        for entry, similarity in islice(self._living(asked, vector, live), NEIGHBOURS):
+            other = self._prepared(last_text(entry.canonical))
+            rule = veto(query.wording, other.wording)
+            if rule is None:
+                rows.append(features(query, other, similarity))
+                near.append((entry, similarity))
+            elif refused is None:
+                refused = Near("vetoed", entry, similarity, veto=rule)
+        if not rows:
+            return refused or _NOTHING
+        confidences = self._verifier.confidence(rows)
+        best = int(confidences.argmax())
+        entry, similarity = near[best]
+        if confidences[best] >= threshold:
+            return Near("hit", entry, similarity, float(confidences[best]))
+        if refused is not None and refused.similarity > similarity:
+            return refused
+        return Near("below", entry, similarity, float(confidences[best]))
+
+    def _living(
+        self, asked: Asked, vector: Vector, live: Callable[[Fingerprint], Entry | None]
+    ) -> Iterator[tuple[Entry, float]]:
+        for number, similarity in self._scopes.search(asked.scope, vector, _SEARCHED):
+            if similarity < FLOOR:
+                return
+            fingerprint, _ = self._known[number]
+            if (entry := live(fingerprint)) is not None:
+                yield entry, similarity

@@ -1,0 +1,292 @@
+"""The semantic level as the journey uses it: embeds, decides, explains, and learns from checks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from omnisphere.cache.v1 import cache_service_pb2 as pb
+from services.cache.check_request import vector_of
+from services.cache.embedding import Embedding, Model
+from services.cache.entry import Entry, Vectors
+from services.cache.fingerprint import Asked, Fingerprint, last_text
+from services.cache.online import Thresholds
+from services.cache.scopes import Scopes
+from services.cache.semantic import Near, SemanticTable
+from services.cache.settings import CacheSettings
+from services.chassis.errors import Overloaded
+from services.chassis.executor import Executor
+from services.chassis.logs import Log
+from services.embedding.embedder import Vector
+
+# A look-up does not wait longer for a vector: the router's patience is 250 ms, and a miss is an answer, too.
+_PATIENCE_SECONDS = 0.15
+# Nobody waits for an answer to be kept.
+_STORE_PATIENCE_SECONDS = 3.0
+_MOST_SERVED = 10_000
+_MOST_WRONG_PAIRS = 100_000
+# Hits that the verifier was less sure of are checked more often.
+_UNSURE_CHECKED = 4
+Live = Callable[[Fingerprint], Entry | None]
+_VETOES = {name.removeprefix("CACHE_VETO_").lower(): value for name, value in pb.CacheVeto.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A hit that may be reported on."""
+
+    namespace: bytes
+    confidence: float
+    probability: float
+
+
+class SemanticLevel:
+    """Answers by meaning. Without a model it finds nothing, and keeps nothing."""
+
+    def __init__(
+        self,
+        settings: CacheSettings,
+        embedding: Embedding,
+        trainer: Executor,
+        log: Log,
+        chance: random.Random,
+        *,
+        patience: float = _PATIENCE_SECONDS,
+    ) -> None:
+        """`patience`: how many seconds a look-up waits for a vector."""
+        self._settings = settings
+        self._embedding = embedding
+        self._trainer = trainer
+        self._log = log
+        self._chance = chance
+        self._patience = patience
+        self._model: Model | None = None
+        self._table: SemanticTable | None = None
+        self._scopes: Scopes | None = None
+        self._thresholds = Thresholds(1.01, settings.false_hit_budget)
+        self._served: OrderedDict[tuple[Fingerprint, str], _Served] = OrderedDict()
+        # What was asked and the entry whose answer was wrong for it: two fingerprints, oldest first.
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
+        # What an earlier process learned about namespaces, until the model is there.
+        self._before: dict[bytes, bytes] = {}
+        self._on_learned: list[Callable[[str, bytes, bytes], None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, kept: list[Entry]) -> None:
+        """Load the model in the background, and then take up the vectors of entries that an earlier process kept."""
+        self._embedding.start()
+        self._spawn(self._warm(kept), "cache-warm")
+
+    async def ready(self) -> None:
+        """When the background work that there is now has ended."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """End what runs in the background."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._embedding.stop()
+        self._trainer.close()
+
+    def __len__(self) -> int:
+        return 0 if self._table is None else len(self._table)
+
+    async def look_up(self, request: pb.LookUpRequest, asked: Asked, namespace: bytes, live: Live) -> pb.LookUpResponse:
+        """What is found by meaning: a hit, or a miss that says why. Never raises for want of a vector."""
+        response = pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_MISS)
+        text = last_text(asked.canonical)
+        vector, too_long = await self._vector(request, text, self._patience)
+        if vector is None or self._model is None or self._table is None:
+            response.reason = pb.CACHE_REASON_TOO_LONG if too_long else pb.CACHE_REASON_UNSPECIFIED
+            return response
+        if not request.peek:
+            self._thresholds.looked_up(namespace)
+        threshold = self._thresholds.of(namespace)
+        near = self._table.nearest(asked, vector, threshold, lambda entry: self._right(asked, entry, live))
+        self._explain(response, near, threshold)
+        if near.state == "hit" and near.entry is not None:
+            self._serve(request, response, asked, namespace, near.entry)
+        elif request.want_embedding:
+            response.embedding.values.extend(vector.tolist())
+            response.embedding.model_hash = self._model.embedder.model_hash
+        return response
+
+    async def vector_to_keep(self, request: pb.StoreRequest, asked: Asked) -> Vector | None:
+        """The vector that an entry is to be found by; None where it cannot be had now."""
+        vector, _ = await self._vector(request, last_text(asked.canonical), _STORE_PATIENCE_SECONDS)
+        return vector
+
+    def put(self, asked: Asked, vector: Vector) -> None:
+        """Have a kept entry found by its meaning."""
+        if self._table is not None:
+            self._table.add(asked, vector)
+
+    def restore(self, entry: Entry) -> None:
+        """Take up the vector that comes with an entry, where it is one of our model's."""
+        model, vectors = self._model, entry.vectors
+        if model is None or vectors is None or vectors.model_hash != model.embedder.model_hash:
+            return
+        if len(vectors.data) == 2 * model.embedder.dimension:
+            vector = np.frombuffer(vectors.data, np.float16).astype(np.float32)
+            if np.isfinite(vector).all():
+                self.put(entry.asked(), vector)
+
+    def remove(self, fingerprint: Fingerprint) -> None:
+        """Forget the vector of an entry that left."""
+        if self._table is not None:
+            self._table.remove(fingerprint)
+
+    def packed(self, vector: Vector) -> Vectors:
+        """A vector as it is kept with its entry."""
+        model_hash = "" if self._model is None else self._model.embedder.model_hash
+        return Vectors(model_hash, vector.astype(np.float16).tobytes())
+
+    def report(self, request: pb.ReportHitRequest, asked: Asked, namespace: bytes, entry: Entry | None) -> float:
+        """Take up whether a hit was right; the threshold that now holds for the namespace."""
+        if request.verdict == pb.ReportHitRequest.VERDICT_UNKNOWN:
+            return self._thresholds.of(namespace)
+        wrong = request.verdict == pb.ReportHitRequest.VERDICT_WRONG
+        served = self._served.pop((asked.fingerprint, request.entry_id), None)
+        if wrong and entry is not None:
+            self._tombstone(asked.fingerprint + entry.fingerprint)
+            self._tell("wrong", asked.fingerprint + entry.fingerprint, b"")
+        if served is None:  # not a hit of this process, or reported before: it teaches nothing about how often
+            return self._thresholds.of(namespace)
+        probability = served.probability if request.check_probability else 1.0
+        threshold = self._thresholds.checked(
+            namespace, confidence=served.confidence, probability=probability or 1.0, wrong=wrong
+        )
+        if wrong:
+            self._tell("threshold", namespace, self._thresholds.learned(namespace))
+        return threshold
+
+    def tell(self, hear: Callable[[str, bytes, bytes], None]) -> None:
+        """Have `hear` told what is worth being kept: its kind, its key and its value."""
+        self._on_learned.append(hear)
+
+    def _tell(self, kind: str, key: bytes, value: bytes) -> None:
+        for hear in self._on_learned:
+            hear(kind, key, value)
+
+    def learned(self, kind: str, key: bytes, value: bytes) -> None:
+        """Take up what another replica or an earlier process learned."""
+        if kind == "wrong":
+            self._tombstone(key)
+        elif kind == "threshold":
+            self._before[key] = value
+
+    def _tombstone(self, pair: bytes) -> None:
+        """Never again answer that request with that entry."""
+        self._wrong[pair] = None
+        if len(self._wrong) > _MOST_WRONG_PAIRS:
+            self._wrong.popitem(last=False)
+
+    async def embed(self, text: str) -> pb.Vector:
+        """The text's vector for EmbedTexts; without values where it is too long, or there is no model."""
+        vector = await self._embedding.vector(text)
+        if vector is None or self._model is None:
+            return pb.Vector()
+        return pb.Vector(values=vector.tolist(), model_hash=self._model.embedder.model_hash)
+
+    async def model(self) -> Model | None:
+        """The model, when it is loaded."""
+        model = await self._embedding.model()
+        if model is not None and self._model is None:
+            self._take(model)
+        return model
+
+    async def _vector(
+        self, request: pb.LookUpRequest | pb.StoreRequest, text: str, patience: float
+    ) -> tuple[Vector | None, bool]:
+        """(the text's vector, whether it has none because it is too long)."""
+        with contextlib.suppress(TimeoutError, Overloaded):
+            async with asyncio.timeout(patience):
+                model = self._model or await self.model()
+                if model is None:
+                    return None, False
+                if request.HasField("embedding"):
+                    given = request.embedding
+                    dimension, model_hash = model.embedder.dimension, model.embedder.model_hash
+                    return vector_of(given, dimension=dimension, model_hash=model_hash), False
+                vector = await self._embedding.vector(text)
+                return vector, vector is None
+        return None, False
+
+    def _right(self, asked: Asked, entry: Fingerprint, live: Live) -> Entry | None:
+        return None if asked.fingerprint + entry in self._wrong else live(entry)
+
+    def _explain(self, response: pb.LookUpResponse, near: Near, threshold: float) -> None:
+        if near.state == "none":
+            return
+        response.similarity, response.confidence = near.similarity, near.confidence
+        response.threshold = threshold
+        if near.state == "vetoed" and near.veto is not None:
+            response.reason = pb.CACHE_REASON_VETOED
+            response.veto = pb.CacheVeto.Value(f"CACHE_VETO_{near.veto.upper()}")
+        elif near.state == "below":
+            response.reason = pb.CACHE_REASON_BELOW_THRESHOLD
+
+    def _serve(
+        self, request: pb.LookUpRequest, response: pb.LookUpResponse, asked: Asked, namespace: bytes, entry: Entry
+    ) -> None:
+        response.outcome = pb.CACHE_OUTCOME_SEMANTIC_HIT
+        response.entry_id = entry.entry_id
+        response.reply.MergeFromString(entry.reply)
+        response.stored_at.FromNanoseconds(int(entry.stored_at * 1e9))
+        if request.peek:
+            return
+        share = self._settings.check_share
+        if response.confidence < (1 + response.threshold) / 2:
+            share = min(1.0, share * _UNSURE_CHECKED)
+        if self._chance.random() < share:
+            response.check_probability = share
+        self._served[(asked.fingerprint, entry.entry_id)] = _Served(namespace, response.confidence, share)
+        if len(self._served) > _MOST_SERVED:
+            self._served.popitem(last=False)
+
+    def _take(self, model: Model) -> None:
+        self._model = model
+        self._scopes = Scopes(model.embedder.dimension, train=self._want_lists)
+        self._table = SemanticTable(self._scopes, model.verifier, model.words)
+        budget = self._settings.false_hit_budget
+        self._thresholds = Thresholds(model.verifier.threshold(budget), budget)
+        for namespace, counts in self._before.items():
+            self._thresholds.restore(namespace, counts)
+        self._before.clear()
+
+    async def _warm(self, kept: list[Entry]) -> None:
+        model = await self.model()
+        if model is None:
+            return
+        for number, entry in enumerate(kept):
+            self.restore(entry)
+            if number % 256 == 0:
+                await asyncio.sleep(0)
+
+    def _want_lists(self, scope: bytes, numbers: list[int], vectors: Vector) -> None:
+        self._spawn(self._train(scope, numbers, vectors), "cache-train")
+
+    async def _train(self, scope: bytes, numbers: list[int], vectors: Vector) -> None:
+        """Inverted lists for a scope that has grown, made away from the event loop."""
+        from services.cache.faiss_index import ListsIndex
+
+        lists = None
+        try:
+            lists = await self._trainer.run(ListsIndex.trained, numbers, vectors)
+        except Exception as failure:  # the old index goes on serving
+            self._log.error("cache_training_failed", failure)
+        if self._scopes is not None:
+            self._scopes.take_lists(scope, lists)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

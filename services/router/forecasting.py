@@ -1,0 +1,85 @@
+"""The Forecaster in use: the predictor of quality/, counts per tenant and task, and how long answers were. No I/O."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from omnisphere.model.v1 import model_pb2
+from services.router.forecast import Evidence, Forecast, Prediction, Question
+from services.router.outcomes import Outcome
+from services.router.quality.predictor import Known, Predictor
+
+_TIERS = {value: name.removeprefix("TIER_").lower() for name, value in model_pb2.Tier.items()}
+_MOST_TENANTS = 10_000
+# So many answers of the past count for how long the next one will be.
+_LENGTHS = 50
+# Below so many nothing is said of it.
+_LEAST_LENGTHS = 5
+
+
+@dataclass(slots=True)
+class _Length:
+    """A mean that follows what comes."""
+
+    number: int = 0
+    tokens: float = 0.0
+
+    def add(self, tokens: int) -> None:
+        self.number += 1
+        self.tokens += (tokens - self.tokens) / min(self.number, _LENGTHS)
+
+
+@dataclass(slots=True)
+class _Heard:
+    """Outcomes of one tenant, by task and model."""
+
+    outcomes: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+class Forecasts:
+    """Predicts, and takes up outcomes. `unusable` hears of outcomes that belong to an earlier artefact."""
+
+    def __init__(self, predictor: Predictor, *, unusable: Callable[[], None] = lambda: None) -> None:
+        self._predictor = predictor
+        self._unusable = unusable
+        self._tenants: OrderedDict[str, _Heard] = OrderedDict()
+        self._lengths: dict[tuple[str, str], _Length] = {}
+
+    def predict(self, question: Question, models: Sequence[model_pb2.Model]) -> Forecast:
+        """See Forecaster."""
+        known = [Known(model.id, _TIERS.get(model.tier, "")) for model in models]
+        found = self._predictor.predict_text(question.prompt, question.input_tokens, known, question.tenant)
+        heard = self._tenants.get(question.tenant)
+        predictions = {}
+        for place, model in enumerate(models):
+            outcomes = heard.outcomes.get((question.task_type, model.id), 0) if heard else 0
+            moved = found.outcomes[place] > 0
+            length = self._lengths.get((question.task_type, model.id))
+            predictions[model.id] = Prediction(
+                quality=float(found.quality[place]),
+                evidence=Evidence.EVIDENCE_LEARNED if moved else Evidence.EVIDENCE_PRIOR,
+                outcomes=outcomes,
+                output_tokens=round(length.tokens) if length and length.number >= _LEAST_LENGTHS else None,
+            )
+        places = {model.id: place for place, model in enumerate(models)}
+        return Forecast(predictions, found.tasks, lambda model: found.noted(places[model]) if model in places else b"")
+
+    def learn(self, outcome: Outcome) -> None:
+        """See Learner. Feedback moves its tenant alone."""
+        try:
+            self._predictor.learn(outcome.noted, outcome.model, outcome.score, outcome.tenant)
+        except ValueError:
+            self._unusable()
+            return
+        heard = self._tenants.setdefault(outcome.tenant, _Heard())
+        self._tenants.move_to_end(outcome.tenant)
+        if len(self._tenants) > _MOST_TENANTS:
+            self._tenants.popitem(last=False)
+        name = (outcome.task_type, outcome.model)
+        heard.outcomes[name] = heard.outcomes.get(name, 0) + 1
+
+    def answered(self, task_type: str, model: str, output_tokens: int) -> None:
+        """How long an answer was."""
+        self._lengths.setdefault((task_type, model), _Length()).add(output_tokens)

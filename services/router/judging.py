@@ -1,0 +1,165 @@
+"""Judges the answers of a cascade: rules first, then what was learned, or another model. Unknown is never good."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.providers.v1 import attempt_pb2
+from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
+from omnisphere.router.v1 import decision_pb2
+from services.chassis import call_context
+from services.chassis.errors import ServiceError
+from services.router.cascade_run import Heard
+from services.router.classify import last_user_text
+from services.router.execute import Answered, book_failed, says_what_it_cost
+from services.router.judge import Verdict, Verifier
+from services.router.judge.accept import accept
+from services.router.judge.agreement import Answer, Asked, extracted
+from services.router.judge.asking import INSTRUCTION, MOST_TOKENS, parsed, prompt
+from services.router.judge.checks import findings
+from services.router.peers import ProvidersPeer
+from services.router.plan import expected_cost
+from services.router.quality.features import NAMES, read
+from services.router.record import Record
+
+_JUDGE = decision_pb2.Verdict.Judge
+_OPTIONS = NAMES.index("options")
+_SECONDS = 20.0
+
+
+class AnswerJudge:
+    """See cascade_run.Judge. `verifier` is the learned one; None: where it would speak, the prediction speaks alone."""
+
+    def __init__(self, providers: ProvidersPeer, verifier: Verifier | None) -> None:
+        self._providers = providers
+        self._verifier = verifier
+
+    async def verdict(self, heard: Heard, record: Record, request_id: str) -> tuple[decision_pb2.Verdict, int]:
+        """(what is thought of the best answer so far, its place). Raises nothing."""
+        candidate, answered = heard.answered[-1]
+        newest = len(heard.answered) - 1
+        found = decision_pb2.Verdict(model=candidate.model.id)
+        problem = _fault(answered, heard.conversation)
+        if problem:
+            found.judge, found.fault = _JUDGE.JUDGE_CHECKS, problem
+            return found, max(0, newest - 1)
+        judged = heard.plan.judged
+        if judged is None or judged.judge == "checks" or answered.finish_reason == chat_pb2.FINISH_REASON_TOOL_CALLS:
+            found.judge, found.accepted = _JUDGE.JUDGE_CHECKS, True
+            found.confidence = self._prior(heard, candidate.model.id)
+            return found, newest
+        if judged.judge == "model":
+            verdict = await self._asked(heard, record, request_id, judged.judge_model)
+            found.judge = _JUDGE.JUDGE_MODEL
+        else:
+            verdict = self._learned(heard)
+            found.judge = _JUDGE.JUDGE_LEARNED
+        if verdict is None:
+            found.judge = _JUDGE.JUDGE_UNKNOWN
+            return found, newest
+        found.confidence = verdict.good
+        found.model = heard.answered[verdict.served][0].model.id
+        last = heard.plan.candidates[-1].model.id
+        price = expected_cost(heard.plan.candidates[-1].model, heard.facts).nanousd * 1e-9
+        if judged.threshold:
+            found.accepted = verdict.good >= judged.threshold
+        else:
+            found.accepted = accept(verdict, prior=self._prior(heard, last), price_usd=price, rate=judged.rate)
+        return found, verdict.served
+
+    def _learned(self, heard: Heard) -> Verdict | None:
+        """What priors and agreement say; without a verifier the prediction alone."""
+        newest = heard.answered[-1][0].model.id
+        if self._verifier is None:
+            return Verdict(len(heard.answered) - 1, self._prior(heard, newest))
+        prompt = last_user_text(heard.conversation)
+        reading = read(prompt, heard.facts.input_tokens)
+        options = math.expm1(float(reading.cheap[_OPTIONS]))
+        last = heard.plan.candidates[-1].model.id
+        odds = [_log_odds(prediction.quality) for prediction in heard.facts.predictions.values()]
+        return self._verifier.verdict(
+            Asked(
+                priors=[_log_odds(self._prior(heard, candidate.model.id)) for candidate, _ in heard.answered],
+                answers=[
+                    Answer(extracted(_text(answered.message), round(options)), answered.usage.output_tokens)
+                    for _, answered in heard.answered
+                ],
+                reference=_log_odds(self._prior(heard, last)),
+                mean=sum(odds) / len(odds),
+                options=options,
+                in_tokens=heard.facts.input_tokens,
+                tasks=heard.facts.forecast.kinds,
+            )
+        )
+
+    async def _asked(self, heard: Heard, record: Record, request_id: str, model: str) -> Verdict | None:
+        """What another model says; None: it failed, came too late, or said nothing of use."""
+        request = providers_pb.GenerateRequest()
+        generation = request.generation
+        generation.model, generation.request_id = model, request_id
+        generation.purpose, generation.call_id = attempt_pb2.PURPOSE_JUDGE, call_context.new_call_id()
+        generation.region_tags.extend(record.regions)
+        conversation, answer = generation.conversation, _text(heard.answered[-1][1].message)
+        conversation.messages.add(role=chat_pb2.ROLE_SYSTEM).parts.add(text=INSTRUCTION)
+        question = prompt(last_user_text(heard.conversation), answer)
+        conversation.messages.add(role=chat_pb2.ROLE_USER).parts.add(text=question)
+        conversation.sampling.temperature, conversation.sampling.max_output_tokens = 0.0, MOST_TOKENS
+        try:
+            response = await self._providers.generate(request, _SECONDS)
+        except ServiceError as failure:
+            if not says_what_it_cost(failure):
+                record.unsettled.append(generation.call_id)
+            book_failed(record, failure)
+            return None
+        record.attempted(response.end.attempts)
+        good = parsed(_text(response.message))
+        return None if good is None else Verdict(len(heard.answered) - 1, good)
+
+    def _prior(self, heard: Heard, model: str) -> float:
+        prediction = heard.facts.predictions.get(model)
+        return prediction.quality if prediction else 0.5
+
+
+def _fault(answered: Answered, conversation: chat_pb2.Conversation) -> str:
+    """The first thing that a rule finds wrong; empty: nothing."""
+    calls = [part.tool_call for part in answered.message.parts if part.WhichOneof("content") == "tool_call"]
+    if calls:
+        return "" if all(_is_object(call.arguments_json) for call in calls) else "schema"
+    found = findings(
+        last_user_text(conversation),
+        _text(answered.message),
+        cut_off=answered.finish_reason == chat_pb2.FINISH_REASON_LENGTH,
+        schema=_schema(conversation.response_format),
+    )
+    return found[0].value if found else ""
+
+
+def _schema(wanted: chat_pb2.ResponseFormat) -> Mapping[str, Any] | None:
+    match wanted.kind:
+        case chat_pb2.ResponseFormat.KIND_JSON_OBJECT:
+            return {"type": "object"}
+        case chat_pb2.ResponseFormat.KIND_JSON_SCHEMA:
+            schema = json.loads(wanted.schema_json)
+            return schema if isinstance(schema, dict) else {}
+        case _:
+            return None
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text or "{}"), dict)
+    except ValueError:
+        return False
+
+
+def _log_odds(quality: float) -> float:
+    inside = min(0.995, max(0.005, quality))
+    return math.log(inside / (1 - inside))
+
+
+def _text(message: chat_pb2.Message) -> str:
+    return "\n".join(part.text for part in message.parts if part.WhichOneof("content") == "text")

@@ -1,0 +1,71 @@
+"""Wiring of what learns: the predictor and its artefact, outcomes and their file, the judge's verifier. No logic."""
+
+from __future__ import annotations
+
+import secrets
+
+from services.chassis.clock import Clock
+from services.chassis.logs import Log
+from services.ledger.ledger import Ledger
+from services.router.artefact_keeper import ArtefactKeeper, first_artefact
+from services.router.forecasting import Forecasts
+from services.router.judge import Verdict, Verifier
+from services.router.judge.agreement import Asked
+from services.router.judge.untaught import by_agreement
+from services.router.metrics import RouterMetrics
+from services.router.outcome_book import OUTCOMES, OutcomeBook
+from services.router.outcomes import Outcomes
+from services.router.quality.predictor import Predictor
+from services.router.settings import RouterSettings
+
+
+class Learning:
+    """The parts, and their life."""
+
+    def __init__(self, settings: RouterSettings, log: Log, clock: Clock, metrics: RouterMetrics) -> None:
+        """Raises StartError where the artefact cannot be used."""
+        predictor = Predictor(first_artefact(settings.artefact))
+        self.forecasts = Forecasts(predictor, unusable=lambda: metrics.outcomes.labels("other_artefact").inc())
+        ledger = None
+        if settings.ledger:
+            ledger = Ledger(
+                OUTCOMES,
+                settings.outcomes_file(),
+                log=log,
+                clock=clock,
+                keep=settings.ledger_keep,
+                on_lost=lambda rows, why: metrics.ledger_lost.labels(why).inc(rows),
+            )
+        self._book = OutcomeBook(ledger, log)
+        key = settings.feedback_key.reveal().encode() if settings.feedback_key else secrets.token_bytes(32)
+        self.outcomes = Outcomes(self.forecasts, self._book.keep, key=key, clock=clock, metrics=metrics)
+        self.verifier: Verifier = _NewestVerifier(predictor)
+        self._artefacts = ArtefactKeeper(
+            settings.artefact,
+            lambda: predictor.artefact,
+            predictor.swap,
+            log,
+            failed=lambda: metrics.reload_failures.labels("artefact").inc(),
+        )
+
+    async def start(self) -> None:
+        """Take up what earlier processes learned."""
+        await self._book.start(self.forecasts.learn)
+        self._artefacts.start()
+
+    async def stop(self) -> None:
+        """Write what waits."""
+        await self._artefacts.stop()
+        await self._book.stop()
+
+
+class _NewestVerifier:
+    """The verifier of the artefact in use; where that has none, priors and agreement by Bayes' rule."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    def verdict(self, asked: Asked) -> Verdict | None:
+        """See Verifier."""
+        escalation = self._predictor.artefact.escalation
+        return by_agreement(asked) if escalation is None else escalation.verifier.verdict(asked)

@@ -1,0 +1,90 @@
+"""From a request to a plan: its facts, what is predicted, and the strategy of its policy."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+
+from omnisphere.chat.v1 import chat_pb2
+from omnisphere.model.v1 import model_pb2
+from services.router.admit import Ask
+from services.router.catalog import Catalogue
+from services.router.exchange_rate import ExchangeRate
+from services.router.forecast import Forecaster, Question
+from services.router.plan import Facts, Plan, facts_of
+from services.router.policy import Policy
+from services.router.strategies import Strategy
+from services.router.strategies.fixed import Fixed, FixedOrder
+from services.router.strategies.ladder import Cascading
+from services.router.strategies.rule import Rule
+from services.router.strategies.worth import CostAware
+
+# `auto` leaves the table in a task when so many models have so many outcomes there.
+MODELS_TO_LEARN_FROM, OUTCOMES_TO_LEARN_FROM = 2, 20
+_MOST_RATES = 256
+
+
+class Planner:
+    """Plans requests. Quick, and without I/O."""
+
+    def __init__(self, forecaster: Forecaster) -> None:
+        self._forecaster = forecaster
+        # By the content of a policy, the one used longest ago first.
+        self._rates: OrderedDict[str, ExchangeRate] = OrderedDict()
+
+    def plan(self, ask: Ask, task_type: str, catalogue: Catalogue, *, fast: bool = False) -> tuple[Plan, Facts]:
+        """The plan, and what it was made from. `fast`: nothing is to be judged. Raises UnknownModel, InvalidRequest."""
+        facts = self._facts(ask, task_type, catalogue)
+        question = Question(ask.tenant, task_type, ask.prompt, facts.input_tokens)
+        facts = replace(facts, forecast=self._forecaster.predict(question, facts.models))
+        if ask.model:
+            return Fixed(catalogue.answering(ask.model)).plan(facts), facts
+        return self._strategy(ask.policy, learned=_has_learned(facts), fast=fast).plan(facts), facts
+
+    def answered(self, task_type: str, model: str, usage: chat_pb2.Usage) -> None:
+        """How long an answer was: the next one will cost about as much."""
+        self._forecaster.answered(task_type, model, usage.output_tokens + usage.reasoning_tokens)
+
+    def _facts(self, ask: Ask, task_type: str, catalogue: Catalogue) -> Facts:
+        row, options = ask.policy.row, ask.options
+        limit = (
+            options.max_cost_nanousd if options.HasField("max_cost_nanousd") else int(row.max_cost_usd * 1e9) or None
+        )
+        return replace(
+            facts_of(ask.conversation, ask.kinds, task_type, catalogue.models),
+            regions=frozenset(options.region_tags),
+            allowed=frozenset() if ask.model else frozenset(row.models),
+            max_cost_nanousd=limit,
+        )
+
+    def _strategy(self, policy: Policy, *, learned: bool, fast: bool) -> Strategy:
+        row = policy.row
+        match row.strategy:
+            case "cascade" if not fast:
+                return Cascading(row, self._rate(policy))
+            case "cost_aware" | "cascade":
+                return CostAware(row, self._rate(policy))
+            case "auto" if learned:
+                return CostAware(row, self._rate(policy))
+            case "fixed":
+                return FixedOrder(row)
+            case _:
+                return Rule(row, name="semantic" if row.strategy == "semantic" else "rule")
+
+    def _rate(self, policy: Policy) -> ExchangeRate:
+        rate = self._rates.pop(policy.content_hash, None) or ExchangeRate()
+        self._rates[policy.content_hash] = rate
+        if len(self._rates) > _MOST_RATES:
+            self._rates.popitem(last=False)
+        return rate
+
+
+def _has_learned(facts: Facts) -> bool:
+    """Whether enough is known of this task to leave the table."""
+    known = [model for model in facts.models if model.endpoints and _outcomes(facts, model) >= OUTCOMES_TO_LEARN_FROM]
+    return len(known) >= MODELS_TO_LEARN_FROM
+
+
+def _outcomes(facts: Facts, model: model_pb2.Model) -> int:
+    prediction = facts.predictions.get(model.id)
+    return prediction.outcomes if prediction else 0

@@ -1,0 +1,74 @@
+"""The forecaster in use, on the artefact that ships: priors first, then what a tenant says, and nobody else's."""
+
+from __future__ import annotations
+
+import pytest
+
+from omnisphere.model.v1 import model_pb2
+from services.router.forecast import Evidence, Question
+from services.router.forecasting import Forecasts
+from services.router.outcomes import Outcome
+from services.router.quality.artefact import load
+from services.router.quality.predictor import Predictor
+from tests.unit.router.samples import model
+
+SMALL, BIG = model("little", tier=model_pb2.TIER_SMALL), model("big", tier=model_pb2.TIER_FRONTIER)
+
+
+@pytest.fixture
+def forecasts():
+    return Forecasts(Predictor(load()))
+
+
+def asked(tenant="acme", task="research", prompt="Why did the Roman Republic fall?"):
+    return Question(tenant, task, prompt, 10)
+
+
+def learn(forecasts, score, *, number=30, tenant="acme", made=SMALL):
+    for place in range(number):
+        forecast = forecasts.predict(asked(tenant), [SMALL, BIG])
+        outcome = Outcome(
+            tenant, f"r-{place}", "research", made.id, score, "feedback", 0.0, 1.0, forecast.note(made.id)
+        )
+        forecasts.learn(outcome)
+
+
+def test_before_any_outcome_the_tier_speaks(forecasts):
+    found = forecasts.predict(asked(), [SMALL, BIG]).models
+    assert {each.evidence for each in found.values()} == {Evidence.EVIDENCE_PRIOR}
+    assert {each.outcomes for each in found.values()} == {0}
+    assert 0 < found["little"].quality < found["big"].quality < 1
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_outcomes_move_the_tenant_that_gave_them_and_no_other(forecasts, score):
+    before = forecasts.predict(asked(), [SMALL, BIG]).models["little"].quality
+    others = forecasts.predict(asked("zeta"), [SMALL, BIG]).models
+    learn(forecasts, score)
+    after = forecasts.predict(asked(), [SMALL, BIG]).models["little"]
+    assert (after.quality > before) == (score == 1.0)
+    assert abs(after.quality - score) < 0.3
+    assert (after.evidence, after.outcomes) == (Evidence.EVIDENCE_LEARNED, 30)
+    assert forecasts.predict(asked("zeta"), [SMALL, BIG]).models == others
+
+
+def test_counts_are_by_task(forecasts):
+    learn(forecasts, 1.0)
+    assert forecasts.predict(asked(task="translation"), [SMALL]).models["little"].outcomes == 0
+
+
+def test_an_outcome_of_another_artefact_is_counted_and_not_learned():
+    lost = []
+    forecasts = Forecasts(Predictor(load()), unusable=lambda: lost.append(1))
+    before = forecasts.predict(asked(), [SMALL]).models
+    forecasts.learn(Outcome("acme", "r", "research", "little", 1.0, "feedback", 0.0, 1.0, b"another shape"))
+    assert lost == [1]
+    assert forecasts.predict(asked(), [SMALL]).models == before
+
+
+def test_lengths_are_known_after_a_few_answers(forecasts):
+    for tokens in (100, 100, 100, 100):
+        forecasts.answered("research", "little", tokens)
+    assert forecasts.predict(asked(), [SMALL]).models["little"].output_tokens is None
+    forecasts.answered("research", "little", 200)
+    assert forecasts.predict(asked(), [SMALL]).models["little"].output_tokens == 120

@@ -1,0 +1,155 @@
+"""Which strategy plans what: the policy's, with everything that may remove a model."""
+
+from __future__ import annotations
+
+import pytest
+
+from omnisphere.model.v1 import model_pb2
+from omnisphere.router.v1 import decision_pb2
+from omnisphere.router.v1 import router_service_pb2 as pb
+from services.chassis.errors import UnknownModel
+from services.router.catalog import Catalogue
+from services.router.planner import Planner
+from tests.fakes.routing import ScriptedForecaster
+from tests.unit.router.samples import FALLBACK, PRIMARY, REFERENCE, admitted, fleet, model
+
+DROPPED = decision_pb2.Candidate.Dropped
+
+
+class Desk:
+    def __init__(self, models=None):
+        self.forecaster = ScriptedForecaster()
+        self.planner = Planner(self.forecaster)
+        self.catalogue = Catalogue(tuple(models or fleet()), "1")
+
+    def plan(self, policy="", *, model="", fast=False, **options):
+        ask = admitted("hello", model=model, options=pb.RequestOptions(inline_policy=policy, **options))
+        return self.planner.plan(ask, "simple_qa", self.catalogue, fast=fast)[0]
+
+
+def ids(plan):
+    return [candidate.model.id for candidate in plan.candidates]
+
+
+def dropped(plan):
+    return {candidate.model.id: candidate.dropped for candidate in plan.dropped}
+
+
+COST_AWARE = 'strategy = "cost_aware"\nreference_model = "claude-opus"\n'
+
+
+def test_auto_is_the_table_until_two_models_have_twenty_outcomes_in_the_task():
+    desk = Desk()
+    desk.forecaster.quality = {FALLBACK: 0.9, PRIMARY: 0.4, REFERENCE: 0.8}
+    desk.forecaster.seen = {FALLBACK: 20, PRIMARY: 19}
+    assert desk.plan().strategy == "rule"
+    desk.forecaster.seen = {FALLBACK: 20, PRIMARY: 20}
+    plan = desk.plan()
+    assert (plan.strategy, ids(plan)[0]) == ("cost_aware", FALLBACK)
+
+
+def test_the_cheapest_model_that_is_as_good_as_the_reference():
+    desk = Desk([model("cheap", price="0.1"), model("fair", price="1"), model("big", "claude-opus", price="15")])
+    desk.forecaster.quality = {"cheap": 0.5, "fair": 0.8, "big": 0.8}
+    plan = desk.plan(COST_AWARE)
+    assert ids(plan)[0] == "fair"
+    assert len(plan.candidates) == 2
+    assert dropped(plan) == {"cheap": DROPPED.DROPPED_NOT_NEEDED} or dropped(plan) == {
+        "big": DROPPED.DROPPED_NOT_NEEDED
+    }
+
+
+def test_a_fixed_rate_weighs_quality_against_cost():
+    desk = Desk([model("cheap", price="0.1"), model("big", "claude-opus", price="15")])
+    desk.forecaster.quality = {"cheap": 0.7, "big": 0.9}
+    assert ids(desk.plan(COST_AWARE + "quality_per_usd = 0.001"))[0] == "big"
+    assert ids(desk.plan(COST_AWARE + "quality_per_usd = 1000"))[0] == "cheap"
+
+
+def test_a_threshold_takes_the_cheapest_above_and_says_who_is_below():
+    desk = Desk([model("cheap", price="0.1"), model("fair", price="1"), model("big", "claude-opus", price="15")])
+    desk.forecaster.quality = {"cheap": 0.5, "fair": 0.86, "big": 0.9}
+    plan = desk.plan(COST_AWARE + "threshold = 0.85")
+    assert ids(plan) == ["fair", "big"]
+    assert dropped(plan) == {"cheap": DROPPED.DROPPED_QUALITY}
+    desk.forecaster.quality = {"cheap": 0.5, "fair": 0.6, "big": 0.7}
+    assert ids(desk.plan(COST_AWARE + "threshold = 0.85"))[0] == "big"
+
+
+def test_a_cascade_without_models_climbs_the_best_of_their_price():
+    desk = Desk(
+        [
+            model("cheap", price="0.1"),
+            model("waste", price="0.5"),
+            model("fair", price="1"),
+            model("big", "claude-opus", price="15"),
+        ]
+    )
+    desk.forecaster.quality = {"cheap": 0.6, "waste": 0.5, "fair": 0.7, "big": 0.9}
+    plan = desk.plan('strategy = "cascade"\nreference_model = "claude-opus"')
+    assert ids(plan) == ["cheap", "fair", "big"]
+    assert plan.judged is not None
+    assert plan.candidates[-1].reason == "last rung"
+
+
+def test_a_cascade_of_one_model_judges_nothing():
+    desk = Desk([model("big", "claude-opus")])
+    plan = desk.plan('strategy = "cascade"\nreference_model = "claude-opus"')
+    assert (ids(plan), plan.judged) == (["big"], None)
+
+
+def test_fixed_asks_the_models_of_the_policy_in_its_order():
+    policy = 'strategy = "fixed"\nreference_model = "claude-opus"\nmodels = ["claude-opus", "nobody", "deepseek-v3"]'
+    plan = Desk().plan(policy)
+    assert (plan.strategy, ids(plan)) == ("fixed", [REFERENCE, PRIMARY])
+
+
+def in_region(made, *tags):
+    made.endpoints[0].region_tags.extend(tags)
+    return made
+
+
+@pytest.mark.parametrize("strategy", ["rule", "cost_aware", "cascade", "fixed", "semantic", "auto"])
+def test_no_strategy_asks_a_model_that_may_not_be_asked(strategy):
+    models = [
+        in_region(model(PRIMARY, "deepseek-v3"), "us"),
+        in_region(model(FALLBACK), "eu"),
+        in_region(model(REFERENCE, "claude-opus", price="15"), "eu"),
+    ]
+    policy = (
+        f'strategy = "{strategy}"\nreference_model = "claude-opus"\n'
+        'models = ["deepseek-v3", "gpt-5-mini", "claude-opus"]\n'
+        '[tasks]\nsimple_qa = { primary = "deepseek-v3", fallback = "claude-opus" }\n'
+    )
+    plan = Desk(models).plan(policy, region_tags=["eu"])
+    assert PRIMARY not in ids(plan)
+    assert ids(plan)
+    assert dropped(plan)[PRIMARY] == DROPPED.DROPPED_REGION
+    plan = Desk(models).plan(policy, max_cost_nanousd=1_000_000)
+    assert REFERENCE not in ids(plan)
+    assert dropped(plan)[REFERENCE] == DROPPED.DROPPED_BUDGET
+    plan = Desk(models).plan(policy.replace('"gpt-5-mini", ', ""))
+    assert FALLBACK not in ids(plan)
+
+
+def test_what_is_unpriced_is_not_free():
+    desk = Desk([model("free", price=""), model("big", "claude-opus")])
+    plan = desk.plan(COST_AWARE, max_cost_nanousd=10_000_000_000)
+    assert ids(plan) == ["big"]
+    assert dropped(plan) == {"free": DROPPED.DROPPED_BUDGET}
+
+
+def test_a_named_model_is_asked_alone_and_predicted_all_the_same():
+    desk = Desk()
+    assert ids(desk.plan(model="claude-opus")) == [REFERENCE]
+    assert len(desk.forecaster.asked) == 1
+    with pytest.raises(UnknownModel):
+        desk.plan(model="nobody")
+    assert ids(desk.plan(model="claude-opus", region_tags=["eu"])) == []
+
+
+def test_a_resting_model_is_not_in_a_ladder():
+    resting = (model_pb2.Endpoint.STATE_RESTING,)
+    desk = Desk([model("cheap", states=resting), model("big", "claude-opus", price="15")])
+    plan = desk.plan(COST_AWARE)
+    assert (ids(plan), dropped(plan)) == (["big"], {"cheap": DROPPED.DROPPED_RESTING})

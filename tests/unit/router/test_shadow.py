@@ -1,0 +1,94 @@
+"""Checks of cached answers: asked again for the same tenant, reported, within the money and the queue there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
+from omnisphere.providers.v1 import attempt_pb2
+from services.chassis import call_context
+from services.chassis.errors import PeerUnavailable
+from services.router.metrics import RouterMetrics
+from services.router.shadow import Shadow
+from tests.fakes.clock import FakeClock
+from tests.fakes.log import ReadableLog
+from tests.fakes.peers import ScriptedCache, ScriptedProviders, answer
+from tests.unit.router.samples import PRIMARY, assistant, caller, fleet, talk
+
+
+class Checks:
+    """A queue of checks with its parts in reach."""
+
+    def __init__(self, budget: int = 10**9, fresh: str = "Like this.") -> None:
+        self.cache, self.providers, self.clock = ScriptedCache(), ScriptedProviders(fleet()), FakeClock()
+        self.registry = CollectorRegistry()
+        self.providers.play(PRIMARY, answer(fresh))
+        self.shadow = Shadow(
+            cache=self.cache,
+            providers=self.providers,
+            clock=self.clock,
+            metrics=RouterMetrics(self.registry),
+            log=ReadableLog("router"),
+            budget_nanousd=budget,
+        )
+
+    def check(self, kept: str = "Like this.") -> None:
+        reply = cache_pb.CachedReply(message=assistant(kept), model=PRIMARY)
+        served = cache_pb.LookUpResponse(reply=reply, entry_id="entry", check_probability=0.25)
+        with call_context.entered(caller(tenant="tenant-1", deadline=1.0)):
+            self.shadow.check(cache_pb.Query(conversation=talk("How?")), served)
+
+    def counted(self, check: str) -> Any:
+        return self.registry.get_sample_value("omnisphere_router_shadow_checks_total", {"check": check})
+
+
+async def test_a_check_asks_the_model_of_the_answer_for_the_same_tenant_and_reports():
+    checks = Checks()
+    checks.shadow.start()
+    checks.check()
+    await checks.shadow.done()
+    await checks.shadow.stop()
+    (asked,) = checks.providers.asked
+    assert (asked.model, asked.purpose) == (PRIMARY, attempt_pb2.PURPOSE_SHADOW)
+    assert checks.providers.seen[0].caller.tenant == "tenant-1"
+    assert checks.providers.seen[0].deadline is None
+    (report,) = checks.cache.reported
+    assert report.verdict == cache_pb.ReportHitRequest.VERDICT_RIGHT
+    assert (report.entry_id, report.check_probability) == ("entry", 0.25)
+    assert checks.counted("right") == 1
+
+
+async def test_a_wrong_answer_is_reported_as_one():
+    checks = Checks(fresh="Whales eat krill.")
+    checks.shadow.start()
+    checks.check("Descale the kettle with vinegar.")
+    await checks.shadow.done()
+    await checks.shadow.stop()
+    assert checks.cache.reported[0].verdict == cache_pb.ReportHitRequest.VERDICT_WRONG
+
+
+async def test_without_money_or_room_a_check_is_not_made_and_is_counted():
+    checks = Checks(budget=0)
+    for _ in range(70):
+        checks.check()
+    assert checks.counted("queue_full") == 6
+    checks.shadow.start()
+    await checks.shadow.done()
+    await checks.shadow.stop()
+    assert checks.counted("budget") == 64
+    assert checks.providers.asked == []
+
+
+async def test_a_failure_is_counted_by_its_reason_and_the_next_check_goes_on():
+    checks = Checks()
+    checks.cache.failing = PeerUnavailable(peer="cache")
+    checks.shadow.start()
+    checks.check()
+    await checks.shadow.done()
+    checks.cache.failing = None
+    checks.check()
+    await checks.shadow.done()
+    await checks.shadow.stop()
+    assert (checks.counted("peer_unavailable"), checks.counted("right")) == (1, 1)
