@@ -143,7 +143,9 @@ def test_folds_are_the_same_in_every_run_and_about_as_large():
 
 
 def test_tiers_are_means_of_their_models_and_unknown_without_any():
-    tiers = Tiers({"small": ["small", "medium"], "medium": [], "large": ["large"], "frontier": []}, {"sums": "maths"}, {})
+    tiers = Tiers(
+        {"small": ["small", "medium"], "medium": [], "large": ["large"], "frontier": []}, {"sums": "maths"}, {}
+    )
     found = by_tier(world(), tiers)
     assert found.models == ("small", "medium", "large", "frontier")
     assert found.quality[:, 0] == pytest.approx(world().quality[:, :2].mean(axis=1))
