@@ -51,7 +51,7 @@ class Residual:
 
 @dataclass(frozen=True, slots=True)
 class Estimator:
-    """`table` [tasks, columns] is (mean x 5 + sum of qualities) / (5 + number) over training."""
+    """`table` [tasks, columns] is (prior x 10 + sum of qualities) / (10 + number) over training."""
 
     tasks: tuple[str, ...]
     columns: tuple[str, ...]

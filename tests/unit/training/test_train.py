@@ -1,4 +1,4 @@
-"""From outcomes to an artefact, on a world that is known: two tasks, four models, and answers that may agree."""
+"""From outcomes to an artefact, on a world that is known: two tasks, three models, and answers that may agree."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from services.training.residual import table_of
 from services.training.tiers import Tiers, by_tier, shipped, together
 from services.training.train import train
 
-MODELS = ("tiny", "small", "medium", "large")
+MODELS = ("small", "medium", "large")
 # Probability of a right answer to sums, and to questions of history.
-RIGHT = {"sums": (0.9, 0.93, 0.9, 0.95), "history": (0.35, 0.55, 0.6, 0.9)}
-USD = np.array([0.0001, 0.0002, 0.0003, 0.004])
+RIGHT = {"sums": (0.9, 0.9, 0.95), "history": (0.35, 0.6, 0.9)}
+USD = np.array([0.0001, 0.0003, 0.004])
 
 
-def world(rows: int = 400, seed: int = 3) -> Outcomes:
+def world(rows: int = 300, seed: int = 3) -> Outcomes:
     chance = np.random.default_rng(seed)
     prompts, tasks, quality, answers = [], [], [], []
     for _ in range(rows):
@@ -63,7 +63,8 @@ def artefact():
 
 
 def test_the_same_outcomes_make_the_same_bytes(artefact):
-    assert train(world(), {"made": "by a test"}).dump() == artefact.dump()
+    few = [train(replace(world(80), answers=None), {}).dump() for _ in range(2)]
+    assert few[0] == few[1]
     assert parse(artefact.dump()).dump() == artefact.dump()
 
 
@@ -73,15 +74,15 @@ def test_tasks_and_models_are_told_apart(artefact):
     assert artefact.estimator.tasks[int(sums[0].argmax())] == "sums"
     assert artefact.estimator.tasks[int(past[0].argmax())] == "history"
     assert sums[2][0] > past[2][0] + 0.3
-    assert past[2][3] > past[2][0] + 0.3
+    assert past[2][2] > past[2][0] + 0.3
 
 
 def test_what_was_learned_is_judged_on_what_was_not_seen(artefact):
     found = artefact.evaluation
-    assert found.rows == 400
+    assert found.rows == 300
     assert 0.1 < found.explained < 0.5
     assert found.auc > 0.6
-    assert abs(found.ece) < 0.04
+    assert abs(found.ece) < 0.06
     assert artefact.reference == "large"
     assert found.saving > 0.3
     assert found.change > -0.01
@@ -97,7 +98,7 @@ def test_a_table_cell_is_counted():
     table = table_of(truth, np.array([[1.0], [0.0], [1.0]]))
     mean = 2 / 3
     ease = [(1 + 0 - 2 * mean) / (2 + 5), (1 - mean) / (1 + 5)]
-    assert table[:, 0] == pytest.approx([((mean + ease[0]) * 5 + 1) / 7, (min(1.0, mean + ease[1]) * 5 + 1) / 6])
+    assert table[:, 0] == pytest.approx([((mean + ease[0]) * 10 + 1) / 12, (min(1.0, mean + ease[1]) * 10 + 1) / 11])
 
 
 def test_agreement_is_played_without_any_model():
@@ -105,7 +106,7 @@ def test_agreement_is_played_without_any_model():
 
     outcomes = world()
     assert outcomes.answers is not None
-    empty = np.zeros((400, 1))
+    empty = np.zeros((300, 1))
     played = Played(
         outcomes.ids,
         outcomes.quality,
@@ -119,10 +120,10 @@ def test_agreement_is_played_without_any_model():
         outcomes.quality,
         outcomes.usd,
     )
-    found = agreeing(played, (0, 1), 3)
+    found = agreeing(played, (0, 1), 2)
     same = np.array([row[0] == row[1] for row in outcomes.answers])
-    spent = outcomes.usd[:, :2].sum() + outcomes.usd[~same, 3].sum()
-    assert found.saving == pytest.approx(1 - spent / outcomes.usd[:, 3].sum())
+    spent = outcomes.usd[:, :2].sum() + outcomes.usd[~same, 2].sum()
+    assert found.saving == pytest.approx(1 - spent / outcomes.usd[:, 2].sum())
 
 
 def test_the_trees_of_the_router_are_those_of_the_library():
@@ -142,25 +143,51 @@ def test_folds_are_the_same_in_every_run_and_about_as_large():
 
 
 def test_tiers_are_means_of_their_models_and_unknown_without_any():
-    tiers = Tiers({"small": ["tiny", "small"], "medium": [], "large": ["large"], "frontier": []}, {"sums": "maths"}, {})
+    tiers = Tiers(
+        {"small": ["small", "medium"], "medium": [], "large": ["large"], "frontier": []}, {"sums": "maths"}, {}
+    )
     found = by_tier(world(), tiers)
     assert found.models == ("small", "medium", "large", "frontier")
     assert found.quality[:, 0] == pytest.approx(world().quality[:, :2].mean(axis=1))
     assert np.isnan(found.quality[:, 1]).all()
     assert set(found.tasks) == {"maths", "history"}
     with pytest.raises(OutcomesUnusable, match="none of its models"):
-        by_tier(replace(world(), models=("w", "x", "y", "z")), tiers)
+        by_tier(replace(world(), models=("x", "y", "z")), tiers)
 
 
 def test_parts_are_put_together_by_the_names_of_their_models():
-    other = replace(world(10, 4), models=("large", "tiny", "new", "small"))
+    other = replace(world(10, 4), models=("large", "new", "small"))
     found = together([world(10), other])
     assert found.models == (*MODELS, "new")
-    assert found.quality.shape == (20, 5)
-    assert (found.quality[10:, 3] == other.quality[:, 0]).all()
-    assert np.isnan(found.quality[:10, 4]).all()
+    assert found.quality.shape == (20, 4)
+    assert (found.quality[10:, 2] == other.quality[:, 0]).all()
+    assert np.isnan(found.quality[:10, 3]).all()
 
 
 def test_no_model_is_in_two_tiers():
     models = [model for tier in shipped().models.values() for model in tier]
     assert len(models) == len(set(models))
+
+
+def test_the_ladder_walks_and_its_verifier_comes_back(artefact):
+    from services.router.judge.agreement import Answer, Asked
+
+    escalation = artefact.escalation
+    assert escalation is not None
+    assert escalation.ladder.models[-1] == "large"
+    calls = escalation.verifier.first
+    back = parse(artefact.dump()).escalation
+    verdicts = []
+    for said in (["1"] * calls, [str(number + 2) for number in range(calls)]):
+        asked = Asked([1.0] * calls, [Answer(one, 5) for one in said], 2.0, 1.0, 0.0, 10, np.array([0.5, 0.5]))
+        verdict = escalation.verifier.verdict(asked)
+        assert verdict == back.verifier.verdict(asked)
+        assert verdict is not None
+        assert 0 <= verdict.good <= 1
+        verdicts.append(verdict)
+    if calls > 1:
+        agreed, apart = verdicts
+        assert agreed.good > apart.good + 0.2
+        assert (apart.instead or 0) - apart.good > (agreed.instead or 0) - agreed.good
+    nothing = Asked([1.0], [], 2.0, 1.0, 0.0, 10, np.array([0.5, 0.5]))
+    assert escalation.verifier.verdict(nothing) is None
