@@ -313,7 +313,9 @@ class Directory:
             capabilities=[model_pb2.Capability.Value(f"CAPABILITY_{name.upper()}") for name in row.capabilities],
             prices=price.listed() if price else None,
             simulated=any(endpoint.simulated for endpoint in serving),
-            endpoints=[model_pb2.Endpoint(name=endpoint.name, state=ready) for endpoint in serving],
+            endpoints=[
+                model_pb2.Endpoint(name=endpoint.name, state=ready, wire_format=endpoint.format) for endpoint in serving
+            ],
         )
 
 
