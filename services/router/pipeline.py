@@ -147,6 +147,7 @@ class Pipeline:
         hit = await self._cache.look_up(ask, record, simulated=self._catalogue.current.simulated, peek=True)
         if hit is None:
             plan, facts = self._plan(ask, await self._catalogue.needed(), record)
+            plan = await self._fit.with_window(plan, facts, ask.conversation, record)
             record.planned(plan, facts)
         else:
             self._hit(hit, ask, record)
@@ -188,6 +189,7 @@ class Pipeline:
         flight.step = "plan"
         catalogue = await self._catalogue.needed()
         plan, facts = self._plan(ask, catalogue, record)
+        plan = await self._fit.with_window(plan, facts, ask.conversation, record)
         flight.publish_started(record.planned(plan, facts))
         if not plan.candidates:
             raise NoEndpoint(model=ask.model) if ask.model else NoCandidateLeft()
