@@ -41,8 +41,8 @@ class Counted:
         """All of it, or with only the messages of `indexes`; `more` are messages of ours."""
         every = self._every(indexes, more)
         # A calibration may take more from a part than there is in it.
-        estimate = max(0, round(sum(tokens.estimate for tokens in every)))
-        return Tokens(estimate, sum(tokens.upper_bound for tokens in every))
+        estimate = max(0, round(sum([tokens.estimate for tokens in every])))
+        return Tokens(estimate, sum([tokens.upper_bound for tokens in every]))
 
     def ref(self, indexes: Iterable[int] | None = None, more: Sequence[Tokens] = ()) -> str:
         """The count_ref of the same: what ReportUsage compares with the provider's count."""
