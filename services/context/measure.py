@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import blake2b
 from math import ceil
 
@@ -47,7 +48,12 @@ class Ruler:
         if message.name:
             total = total + self._named(message.name)
         said = b"".join(part.SerializeToString(deterministic=True) for part in message.parts if not _is_large(part))
-        return self.calibrated(total + self._piece(b"%d" % message.role, said, self._doubt(total)))
+        piece = self._piece(b"%d" % message.role, said, self._doubt(total))
+        counted = self.calibrated(total + piece)
+        if not is_past or not total.features[Feature.PAST]:
+            return counted
+        # One bound, whoever spoke after it: else a window's start would move when the user asks again.
+        return replace(counted, upper_bound=max(self.message(message).upper_bound, ceil(counted.estimate)))
 
     def _doubt(self, tokens: Tokens) -> float:
         return doubt_of(tokens.features, is_exact=self._family.is_exact)

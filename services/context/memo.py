@@ -43,7 +43,9 @@ class Memo(Generic[V]):
         values: list[V] = found  # type: ignore[assignment]  # every None in it is replaced
         for place in missing:
             key = keys[place]
-            known = new.get(key) or old.get(key)
+            known = new.get(key)
+            if known is None:
+                known = old.get(key)
             values[place] = new[key] = measure(place) if known is None else known
         if new:
             with self._using:
