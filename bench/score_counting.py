@@ -26,6 +26,7 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
     return {
         kind: {
             "all": _of(rows, kind),
+            "from_100_tokens": _of(_large(rows), kind) if _large(rows) else None,
             "by_provider": {name: _of(some, kind) for name, some in sorted(groups.items())},
         }
         for kind in ("cold", "calibrated")
@@ -36,10 +37,14 @@ def show(found: Mapping[str, Any]) -> None:
     """Print the figures for a person."""
     for kind, parts in found.items():
         print(f"\n{kind}: error of the estimate in %, and how often the upper bound held")
-        for name, values in {"all": parts["all"], **parts["by_provider"]}.items():
+        groups = {"all": parts["all"], "from 100 tokens": parts["from_100_tokens"], **parts["by_provider"]}
+        for name, values in groups.items():
+            if values is None:
+                continue
             print(
                 f"  {name:>18}  {values['exchanges']:5} exchanges  median {values['median']:6.2f}  "
-                f"p95 {values['p95']:7.2f}  bound {values['bound_held']:6.2f} %"
+                f"p90 {values['p90']:7.2f}  p95 {values['p95']:7.2f}  within 10 %: {values['within_10']:6.2f}  "
+                f"bound {values['bound_held']:6.2f} %"
             )
 
 
@@ -49,9 +54,23 @@ def _of(rows: Sequence[Row], kind: str) -> dict[str, Any]:
     return {
         "exchanges": len(rows),
         "median": round(100 * statistics.median(errors), 2),
-        "p95": round(100 * errors[max(0, math.ceil(0.95 * len(errors)) - 1)], 2),
+        "p90": _quantile(errors, 0.9),
+        "p95": _quantile(errors, 0.95),
+        "within_10": round(100 * sum(1 for error in errors if error <= 0.1) / len(rows), 2),
         "bound_held": round(100 * held / len(rows), 2),
     }
+
+
+def _quantile(errors: Sequence[float], share: float) -> float:
+    return round(100 * errors[max(0, math.ceil(share * len(errors)) - 1)], 2)
+
+
+def _large(rows: Sequence[Row]) -> Sequence[Row]:
+    """Requests where a token or two are no more than 2 %."""
+    return [row for row in rows if row["reported"] >= _LARGE]
+
+
+_LARGE = 100
 
 
 def main() -> None:

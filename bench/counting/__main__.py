@@ -35,6 +35,7 @@ class Exchange:
     id: str
     provider: str
     model: str
+    wire_format: str
     reported: int
     row: dict[str, Any]
 
@@ -65,7 +66,7 @@ def exchanges(data: Path) -> Iterator[Exchange]:
                 row = json.loads(line)
                 reported = (row["expected"].get("usage") or {}).get("input_tokens")
                 if row["request"] and reported:
-                    yield Exchange(row["id"], row["provider"], model_of(row), reported, row["request"]["body"])
+                    yield Exchange(row["id"], row["provider"], model_of(row), api, reported, row["request"]["body"])
 
 
 def run(all_exchanges: Sequence[Exchange]) -> Iterator[dict[str, Any]]:
@@ -73,7 +74,8 @@ def run(all_exchanges: Sequence[Exchange]) -> Iterator[dict[str, Any]]:
     counter = TokenCounter(Encodings(), Memo(1))
     by_provider: dict[str, list[tuple[Exchange, Counted]]] = defaultdict(list)
     for exchange in all_exchanges:
-        counted = counter.count(conversation_of(exchange.row, exchange.model), exchange.model)
+        conversation = conversation_of(exchange.row, exchange.model)
+        counted = counter.count(conversation, exchange.model, exchange.wire_format)
         by_provider[exchange.provider].append((exchange, counted))
     for group in by_provider.values():
         for place, (exchange, counted) in enumerate(group):
@@ -93,20 +95,19 @@ def run(all_exchanges: Sequence[Exchange]) -> Iterator[dict[str, Any]]:
 
 def _without(group: Sequence[tuple[Exchange, Counted]], left_out: int) -> Calibration:
     """What the service has learned from all others."""
-    model = group[left_out][0].model
-    line = family_name(model)
+    asked = group[left_out][0]
+    line = family_name(asked.model)
     others = [
-        (exchange.model, _report(exchange, counted))
+        _report(exchange, counted)
         for place, (exchange, counted) in enumerate(group)
         if place != left_out and family_name(exchange.model) == line
     ]
-    own = [report for name, report in others if name == model]
-    return learned([report for _, report in others], own, is_exact=family_of(model).is_exact)
+    return learned(others, asked.model, asked.wire_format, is_exact=family_of(asked.model).is_exact)
 
 
 def _report(exchange: Exchange, counted: Counted) -> Report:
-    reference = read_ref(counted.ref())
-    return Report(reference.estimate, reference.features, exchange.reported)
+    read = read_ref(counted.ref())
+    return Report(read.estimate, read.features, exchange.reported, read.model, read.wire_format, read.pieces)
 
 
 def _calibrated(counted: Counted, calibration: Calibration, model: str) -> dict[str, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +19,14 @@ _ROLES = {
     "tool": chat.ROLE_TOOL,
     "function": chat.ROLE_TOOL,
 }
+_EFFORTS = {
+    "none": chat.REASONING_EFFORT_NONE,
+    "minimal": chat.REASONING_EFFORT_LOW,
+    "low": chat.REASONING_EFFORT_LOW,
+    "medium": chat.REASONING_EFFORT_MEDIUM,
+    "high": chat.REASONING_EFFORT_HIGH,
+}
+_FILES = ("inlineData", "inline_data", "fileData", "file_data")
 Json = Mapping[str, Any]
 
 
@@ -31,16 +41,37 @@ def conversation_of(body: Json, model: str) -> chat.Conversation:
         _message(read, message)
     tools = body.get("tools") or body.get("functions") or ()
     for tool in [tools] if isinstance(tools, dict) else tools:
-        for defined in tool.get("functionDeclarations") or [tool]:
+        for defined in tool.get("functionDeclarations") or tool.get("function_declarations") or [tool]:
             _tool(read, defined.get("function") or defined)
     schema = _schema(body)
     if schema:
         read.response_format.name, read.response_format.schema_json = "answer", json.dumps(schema)
+    _settings(read, body)
     for message in read.messages:
         for part in message.parts:
             if part.HasField("signature"):
                 part.signature.origin_model = model
     return read
+
+
+def _settings(read: chat.Conversation, body: Json) -> None:
+    """What decides the instructions that a provider adds: whether tools must be called, and whether to think."""
+    choice = body.get("tool_choice") or body.get("function_call") or ""
+    named = choice.get("type", "") if isinstance(choice, dict) else choice
+    calling = ((body.get("toolConfig") or {}).get("functionCallingConfig") or {}).get("mode", "")
+    if isinstance(choice, dict) and named in ("function", "tool"):
+        read.tool_choice.mode = chat.ToolChoice.MODE_NAMED
+    elif named in ("required", "any", "REQUIRED") or calling == "ANY":
+        read.tool_choice.mode = chat.ToolChoice.MODE_REQUIRED
+    elif named == "none" or calling == "NONE":
+        read.tool_choice.mode = chat.ToolChoice.MODE_NONE
+    thinking = body.get("thinking") or (body.get("generationConfig") or {}).get("thinkingConfig")
+    if isinstance(thinking, dict) and thinking.get("type") != "disabled":
+        read.sampling.reasoning_effort = chat.REASONING_EFFORT_MEDIUM
+    reasoning = body.get("reasoning") or {}
+    effort = body.get("reasoning_effort") or (reasoning.get("effort") if isinstance(reasoning, dict) else "")
+    if effort in _EFFORTS:
+        read.sampling.reasoning_effort = _EFFORTS[effort]
 
 
 def model_of(row: Json) -> str:
@@ -56,15 +87,22 @@ def _message(read: chat.Conversation, message: Json) -> None:
     elif kind in ("function_call_output", "tool_result"):
         _add(read, "tool", [message])
     elif kind == "reasoning":
-        added = _add(read, "assistant", message.get("summary") or ())
+        thought = "".join(str(piece.get("text", "")) for piece in message.get("summary") or ())
+        hidden = read.messages.add(role=chat.ROLE_ASSISTANT).parts.add(reasoning=chat.Reasoning(redacted=True))
+        # Its summary is for people; what the model reads again is in the proof.
         if message.get("encrypted_content"):
-            added.parts.add(reasoning=chat.Reasoning(redacted=True)).signature.value = message["encrypted_content"]
+            hidden.signature.value = message["encrypted_content"]
+        else:
+            hidden.reasoning.text = thought
     else:
         role = message.get("role", "user")
         content = message.get("content") or message.get("parts") or ()
         if role == "tool":
             content = [{"type": "tool_result", "id": message.get("tool_call_id", ""), "content": content}]
         added = _add(read, role, content)
+        shown = message.get("reasoning_content") or message.get("reasoning") or message.get("thinking")
+        if isinstance(shown, str) and shown:
+            added.parts.add(reasoning=chat.Reasoning(text=shown))
         for call in message.get("tool_calls") or ():
             added.parts.add(tool_call=_call(call.get("function") or call, str(call.get("id", ""))))
         if message.get("function_call"):
@@ -72,8 +110,16 @@ def _message(read: chat.Conversation, message: Json) -> None:
 
 
 def _add(read: chat.Conversation, role: str, content: Any) -> chat.Message:  # noqa: ANN401 - any JSON
+    """One message; results of tools, which some formats put among the user's words, are one of their own before it."""
+    parts = list(_parts(content))
+    results = [part for part in parts if part.HasField("tool_result")]
+    if results and role != "tool":
+        read.messages.add(role=chat.ROLE_TOOL, parts=results)
+        parts = [part for part in parts if not part.HasField("tool_result")]
+        if not parts:
+            return read.messages[-1]
     message = read.messages.add(role=_ROLES.get(role, chat.ROLE_USER))
-    message.parts.extend(_parts(content))
+    message.parts.extend(parts)
     return message
 
 
@@ -88,7 +134,12 @@ def _parts(content: Any) -> Iterator[chat.Part]:  # noqa: ANN401 - any JSON
 
 
 def _piece(piece: Json) -> Iterator[chat.Part]:
-    signature = piece.get("thoughtSignature") or piece.get("signature")
+    signature = (
+        piece.get("thoughtSignature")
+        or piece.get("thought_signature")
+        or piece.get("signature")
+        or (piece.get("data") if piece.get("type") == "redacted_thinking" else "")
+    )
     for part in _content(piece):
         if signature:
             part.signature.value = signature
@@ -98,8 +149,8 @@ def _piece(piece: Json) -> Iterator[chat.Part]:
 
 def _content(piece: Json) -> Iterator[chat.Part]:
     kind = str(piece.get("type", ""))
-    call = piece.get("functionCall") or (piece if kind == "tool_use" else None)
-    result = piece.get("functionResponse")
+    call = piece.get("functionCall") or piece.get("function_call") or (piece if kind == "tool_use" else None)
+    result = piece.get("functionResponse") or piece.get("function_response")
     if call:
         yield chat.Part(tool_call=_call(call))
     elif result or kind in ("tool_result", "function_call_output"):
@@ -107,37 +158,67 @@ def _content(piece: Json) -> Iterator[chat.Part]:
         name = str(
             piece.get("tool_use_id") or piece.get("call_id") or piece.get("id") or (result or {}).get("name", "")
         )
-        parts = list(_parts(said)) if not result else [chat.Part(text=json.dumps(said))]
+        parts = list(_parts(said)) if not result else [chat.Part(text=json.dumps(said)), *_parts(result.get("parts"))]
         yield chat.Part(tool_result=chat.ToolResult(tool_call_id=name, parts=parts))
-    elif any(name in piece for name in ("inlineData", "inline_data", "fileData")) or "image" in kind or "file" in kind:
+    elif any(name in piece for name in _FILES) or any(word in kind for word in ("image", "file", "document", "audio")):
         yield from _file(piece)
-    elif kind == "document" or "audio" in kind:
-        yield from _document(piece)
+    elif piece.get("thought") is True or kind in ("thinking", "redacted_thinking"):
+        text = str(piece.get("thinking") or piece.get("text") or "")
+        yield chat.Part(reasoning=chat.Reasoning(text=text, redacted=not text))
     else:
-        yield from _parts(piece.get("text") or piece.get("thinking") or piece.get("refusal") or "")
+        yield from _parts(piece.get("text") or piece.get("refusal") or "")
 
 
 def _file(piece: Json) -> Iterator[chat.Part]:
-    media = str(_inner(piece).get("mimeType", ""))
-    if media and not media.startswith("image/"):
-        yield from _document(piece)
-    elif "image" in str(piece.get("type", "image")):
-        yield chat.Part(image=chat.Image(remote_uri="https://example.com/a.png"))
-    else:
-        yield from _document(piece)
+    """A picture, a file or a sound: its bytes, or where the provider finds it."""
+    kind = str(piece.get("type", ""))
+    found = _inner(piece)
+    media = str(found.get("mimeType") or found.get("mime_type") or found.get("media_type") or "")
+    source = _source(piece, found)
+    if source.startswith("data:"):
+        media, _, source = source.removeprefix("data:").partition(";base64,")
+    if media.startswith("image/") or (not media and "image" in kind):
+        image = chat.Image(media_type=media, detail=str(_inner(piece).get("detail") or piece.get("detail") or ""))
+        _fill(image, source)
+        yield chat.Part(image=image)
+        return
+    document = chat.Document(media_type=media, name=str(found.get("filename") or piece.get("title") or ""))
+    _fill(document, source)
+    yield chat.Part(document=document)
 
 
-def _document(piece: Json) -> Iterator[chat.Part]:
-    source = piece.get("source") or {}
-    if source.get("type") == "text":
-        yield chat.Part(text=str(source.get("data", "")))
-    else:
-        yield chat.Part(document=chat.Document(remote_uri="https://example.com/a.pdf"))
+def _source(piece: Json, found: Json) -> str:
+    if found.get("type") == "text":
+        return "data:text/plain;base64," + base64.b64encode(str(found.get("data", "")).encode()).decode()
+    if found.get("type") == "content":
+        return "data:text/plain;base64," + base64.b64encode(json.dumps(found.get("content")).encode()).decode()
+    for name in ("data", "url", "file_data", "file_url", "fileUri", "file_uri", "file_id"):
+        for holder in (found, piece):
+            if isinstance(holder.get(name), str):
+                return str(holder[name])
+    return str(piece.get("image_url") or "https://example.com/unknown")
+
+
+def _fill(target: chat.Image | chat.Document, source: str) -> None:
+    if source.startswith(("https://", "http://", "gs://")) or len(source) < _SHORTEST:
+        target.remote_uri = source
+        return
+    # Bytes of large files were cut out in the middle of the text; their start still has a picture's size.
+    plain = _BASE64.match(source.replace("-", "+").replace("_", "/"))[0]  # type: ignore[index]
+    target.data = base64.b64decode(plain[: len(plain) // 4 * 4])
+
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*")
+# A name of a file at the provider is shorter than any file's bytes.
+_SHORTEST = 60
 
 
 def _inner(piece: Json) -> Json:
-    found: Json = piece.get("inlineData") or piece.get("inline_data") or piece.get("fileData") or {}
-    return found
+    for name in ("inlineData", "inline_data", "fileData", "file_data", "image_url", "file", "source", "input_audio"):
+        found = piece.get(name)
+        if isinstance(found, dict):
+            return found
+    return piece
 
 
 def _call(call: Json, id_: str = "") -> chat.ToolCall:
@@ -148,7 +229,13 @@ def _call(call: Json, id_: str = "") -> chat.ToolCall:
 
 
 def _tool(read: chat.Conversation, defined: Json) -> None:
-    parameters = defined.get("parameters") or defined.get("input_schema") or defined.get("parametersJsonSchema") or {}
+    parameters = (
+        defined.get("parameters")
+        or defined.get("input_schema")
+        or defined.get("parametersJsonSchema")
+        or defined.get("parameters_json_schema")
+        or {}
+    )
     read.tools.add(
         name=str(defined.get("name") or defined.get("type") or "tool"),
         description=str(defined.get("description") or ""),

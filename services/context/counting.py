@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from omnisphere.chat.v1 import chat_pb2 as chat
+from services.chassis import call_context
 from services.chassis.executor import Executor
 from services.context.metrics import ContextMetrics
 from services.context.tokens import Counted, TokenCounter
@@ -30,14 +31,15 @@ class Counting:
         self._metrics = metrics
         self._inline_bytes = inline_bytes
 
-    async def count(self, conversation: chat.Conversation, model: str) -> Counted:
+    async def count(self, conversation: chat.Conversation, model: str, wire_format: str = "") -> Counted:
         """The count for a concrete model. Raises Overloaded when too many wait."""
-        inline = conversation.ByteSize() <= self._inline_bytes and self._counter.is_ready(model)
+        inline = conversation.ByteSize() <= self._inline_bytes and self._counter.is_ready(model, wire_format)
+        tenant = call_context.current().caller.tenant
         started = time.monotonic()
         try:
             if inline:
-                return self._counter.count(conversation, model)
-            return await self._executor.run(self._counter.count, conversation, model)
+                return self._counter.count(conversation, model, wire_format, tenant)
+            return await self._executor.run(self._counter.count, conversation, model, wire_format, tenant)
         finally:
             place = "inline" if inline else "executor"
             self._metrics.counting_seconds.labels(place).observe(time.monotonic() - started)

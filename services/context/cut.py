@@ -88,7 +88,7 @@ class Cutter:
             return Cut(Fetched(window), links, unembedded)
         vector = None if unembedded else self._vectors.make(question)
         found = index.find(question, vector)
-        ruler = self._counter.ruler(asked.request.model)
+        ruler = self._counter.ruler(asked.request.model, asked.request.wire_format)
         measures = Ruler(
             text=lambda text: ruler.text(text).upper_bound,
             message=ruler.message,

@@ -87,7 +87,7 @@ class Fitter:
         return response
 
     async def _asked(self, request: pb.FitRequest, budget: int) -> Asked:
-        counted = await self._counting.count(request.conversation, request.model)
+        counted = await self._counting.count(request.conversation, request.model, request.wire_format)
         units = split_shapes(counted.shapes)
         bounds = [tokens.upper_bound for tokens in counted.messages]
         sizes = [
@@ -127,7 +127,7 @@ class Fitter:
         found = await self._memory.recall(asked.tenant, request.conversation_id, question, _MOST_REMEMBERED)
         degraded = [_degradation(found.degraded)] if found.degraded else []
         seen = "\n".join(map(text_of, request.conversation.messages))
-        ruler = self._counter.ruler(request.model)
+        ruler = self._counter.ruler(request.model, request.wire_format)
         chosen = [item for item, _ in found.items if item.text not in seen]
         while chosen:
             block = memory_block([item.text for item in chosen])

@@ -14,6 +14,7 @@ from enum import Enum
 
 import numpy as np
 
+from services.context.languages import OPENING, REQUESTING
 from services.context.search import Found
 from services.context.turns import Turn
 from services.context.words import all_words, telling
@@ -23,7 +24,9 @@ _WIDE_QUESTION_MARK = "\uff1f"
 _REQUEST_WORDS = """
 tell list remind summarise summarize show give find explain describe recall name remember repeat compare
 """
-_REQUESTS = frozenset(_REQUEST_WORDS.split())
+_REQUESTS = frozenset(_REQUEST_WORDS.split()) | REQUESTING
+_FIRST_WORDS = re.compile(r"\w+")
+_OPENING_CHARACTERS = 64
 # A greeting or a vocative before the question is no remark of its own.
 _REMARK_WORDS = 3
 _FEWEST_WORDS = 2
@@ -72,8 +75,10 @@ def asked_part(text: str) -> str:
 def _asks(sentence: str) -> bool:
     if sentence.endswith(("?", _WIDE_QUESTION_MARK)):
         return True
-    words = sentence.lower().split(maxsplit=2)
-    return bool(words) and (words[0] in _REQUESTS or (words[0] == "please" and len(words) > 1))
+    words = _FIRST_WORDS.findall(sentence[:_OPENING_CHARACTERS].lower())[:2]
+    if not words:
+        return False
+    return words[0] in _REQUESTS or words[0] in OPENING or (words[0] == "please" and len(words) > 1)
 
 
 def _without_greeting(text: str) -> str:

@@ -37,7 +37,7 @@ async def recap(asked: Asked, done: Cut, summaries: Summaries, counter: TokenCou
     if missing:
         summaries.want(Work(asked.tenant, levels, missing, texts))
     nodes = [node for node in shown if node.key in found]
-    ruler = counter.ruler(asked.request.model)
+    ruler = counter.ruler(asked.request.model, asked.request.wire_format)
     while nodes:
         message = summary_block([found[node.key] for node in nodes])
         size = ruler.message(message)

@@ -36,7 +36,10 @@ def response_of(
     """The response; `blocks` in their order, those of one place together."""
     counted, window = asked.counted, done.fetched.window
     given = asked.request.conversation.messages
-    kept = [index for at, unit in enumerate(asked.units) if window.kept[at] for index in unit.messages]
+    kept: list[int] = []
+    for unit, stays in zip(asked.units, window.kept, strict=True):
+        if stays:
+            kept += unit.messages
     messages = [given[index] for index in kept]
     places = [_place(asked, kept, block) + number for number, block in enumerate(blocks)]
     for place, block in zip(places, blocks, strict=True):
@@ -79,8 +82,15 @@ def _said(asked: Asked, block: Block, message: int) -> pb.Block:
 
 def _warm(asked: Asked, places: Iterable[int]) -> int:
     """The estimate of these units; 0 where there is none: then the conversation begins."""
-    indexes = [index for place in places for index in asked.units[place].messages]
-    return round(asked.counted.total(indexes).estimate) if indexes else 0
+    counted, units, found = asked.counted.messages, asked.units, False
+    total = asked.counted.fixed.estimate
+    for place in places:
+        found = True
+        _, first, length, _, _ = units[place]
+        total += counted[first].estimate
+        for index in range(first + 1, first + length):
+            total += counted[index].estimate
+    return max(0, round(total)) if found else 0
 
 
 def _decisions(asked: Asked, done: Cut, blocks: Sequence[Block]) -> list[pb.UnitDecision]:
@@ -92,10 +102,12 @@ def _decisions(asked: Asked, done: Cut, blocks: Sequence[Block]) -> list[pb.Unit
             shown |= dict.fromkeys(block.places, pb.UnitDecision.REASON_SUMMARISED)
     new, recent, gone = pb.UnitDecision, pb.UnitDecision.REASON_RECENT, pb.UnitDecision.REASON_NO_ROOM
     decisions: list[pb.UnitDecision] = []
-    for place, (unit, size, kept) in enumerate(zip(asked.units, asked.sizes, window.kept, strict=True)):
-        first, count = unit.first, unit.length
+    must = window.must
+    for place, ((_, first, count, _, _), size, kept) in enumerate(
+        zip(asked.units, asked.sizes, window.kept, strict=True)
+    ):
         if kept:
-            reason: Any = window.must[place] or recent
+            reason: Any = must[place] or recent
             decisions.append(new(first_message=first, messages=count, tokens=size, kept=True, reason=reason))
             continue
         reason, handle = shown.get(place, gone), links[first + count][:_HANDLE_BYTES].hex()

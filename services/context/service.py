@@ -35,7 +35,7 @@ class ContextService(rpc.ContextServiceServicer):
 
     async def CountTokens(self, request: pb.CountTokensRequest, context: object) -> pb.CountTokensResponse:
         check_count(request)
-        counted = await self._counting.count(request.conversation, request.model)
+        counted = await self._counting.count(request.conversation, request.model, request.wire_format)
         return pb.CountTokensResponse(count=counted.as_message(counted.total()), count_ref=counted.ref())
 
     async def ReportUsage(self, request: pb.ReportUsageRequest, context: object) -> pb.ReportUsageResponse:

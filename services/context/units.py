@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from omnisphere.chat.v1 import chat_pb2 as chat
 
@@ -31,12 +32,11 @@ class Kind(Enum):
     ORPHANS = "orphans"
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """The messages from `first` on, `length` of them.
 
     `is_pinned`: the caller pinned at least one of them. `ends_prefix`: the caller marked the last one as the end of a
-    prefix for the prompt cache.
+    prefix for the prompt cache. A tuple, as a long conversation has thousands of them at every request.
     """
 
     kind: Kind
@@ -82,12 +82,12 @@ def split(messages: Sequence[chat.Message]) -> tuple[Unit, ...]:
 def split_shapes(shapes: Sequence[Shape]) -> tuple[Unit, ...]:
     """The same, of messages whose shapes are known."""
     units: list[Unit] = []
-    first, count = 0, len(shapes)
+    first, count, plain, answer = 0, len(shapes), _PLAIN, Kind.ANSWER
     while first < count:
         shape = shapes[first]
-        kind = _PLAIN.get(shape.role)
+        kind = plain.get(shape.role)
         if kind is not None or not (shape.calls or shape.role == chat.ROLE_TOOL):
-            units.append(Unit(kind or Kind.ANSWER, first, 1, shape.is_pinned, shape.ends_prefix))
+            units.append(Unit(kind or answer, first, 1, shape.is_pinned, shape.ends_prefix))
             first += 1
             continue
         kind, end = _tools_at(shapes, first)

@@ -15,6 +15,7 @@ _MOST_TAGS = 16
 _TAG_BYTES = 64
 _MOST_RECALLED = 100
 _MOST_IDS = 256
+_WIRE_FORMAT_BYTES = 64
 _LONGEST_TTL_SECONDS = 315_576_000_000
 
 
@@ -22,12 +23,14 @@ def check_count(request: pb.CountTokensRequest) -> None:
     """Raises InvalidRequest."""
     _check_conversation(request.conversation)
     _check_model(request.model)
+    _check_wire_format(request.wire_format)
 
 
 def check_fit(request: pb.FitRequest) -> None:
     """Raises InvalidRequest."""
     _check_conversation(request.conversation)
     _check_model(request.model)
+    _check_wire_format(request.wire_format)
     sampling = request.conversation.sampling
     if sampling.HasField("max_output_tokens") and sampling.max_output_tokens < 1:
         raise InvalidRequest(field="conversation.sampling.max_output_tokens", problem="must be above 0")
@@ -87,6 +90,11 @@ def check_expand(request: pb.ExpandRequest) -> None:
 def _check_conversation_id(conversation_id: str) -> None:
     if len(conversation_id.encode()) > _CONVERSATION_ID_BYTES:
         raise InvalidRequest(field="conversation_id", problem=f"is longer than {_CONVERSATION_ID_BYTES} bytes")
+
+
+def _check_wire_format(wire_format: str) -> None:
+    if len(wire_format.encode()) > _WIRE_FORMAT_BYTES:
+        raise InvalidRequest(field="wire_format", problem=f"is longer than {_WIRE_FORMAT_BYTES} bytes")
 
 
 def _check_model(model: str) -> None:

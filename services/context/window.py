@@ -20,6 +20,9 @@ from omnisphere.context.v1 import context_service_pb2 as pb
 from services.context.units import Kind, Unit
 
 Reason = pb.UnitDecision.Reason
+# Looking a member up in its class costs more than what these loops do with it.
+_INSTRUCTIONS, _QUESTION, _ANSWER = Kind.INSTRUCTIONS, Kind.QUESTION, Kind.ANSWER
+_TOOL_USE, _ORPHANS = Kind.TOOL_USE, Kind.ORPHANS
 # Of the room beside what always stays: how much is filled after a cut.
 _AFTER_CUT = 0.5
 _MOST_MARKED = 0.5
@@ -78,12 +81,12 @@ def newest(window: Window, units: Sequence[Unit], sizes: Sequence[int], room: in
     """Where a window starts that holds no more than `room` tokens before the anchor, from a question on."""
     start, left = window.anchor, room
     for index in range(window.anchor - 1, window.start - 1, -1):
-        if window.must[index] or units[index].kind is Kind.ORPHANS:
+        if window.must[index] or units[index].kind is _ORPHANS:
             continue
         left -= sizes[index]
         if left < 0:
             break
-        if units[index].kind is Kind.QUESTION:
+        if units[index].kind is _QUESTION:
             start = index
     return start
 
@@ -91,7 +94,7 @@ def newest(window: Window, units: Sequence[Unit], sizes: Sequence[int], room: in
 def anchor_of(units: Sequence[Unit]) -> int:
     """Where what must stay to the end begins: the last question, or the last unit where nobody asks."""
     for index in range(len(units) - 1, -1, -1):
-        if units[index].kind is Kind.QUESTION:
+        if units[index].kind is _QUESTION:
             return index
     return len(units) - 1
 
@@ -99,7 +102,7 @@ def anchor_of(units: Sequence[Unit]) -> int:
 def last_spoken(units: Sequence[Unit]) -> int:
     """The place of the last unit that the model made; 0 where there is none."""
     for place in range(len(units) - 1, 0, -1):
-        if units[place].kind in (Kind.ANSWER, Kind.TOOL_USE):
+        if units[place].kind in (_ANSWER, _TOOL_USE):
             return place
     return 0
 
@@ -109,11 +112,11 @@ def _sticking(units: Sequence[Unit], sizes: Sequence[int], room: int) -> list[in
     sticks = [0] * len(units)
     marked = _marked(units, sizes, room)
     for index, unit in enumerate(units):
-        if unit.kind is Kind.INSTRUCTIONS:
+        if unit.kind is _INSTRUCTIONS:
             sticks[index] = pb.UnitDecision.REASON_SYSTEM
         elif unit.is_pinned:
             sticks[index] = pb.UnitDecision.REASON_PINNED
-        elif index < marked and unit.kind is not Kind.ORPHANS:
+        elif index < marked and unit.kind is not _ORPHANS:
             sticks[index] = pb.UnitDecision.REASON_CACHED_PREFIX
     return sticks
 
@@ -122,17 +125,17 @@ def _must_stay(units: Sequence[Unit], sticks: Sequence[int], anchor: int) -> lis
     must = list(sticks)
     for index in range(anchor, len(units)):
         unit = units[index]
-        if unit.kind is Kind.TOOL_USE:
+        if unit.kind is _TOOL_USE:
             must[index] = pb.UnitDecision.REASON_OPEN_TOOL_CALL
-        elif unit.kind is Kind.QUESTION:
+        elif unit.kind is _QUESTION:
             must[index] = pb.UnitDecision.REASON_LAST_USER
-        elif index == anchor or unit.kind is not Kind.ORPHANS:
+        elif index == anchor or unit.kind is not _ORPHANS:
             must[index] = must[index] or pb.UnitDecision.REASON_RECENT
     return must
 
 
 def _kept(units: Sequence[Unit], must: Sequence[int], start: int) -> list[bool]:
-    return [must[index] != 0 or (index >= start and unit.kind is not Kind.ORPHANS) for index, unit in enumerate(units)]
+    return [must[index] != 0 or (index >= start and unit.kind is not _ORPHANS) for index, unit in enumerate(units)]
 
 
 def _marked(units: Sequence[Unit], sizes: Sequence[int], room: int) -> int:
@@ -154,23 +157,23 @@ def _starts(units: Sequence[Unit], sizes: Sequence[int], sticks: Sequence[int], 
     starts: list[int] = []
     start, question, used, fixed, was_cut = 0, -1, 0, 0, False
     for index, unit in enumerate(units):
-        if unit.kind is Kind.QUESTION:
+        if unit.kind is _QUESTION:
             question = index
         size = sizes[index]
         if sticks[index]:
             fixed += size
             used += size
-        elif not was_cut or unit.kind is not Kind.ORPHANS:
+        elif not was_cut or unit.kind is not _ORPHANS:
             used += size
         if used > room:
             if not was_cut:
                 was_cut = True
-                used -= sum(sizes[i] for i in range(index + 1) if units[i].kind is Kind.ORPHANS and not sticks[i])
+                used -= sum(sizes[i] for i in range(index + 1) if units[i].kind is _ORPHANS and not sticks[i])
             goal = fixed + (room - fixed) * _AFTER_CUT
             # Where nobody has asked yet, only the newest unit must stay.
             last = question if question >= 0 else index
-            while start < last and (used > goal or units[start].kind is not Kind.QUESTION):
-                if not sticks[start] and units[start].kind is not Kind.ORPHANS:
+            while start < last and (used > goal or units[start].kind is not _QUESTION):
+                if not sticks[start] and units[start].kind is not _ORPHANS:
                     used -= sizes[start]
                 start += 1
         starts.append(start)
@@ -185,7 +188,7 @@ def _before(
     start = starts[spoken - 1] if starts is not None and spoken else 0
     same: list[int] = []
     for place in range(spoken):
-        stayed = sticks[place] != 0 or (place >= start and (not start or units[place].kind is not Kind.ORPHANS))
+        stayed = sticks[place] != 0 or (place >= start and (not start or units[place].kind is not _ORPHANS))
         if stayed != kept[place]:
             break
         if stayed:

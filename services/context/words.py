@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from services.context.languages import silent_words
+
 _WORD = re.compile(r"\w+")
 # Scripts without spaces between words: each sign is a word of its own.
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0e7f]")
@@ -32,7 +34,8 @@ def spaced(text: str) -> str:
 def telling(text: str) -> list[str]:
     """The words that say what a text is about, in lower case, each once, at most 64."""
     words = dict.fromkeys(_WORD.findall(spaced(text[:_MOST_CHARACTERS]).lower()))
-    return [word for word in words if word not in _SILENT][:_MOST_WORDS]
+    silent = silent_words(words)
+    return [word for word in words if word not in _SILENT and word not in silent][:_MOST_WORDS]
 
 
 def all_words(text: str) -> frozenset[str]:

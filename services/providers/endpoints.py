@@ -321,7 +321,12 @@ class Directory:
             prices=price.listed() if price else None,
             simulated=any(endpoint.simulated for endpoint in serving),
             endpoints=[
-                model_pb2.Endpoint(name=endpoint.name, state=ready, region_tags=endpoint.region_tags)
+                model_pb2.Endpoint(
+                    name=endpoint.name,
+                    state=ready,
+                    region_tags=endpoint.region_tags,
+                    wire_format=endpoint.format,
+                )
                 for endpoint in serving
             ],
         )

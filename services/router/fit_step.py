@@ -12,8 +12,9 @@ from services.chassis.errors import ContextTooLong, InvalidRequest, ServiceError
 from services.router.admit import Ask
 from services.router.guard import Guard
 from services.router.peers import ContextPeer
-from services.router.plan import Candidate, input_bound
+from services.router.plan import Candidate, Facts, Plan, input_bound
 from services.router.record import Record
+from services.router.window_choice import Cut, with_window
 
 # Kept free for an answer whose length nobody limited.
 _RESERVED_OUTPUT_TOKENS = 4_096
@@ -37,19 +38,50 @@ class FitStep:
         """The conversation as the model's window takes it. A short one without memory never leaves this function."""
         record.decision.ClearField("context")
         record.count_ref = ""
-        window = candidate.model.window_tokens
-        reserved = _reserved(candidate, conversation)
-        if input_bound(conversation) + reserved <= window and not record.conversation_id:
+        response = await self._asked(candidate, conversation, record)
+        if response is None:
             return conversation
+        record.fitted(response)
+        if len(response.messages) == len(conversation.messages) and not response.blocks:
+            return conversation
+        fitted = chat_pb2.Conversation()
+        fitted.CopyFrom(conversation)
+        del fitted.messages[:]
+        fitted.messages.extend(response.messages)
+        return fitted
+
+    async def with_window(self, plan: Plan, facts: Facts, conversation: chat_pb2.Conversation, record: Record) -> Plan:
+        """The plan, a model with a larger window in front where that is cheaper than cutting, or the only way."""
+        if not plan.candidates or _fits(plan.candidates[0], conversation):
+            return plan
+        try:
+            response = await self._asked(plan.candidates[0], conversation, record)
+        except ContextTooLong:
+            return with_window(plan, None, facts.output_tokens)
+        if response is None:
+            return plan
+        cut = Cut(response.before.estimate, response.after.estimate, response.warm_tokens, response.warm_tokens_uncut)
+        return with_window(plan, cut, facts.output_tokens)
+
+    async def _asked(
+        self, candidate: Candidate, conversation: chat_pb2.Conversation, record: Record
+    ) -> context_pb.FitResponse | None:
+        """What the context service says for this model, asked once per request; None: no need, or no answer."""
+        if candidate.model.id in record.fits:
+            return record.fits[candidate.model.id]
+        window = candidate.model.window_tokens
+        if _fits(candidate, conversation) and not record.conversation_id:
+            return None
         if not self._guard.allows(self._clock.monotonic()):
             record.degraded(chat_pb2.Degradation.KIND_CONTEXT_UNAVAILABLE, "context")
-            return conversation
+            return None
         request = context_pb.FitRequest(
             conversation=conversation,
             model=candidate.model.id,
             window_tokens=window,
-            reserved_output_tokens=reserved,
+            reserved_output_tokens=_reserved(candidate, conversation),
             conversation_id=record.conversation_id,
+            wire_format=_wire_format(candidate),
         )
         with record.step("fit"):
             try:
@@ -59,15 +91,9 @@ class FitStep:
                 raise
             except ServiceError:
                 record.degraded(chat_pb2.Degradation.KIND_CONTEXT_UNAVAILABLE, "context")
-                return conversation
-        record.fitted(response)
-        if len(response.messages) == len(conversation.messages) and not response.blocks:
-            return conversation
-        fitted = chat_pb2.Conversation()
-        fitted.CopyFrom(conversation)
-        del fitted.messages[:]
-        fitted.messages.extend(response.messages)
-        return fitted
+                return None
+        record.fits[candidate.model.id] = response
+        return response
 
     async def report(self, count_ref: str, usage: chat_pb2.Usage) -> None:
         """What the model counted of a conversation that was fitted. Raises ServiceError."""
@@ -90,6 +116,17 @@ def _reserved(candidate: Candidate, conversation: chat_pb2.Conversation) -> int:
     sampling = conversation.sampling
     asked = sampling.max_output_tokens if sampling.HasField("max_output_tokens") else _RESERVED_OUTPUT_TOKENS
     return min(asked, candidate.model.max_output_tokens, candidate.model.window_tokens // 4)
+
+
+def _fits(candidate: Candidate, conversation: chat_pb2.Conversation) -> bool:
+    """Whether it fits whatever its tokens are."""
+    return input_bound(conversation) + _reserved(candidate, conversation) <= candidate.model.window_tokens
+
+
+def _wire_format(candidate: Candidate) -> str:
+    """What is spoken at all of the model's endpoints; "" where they differ."""
+    formats = {endpoint.wire_format for endpoint in candidate.model.endpoints}
+    return formats.pop() if len(formats) == 1 else ""
 
 
 def _question(ask: Ask) -> chat_pb2.Message:

@@ -225,7 +225,8 @@ class Pipeline:
                 record.degraded(chat_pb2.Degradation.KIND_CATALOGUE_STALE, "providers")
             await self._tasks.refine(ask, record)
             task = record.decision.task_type
-            return self._planner.plan(ask, task, catalogue, fast=fast)
+            plan, facts = self._planner.plan(ask, task, catalogue, fast=fast)
+        return await self._fit.with_window(plan, facts, ask.conversation, record), facts
 
     def _learnable(self, ask: Ask, facts: Facts, answered: Answered, record: Record) -> None:
         """Note how long the answer was, and let the caller say how good."""

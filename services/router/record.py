@@ -67,6 +67,8 @@ class Record:
         self.embedding = cache_pb.Vector()
         # Of the count that the conversation was fitted with, for the report of what the model counted.
         self.count_ref = ""
+        # What the context service said, by model.
+        self.fits: dict[str, context_pb.FitResponse] = {}
         self._clock = clock
 
     def step(self, name: str) -> Step:

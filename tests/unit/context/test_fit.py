@@ -150,7 +150,7 @@ async def test_tools_count_against_the_budget(fitter):
     asked = conversation(user("one"), assistant("two"), user("three"))
     assert len((await fitter.fit(ask(asked, 20))).messages) == 3
     tools = conversation(*asked.messages, tools=1)
-    assert len((await fitter.fit(ask(tools, 36))).messages) == 1
+    assert len((await fitter.fit(ask(tools, 140))).messages) == 1
 
 
 async def test_a_long_conversation_is_counted_off_the_loop(fitter, registry):

@@ -11,7 +11,7 @@ from omnisphere.chat.v1 import chat_pb2 as chat
 from services.context.families import Tokens, family_of
 from services.context.measure import Ruler, encoded_length
 from services.context.ranks import CL100K, O200K
-from tests.unit.context.conversations import TEXTS, calls, results, user
+from tests.unit.context.conversations import TEXTS, assistant, calls, results, user
 
 OPENAI, CLAUDE = "gpt-5", "claude-sonnet-4-5"
 
@@ -89,7 +89,7 @@ def test_foreign_models_get_factors_by_script_and_for_tools(ruler, encodings):
     text = "The quick brown fox jumps over the lazy dog. " * 20
     plain = len(encodings.get(O200K).encode_ordinary(text))
     measured = ruler(CLAUDE).message(user(text))
-    assert measured.estimate == 4 + round(plain * 1.3)
+    assert measured.estimate == 4 + round(plain * 1.1)
     assert measured.upper_bound == 8 + -(-plain * 3 // 2)
     as_call = ruler(CLAUDE).message(calls("c", arguments=text))
     assert as_call.upper_bound >= plain * 2.9
@@ -104,11 +104,20 @@ def test_digits_may_be_tokens_of_their_own_elsewhere(ruler):
     assert ruler("gemini-2.5-pro").message(user("12345678901234567890")).upper_bound >= 20
 
 
-def test_tools_cost_their_texts_and_nine(ruler, encodings):
+WEATHER = chat.Tool(
+    name="get_weather",
+    description="Gets the weather.",
+    parameters_json='{"type":"object","properties":{"city":{"type":"string","description":"Where"}},"required":["city"]}',
+)
+
+
+def test_a_tool_costs_what_its_vendor_shows_the_model_of_it(ruler, encodings):
     encode = encodings.get(O200K).encode_ordinary
-    tool = chat.Tool(name="search", description="Finds pages.", parameters_json='{"type":"object"}')
-    texts = (tool.name, tool.description, tool.parameters_json)
-    assert ruler(OPENAI).tool(tool).estimate == sum(len(encode(text)) for text in texts) + 9
+    shown = "// Gets the weather.\ntype get_weather = (_: {\n// Where\ncity: string,\n}) => any;\n\n"
+    assert ruler(OPENAI).tool(WEATHER).estimate == len(encode(shown))
+    texts = (WEATHER.name, WEATHER.description, WEATHER.parameters_json)
+    assert ruler(OPENAI).tool(WEATHER).upper_bound == sum(len(encode(text)) for text in texts) + 9
+    assert ruler("gemini-2.5-flash").tool(WEATHER).estimate < ruler(CLAUDE).tool(WEATHER).estimate
 
 
 def test_an_answer_schema_counts_and_plain_answers_do_not(ruler):
@@ -124,7 +133,7 @@ def test_results_count_what_is_in_them(ruler):
 
 def test_pictures_cost_by_family_not_by_bytes(ruler):
     picture = part(image=chat.Image(data=b"\0" * 50_000, media_type="image/png"))
-    assert ruler("gpt-4o").message(picture) == Tokens(4 + 765, 4 + 1_536)
+    assert ruler("gpt-4o").message(picture) == Tokens(4 + 425, 4 + 1_536)
     assert ruler("gpt-4o-mini").message(picture).upper_bound > 40_000
     assert ruler(CLAUDE).message(picture).upper_bound == 8 + 5_000
 
@@ -134,18 +143,30 @@ def test_files_cost_their_text_or_their_bytes(ruler, encodings):
     as_text = part(document=chat.Document(data=text.encode(), media_type="text/plain"))
     assert ruler(OPENAI).message(as_text).estimate == 4 + len(encodings.get(O200K).encode_ordinary(text))
     as_pdf = part(document=chat.Document(data=b"\0" * 4_000, media_type="application/pdf"))
-    assert ruler(OPENAI).message(as_pdf) == Tokens(4 + 1_000, 4 + 4_000)
+    assert ruler(OPENAI).message(as_pdf) == Tokens(4 + 500, 4 + 4_000)
+    pages = part(document=chat.Document(data=b"/Type /Page /Type /Pages /Type/Page " * 2, media_type="application/pdf"))
+    assert ruler("gemini-2.5-flash").message(pages).estimate == 4 * 258
     elsewhere = part(document=chat.Document(remote_uri="https://example.com/a.pdf"))
-    assert ruler(OPENAI).message(elsewhere) == Tokens(4 + 15_000, 4 + 30_000)
+    assert ruler(OPENAI).message(elsewhere) == Tokens(4 + 500, 4 + 30_000)
 
 
 def test_signatures_count_only_for_the_model_that_made_them(ruler):
-    proof = chat.Signature(value="s" * 400, origin_model=OPENAI)
+    proof = chat.Signature(value="s" * 1_530, origin_model=OPENAI)
     hidden = chat.Message(parts=[chat.Part(reasoning=chat.Reasoning(redacted=True), signature=proof)])
-    assert ruler(OPENAI).message(hidden) == Tokens(4 + 100, 4 + 400)
+    assert ruler(OPENAI).message(hidden) == Tokens(4 + 100, 4 + 1_530)
     assert ruler("gpt-5-mini").message(hidden) == Tokens(4, 4)
     visible = chat.Message(parts=[chat.Part(reasoning=chat.Reasoning(text="hm"), signature=proof)])
-    assert ruler(OPENAI).message(visible) == Tokens(4 + 1, 4 + 401)
+    assert ruler(OPENAI).message(visible) == Tokens(4 + 1, 4 + 1_531)
+
+
+def test_thoughts_of_earlier_turns_are_in_the_bound_alone(ruler):
+    thought = chat.Message(role=chat.ROLE_ASSISTANT, parts=[chat.Part(reasoning=chat.Reasoning(text="so it is"))])
+    now, past = ruler(OPENAI).message(thought), ruler(OPENAI).message(thought, is_past=True)
+    assert (now.estimate, past.estimate) == (4 + 3, 4)
+    assert past.upper_bound == now.upper_bound
+    written = assistant("<think>\nso it is\n</think>\nYes.")
+    assert ruler("qwen3").message(written, is_past=True).estimate < ruler("qwen3").message(written).estimate
+    assert ruler(OPENAI).message(written, is_past=True) == ruler(OPENAI).message(written)
 
 
 def test_a_refusal_is_text(ruler):

@@ -8,6 +8,7 @@ import pytest
 from services.context.need import Fetch, asked_part, decide
 from services.context.search import Found, TurnIndex
 from services.context.turns import Turn
+from services.context.words import telling
 
 OLD = [
     "My sister Paula moved to Lisbon in spring.",
@@ -45,6 +46,51 @@ def test_a_question_about_old_turns_fetches_them(text):
 )
 def test_talk_fetches_nothing(text):
     assert decided(text) is Fetch.NOTHING
+
+
+ELSEWHERE = [
+    "Mein Boot heißt Albatros und liegt im Hafen von Split.",
+    "Ma sœur Paula habite à Lisbonne depuis le printemps.",
+    "Mi hermana es alérgica a las avellanas.",
+    "O meu voo para Lisboa parte às sete.",
+    "Il mio treno per Bologna parte dal binario nove.",
+    "Mijn fiets staat bij de bakker in Utrecht.",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("Wie heißt mein Boot", 0),
+        ("Erinnere mich, in welchem Hafen das Boot liegt", 0),
+        ("Dans quelle ville habite ma sœur Paula ?", 1),
+        ("Rappelle-moi où habite ma sœur Paula", 1),
+        ("Dime a qué es alérgica mi hermana", 2),
+        ("¿Quién es alérgica a las avellanas", 2),
+        ("Onde parte o meu voo para Lisboa", 3),
+        ("Dimmi da quale binario parte il mio treno per Bologna", 4),
+        ("Waar staat mijn fiets", 5),
+        ("Vertel me waar mijn fiets staat", 5),
+    ],
+)
+def test_other_languages_ask_without_a_question_mark(text, place):
+    index = TurnIndex()
+    index.add([Turn("user", said, "") for said in ELSEWHERE])
+    found = index.find(text, None)
+    assert int(found.words.argmax()) == place
+    assert decide(text, found, index.turns, range(len(ELSEWHERE)), 1.0) is Fetch.WINDOW
+
+
+@pytest.mark.parametrize(
+    "text", ["Das war ein schöner Tag am Hafen.", "Quand je suis arrivé, ma sœur dormait.", "Grazie, a domani!"]
+)
+def test_talk_in_other_languages_fetches_nothing(text):
+    assert asked_part(text) == ""
+
+
+def test_english_words_that_say_nothing_elsewhere_are_searched_for():
+    assert telling("Who made the hat in the war?") == ["made", "hat", "war"]
+    assert telling("Wie hieß das Boot, das im Hafen lag?") == ["hieß", "boot", "hafen", "lag"]
 
 
 def test_a_remark_with_a_question_behind_it_takes_free_room_only():

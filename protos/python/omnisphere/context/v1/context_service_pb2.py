@@ -27,55 +27,55 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from omnisphere.chat.v1 import chat_pb2 as omnisphere_dot_chat_dot_v1_dot_chat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+omnisphere/context/v1/context_service.proto\x12\x15omnisphere.context.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1domnisphere/chat/v1/chat.proto\"b\n\nTokenCount\x12\x10\n\x08\x65stimate\x18\x01 \x01(\x03\x12\x13\n\x0bupper_bound\x18\x02 \x01(\x03\x12\x10\n\x08\x65ncoding\x18\x03 \x01(\t\x12\x1b\n\x13\x63\x61libration_version\x18\x04 \x01(\t\"\xd5\x01\n\nFitRequest\x12\x36\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rwindow_tokens\x18\x03 \x01(\x03\x12\x1e\n\x16reserved_output_tokens\x18\x04 \x01(\x03\x12\x30\n\x06policy\x18\x05 \x01(\x0e\x32 .omnisphere.context.v1.FitPolicy\x12\x17\n\x0f\x63onversation_id\x18\x06 \x01(\t\"\xca\x03\n\x0b\x46itResponse\x12-\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.omnisphere.chat.v1.Message\x12\x31\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32!.omnisphere.context.v1.TokenCount\x12\x30\n\x05\x61\x66ter\x18\x03 \x01(\x0b\x32!.omnisphere.context.v1.TokenCount\x12\x15\n\rbudget_tokens\x18\x04 \x01(\x03\x12\x36\n\tdecisions\x18\x05 \x03(\x0b\x32#.omnisphere.context.v1.UnitDecision\x12\x35\n\x0c\x64\x65gradations\x18\x06 \x03(\x0b\x32\x1f.omnisphere.chat.v1.Degradation\x12\x11\n\tcount_ref\x18\x07 \x01(\t\x12\x30\n\x06policy\x18\x08 \x01(\x0e\x32 .omnisphere.context.v1.FitPolicy\x12,\n\x06\x62locks\x18\t \x03(\x0b\x32\x1c.omnisphere.context.v1.Block\x12\x13\n\x0bwarm_tokens\x18\n \x01(\x03\x12\x19\n\x11warm_tokens_uncut\x18\x0b \x01(\x03\"\xc7\x01\n\x05\x42lock\x12\x0f\n\x07message\x18\x01 \x01(\x05\x12/\n\x04kind\x18\x02 \x01(\x0e\x32!.omnisphere.context.v1.Block.Kind\x12\x17\n\x0fsource_messages\x18\x03 \x03(\x05\x12\x12\n\nmemory_ids\x18\x04 \x03(\t\"O\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_TURNS\x10\x01\x12\x10\n\x0cKIND_SUMMARY\x10\x02\x12\x0f\n\x0bKIND_MEMORY\x10\x03\"\x89\x03\n\x0cUnitDecision\x12\x15\n\rfirst_message\x18\x01 \x01(\x05\x12\x10\n\x08messages\x18\x02 \x01(\x05\x12\x0e\n\x06tokens\x18\x03 \x01(\x03\x12\x0c\n\x04kept\x18\x04 \x01(\x08\x12:\n\x06reason\x18\x05 \x01(\x0e\x32*.omnisphere.context.v1.UnitDecision.Reason\x12\x0e\n\x06handle\x18\x06 \x01(\t\"\xe5\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x11\n\rREASON_SYSTEM\x10\x01\x12\x14\n\x10REASON_LAST_USER\x10\x02\x12\x19\n\x15REASON_OPEN_TOOL_CALL\x10\x03\x12\x11\n\rREASON_PINNED\x10\x04\x12\x11\n\rREASON_RECENT\x10\x05\x12\x14\n\x10REASON_RETRIEVED\x10\x06\x12\x15\n\x11REASON_SUMMARISED\x10\x07\x12\x12\n\x0eREASON_NO_ROOM\x10\x08\x12\x18\n\x14REASON_CACHED_PREFIX\x10\t\"[\n\x12\x43ountTokensRequest\x12\x36\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\r\n\x05model\x18\x02 \x01(\t\"Z\n\x13\x43ountTokensResponse\x12\x30\n\x05\x63ount\x18\x01 \x01(\x0b\x32!.omnisphere.context.v1.TokenCount\x12\x11\n\tcount_ref\x18\x02 \x01(\t\"Q\n\x12ReportUsageRequest\x12\x11\n\tcount_ref\x18\x01 \x01(\t\x12(\n\x05usage\x18\x02 \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\"2\n\x13ReportUsageResponse\x12\x1b\n\x13\x63\x61libration_version\x18\x01 \x01(\t\"v\n\nMemoryItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\x31\n\rremembered_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05score\x18\x05 \x01(\x01\"\x84\x01\n\x0fRememberRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x30\n\x05items\x18\x02 \x03(\x0b\x32!.omnisphere.context.v1.MemoryItem\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x1f\n\x10RememberResponse\x12\x0b\n\x03ids\x18\x01 \x03(\t\"F\n\rRecallRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\"y\n\x0eRecallResponse\x12\x30\n\x05items\x18\x01 \x03(\x0b\x32!.omnisphere.context.v1.MemoryItem\x12\x35\n\x0c\x64\x65gradations\x18\x02 \x03(\x0b\x32\x1f.omnisphere.chat.v1.Degradation\"B\n\rForgetRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\t\x12\x0b\n\x03tag\x18\x03 \x01(\t\"\x1f\n\x0e\x46orgetResponse\x12\r\n\x05items\x18\x01 \x01(\x03\" \n\rExpandRequest\x12\x0f\n\x07handles\x18\x01 \x03(\t\"?\n\x0e\x45xpandResponse\x12-\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.omnisphere.chat.v1.Message*q\n\tFitPolicy\x12\x1a\n\x16\x46IT_POLICY_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46IT_POLICY_WINDOW\x10\x01\x12\x17\n\x13\x46IT_POLICY_RETRIEVE\x10\x02\x12\x18\n\x14\x46IT_POLICY_SUMMARISE\x10\x03\x32\x8c\x05\n\x0e\x43ontextService\x12L\n\x03\x46it\x12!.omnisphere.context.v1.FitRequest\x1a\".omnisphere.context.v1.FitResponse\x12\x64\n\x0b\x43ountTokens\x12).omnisphere.context.v1.CountTokensRequest\x1a*.omnisphere.context.v1.CountTokensResponse\x12\x64\n\x0bReportUsage\x12).omnisphere.context.v1.ReportUsageRequest\x1a*.omnisphere.context.v1.ReportUsageResponse\x12[\n\x08Remember\x12&.omnisphere.context.v1.RememberRequest\x1a\'.omnisphere.context.v1.RememberResponse\x12U\n\x06Recall\x12$.omnisphere.context.v1.RecallRequest\x1a%.omnisphere.context.v1.RecallResponse\x12U\n\x06\x46orget\x12$.omnisphere.context.v1.ForgetRequest\x1a%.omnisphere.context.v1.ForgetResponse\x12U\n\x06\x45xpand\x12$.omnisphere.context.v1.ExpandRequest\x1a%.omnisphere.context.v1.ExpandResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+omnisphere/context/v1/context_service.proto\x12\x15omnisphere.context.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1domnisphere/chat/v1/chat.proto\"b\n\nTokenCount\x12\x10\n\x08\x65stimate\x18\x01 \x01(\x03\x12\x13\n\x0bupper_bound\x18\x02 \x01(\x03\x12\x10\n\x08\x65ncoding\x18\x03 \x01(\t\x12\x1b\n\x13\x63\x61libration_version\x18\x04 \x01(\t\"\xea\x01\n\nFitRequest\x12\x36\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rwindow_tokens\x18\x03 \x01(\x03\x12\x1e\n\x16reserved_output_tokens\x18\x04 \x01(\x03\x12\x30\n\x06policy\x18\x05 \x01(\x0e\x32 .omnisphere.context.v1.FitPolicy\x12\x17\n\x0f\x63onversation_id\x18\x06 \x01(\t\x12\x13\n\x0bwire_format\x18\x07 \x01(\t\"\xca\x03\n\x0b\x46itResponse\x12-\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.omnisphere.chat.v1.Message\x12\x31\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32!.omnisphere.context.v1.TokenCount\x12\x30\n\x05\x61\x66ter\x18\x03 \x01(\x0b\x32!.omnisphere.context.v1.TokenCount\x12\x15\n\rbudget_tokens\x18\x04 \x01(\x03\x12\x36\n\tdecisions\x18\x05 \x03(\x0b\x32#.omnisphere.context.v1.UnitDecision\x12\x35\n\x0c\x64\x65gradations\x18\x06 \x03(\x0b\x32\x1f.omnisphere.chat.v1.Degradation\x12\x11\n\tcount_ref\x18\x07 \x01(\t\x12\x30\n\x06policy\x18\x08 \x01(\x0e\x32 .omnisphere.context.v1.FitPolicy\x12,\n\x06\x62locks\x18\t \x03(\x0b\x32\x1c.omnisphere.context.v1.Block\x12\x13\n\x0bwarm_tokens\x18\n \x01(\x03\x12\x19\n\x11warm_tokens_uncut\x18\x0b \x01(\x03\"\xc7\x01\n\x05\x42lock\x12\x0f\n\x07message\x18\x01 \x01(\x05\x12/\n\x04kind\x18\x02 \x01(\x0e\x32!.omnisphere.context.v1.Block.Kind\x12\x17\n\x0fsource_messages\x18\x03 \x03(\x05\x12\x12\n\nmemory_ids\x18\x04 \x03(\t\"O\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_TURNS\x10\x01\x12\x10\n\x0cKIND_SUMMARY\x10\x02\x12\x0f\n\x0bKIND_MEMORY\x10\x03\"\x89\x03\n\x0cUnitDecision\x12\x15\n\rfirst_message\x18\x01 \x01(\x05\x12\x10\n\x08messages\x18\x02 \x01(\x05\x12\x0e\n\x06tokens\x18\x03 \x01(\x03\x12\x0c\n\x04kept\x18\x04 \x01(\x08\x12:\n\x06reason\x18\x05 \x01(\x0e\x32*.omnisphere.context.v1.UnitDecision.Reason\x12\x0e\n\x06handle\x18\x06 \x01(\t\"\xe5\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x11\n\rREASON_SYSTEM\x10\x01\x12\x14\n\x10REASON_LAST_USER\x10\x02\x12\x19\n\x15REASON_OPEN_TOOL_CALL\x10\x03\x12\x11\n\rREASON_PINNED\x10\x04\x12\x11\n\rREASON_RECENT\x10\x05\x12\x14\n\x10REASON_RETRIEVED\x10\x06\x12\x15\n\x11REASON_SUMMARISED\x10\x07\x12\x12\n\x0eREASON_NO_ROOM\x10\x08\x12\x18\n\x14REASON_CACHED_PREFIX\x10\t\"p\n\x12\x43ountTokensRequest\x12\x36\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x13\n\x0bwire_format\x18\x03 \x01(\t\"Z\n\x13\x43ountTokensResponse\x12\x30\n\x05\x63ount\x18\x01 \x01(\x0b\x32!.omnisphere.context.v1.TokenCount\x12\x11\n\tcount_ref\x18\x02 \x01(\t\"Q\n\x12ReportUsageRequest\x12\x11\n\tcount_ref\x18\x01 \x01(\t\x12(\n\x05usage\x18\x02 \x01(\x0b\x32\x19.omnisphere.chat.v1.Usage\"2\n\x13ReportUsageResponse\x12\x1b\n\x13\x63\x61libration_version\x18\x01 \x01(\t\"v\n\nMemoryItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\x31\n\rremembered_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05score\x18\x05 \x01(\x01\"\x84\x01\n\x0fRememberRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x30\n\x05items\x18\x02 \x03(\x0b\x32!.omnisphere.context.v1.MemoryItem\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x1f\n\x10RememberResponse\x12\x0b\n\x03ids\x18\x01 \x03(\t\"F\n\rRecallRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\"y\n\x0eRecallResponse\x12\x30\n\x05items\x18\x01 \x03(\x0b\x32!.omnisphere.context.v1.MemoryItem\x12\x35\n\x0c\x64\x65gradations\x18\x02 \x03(\x0b\x32\x1f.omnisphere.chat.v1.Degradation\"B\n\rForgetRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\t\x12\x0b\n\x03tag\x18\x03 \x01(\t\"\x1f\n\x0e\x46orgetResponse\x12\r\n\x05items\x18\x01 \x01(\x03\" \n\rExpandRequest\x12\x0f\n\x07handles\x18\x01 \x03(\t\"?\n\x0e\x45xpandResponse\x12-\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.omnisphere.chat.v1.Message*q\n\tFitPolicy\x12\x1a\n\x16\x46IT_POLICY_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46IT_POLICY_WINDOW\x10\x01\x12\x17\n\x13\x46IT_POLICY_RETRIEVE\x10\x02\x12\x18\n\x14\x46IT_POLICY_SUMMARISE\x10\x03\x32\x8c\x05\n\x0e\x43ontextService\x12L\n\x03\x46it\x12!.omnisphere.context.v1.FitRequest\x1a\".omnisphere.context.v1.FitResponse\x12\x64\n\x0b\x43ountTokens\x12).omnisphere.context.v1.CountTokensRequest\x1a*.omnisphere.context.v1.CountTokensResponse\x12\x64\n\x0bReportUsage\x12).omnisphere.context.v1.ReportUsageRequest\x1a*.omnisphere.context.v1.ReportUsageResponse\x12[\n\x08Remember\x12&.omnisphere.context.v1.RememberRequest\x1a\'.omnisphere.context.v1.RememberResponse\x12U\n\x06Recall\x12$.omnisphere.context.v1.RecallRequest\x1a%.omnisphere.context.v1.RecallResponse\x12U\n\x06\x46orget\x12$.omnisphere.context.v1.ForgetRequest\x1a%.omnisphere.context.v1.ForgetResponse\x12U\n\x06\x45xpand\x12$.omnisphere.context.v1.ExpandRequest\x1a%.omnisphere.context.v1.ExpandResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnisphere.context.v1.context_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FITPOLICY']._serialized_start=2544
-  _globals['_FITPOLICY']._serialized_end=2657
+  _globals['_FITPOLICY']._serialized_start=2586
+  _globals['_FITPOLICY']._serialized_end=2699
   _globals['_TOKENCOUNT']._serialized_start=166
   _globals['_TOKENCOUNT']._serialized_end=264
   _globals['_FITREQUEST']._serialized_start=267
-  _globals['_FITREQUEST']._serialized_end=480
-  _globals['_FITRESPONSE']._serialized_start=483
-  _globals['_FITRESPONSE']._serialized_end=941
-  _globals['_BLOCK']._serialized_start=944
-  _globals['_BLOCK']._serialized_end=1143
-  _globals['_BLOCK_KIND']._serialized_start=1064
-  _globals['_BLOCK_KIND']._serialized_end=1143
-  _globals['_UNITDECISION']._serialized_start=1146
-  _globals['_UNITDECISION']._serialized_end=1539
-  _globals['_UNITDECISION_REASON']._serialized_start=1310
-  _globals['_UNITDECISION_REASON']._serialized_end=1539
-  _globals['_COUNTTOKENSREQUEST']._serialized_start=1541
-  _globals['_COUNTTOKENSREQUEST']._serialized_end=1632
-  _globals['_COUNTTOKENSRESPONSE']._serialized_start=1634
-  _globals['_COUNTTOKENSRESPONSE']._serialized_end=1724
-  _globals['_REPORTUSAGEREQUEST']._serialized_start=1726
-  _globals['_REPORTUSAGEREQUEST']._serialized_end=1807
-  _globals['_REPORTUSAGERESPONSE']._serialized_start=1809
-  _globals['_REPORTUSAGERESPONSE']._serialized_end=1859
-  _globals['_MEMORYITEM']._serialized_start=1861
-  _globals['_MEMORYITEM']._serialized_end=1979
-  _globals['_REMEMBERREQUEST']._serialized_start=1982
-  _globals['_REMEMBERREQUEST']._serialized_end=2114
-  _globals['_REMEMBERRESPONSE']._serialized_start=2116
-  _globals['_REMEMBERRESPONSE']._serialized_end=2147
-  _globals['_RECALLREQUEST']._serialized_start=2149
-  _globals['_RECALLREQUEST']._serialized_end=2219
-  _globals['_RECALLRESPONSE']._serialized_start=2221
-  _globals['_RECALLRESPONSE']._serialized_end=2342
-  _globals['_FORGETREQUEST']._serialized_start=2344
-  _globals['_FORGETREQUEST']._serialized_end=2410
-  _globals['_FORGETRESPONSE']._serialized_start=2412
-  _globals['_FORGETRESPONSE']._serialized_end=2443
-  _globals['_EXPANDREQUEST']._serialized_start=2445
-  _globals['_EXPANDREQUEST']._serialized_end=2477
-  _globals['_EXPANDRESPONSE']._serialized_start=2479
-  _globals['_EXPANDRESPONSE']._serialized_end=2542
-  _globals['_CONTEXTSERVICE']._serialized_start=2660
-  _globals['_CONTEXTSERVICE']._serialized_end=3312
+  _globals['_FITREQUEST']._serialized_end=501
+  _globals['_FITRESPONSE']._serialized_start=504
+  _globals['_FITRESPONSE']._serialized_end=962
+  _globals['_BLOCK']._serialized_start=965
+  _globals['_BLOCK']._serialized_end=1164
+  _globals['_BLOCK_KIND']._serialized_start=1085
+  _globals['_BLOCK_KIND']._serialized_end=1164
+  _globals['_UNITDECISION']._serialized_start=1167
+  _globals['_UNITDECISION']._serialized_end=1560
+  _globals['_UNITDECISION_REASON']._serialized_start=1331
+  _globals['_UNITDECISION_REASON']._serialized_end=1560
+  _globals['_COUNTTOKENSREQUEST']._serialized_start=1562
+  _globals['_COUNTTOKENSREQUEST']._serialized_end=1674
+  _globals['_COUNTTOKENSRESPONSE']._serialized_start=1676
+  _globals['_COUNTTOKENSRESPONSE']._serialized_end=1766
+  _globals['_REPORTUSAGEREQUEST']._serialized_start=1768
+  _globals['_REPORTUSAGEREQUEST']._serialized_end=1849
+  _globals['_REPORTUSAGERESPONSE']._serialized_start=1851
+  _globals['_REPORTUSAGERESPONSE']._serialized_end=1901
+  _globals['_MEMORYITEM']._serialized_start=1903
+  _globals['_MEMORYITEM']._serialized_end=2021
+  _globals['_REMEMBERREQUEST']._serialized_start=2024
+  _globals['_REMEMBERREQUEST']._serialized_end=2156
+  _globals['_REMEMBERRESPONSE']._serialized_start=2158
+  _globals['_REMEMBERRESPONSE']._serialized_end=2189
+  _globals['_RECALLREQUEST']._serialized_start=2191
+  _globals['_RECALLREQUEST']._serialized_end=2261
+  _globals['_RECALLRESPONSE']._serialized_start=2263
+  _globals['_RECALLRESPONSE']._serialized_end=2384
+  _globals['_FORGETREQUEST']._serialized_start=2386
+  _globals['_FORGETREQUEST']._serialized_end=2452
+  _globals['_FORGETRESPONSE']._serialized_start=2454
+  _globals['_FORGETRESPONSE']._serialized_end=2485
+  _globals['_EXPANDREQUEST']._serialized_start=2487
+  _globals['_EXPANDREQUEST']._serialized_end=2519
+  _globals['_EXPANDRESPONSE']._serialized_start=2521
+  _globals['_EXPANDRESPONSE']._serialized_end=2584
+  _globals['_CONTEXTSERVICE']._serialized_start=2702
+  _globals['_CONTEXTSERVICE']._serialized_end=3354
 # @@protoc_insertion_point(module_scope)

@@ -96,6 +96,7 @@ class FitRequest(_message.Message):
     RESERVED_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    WIRE_FORMAT_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Required. The concrete id of the model; decides how tokens are counted."""
     window_tokens: _builtins.int
@@ -111,6 +112,10 @@ class FitRequest(_message.Message):
     the tenant's, and the question needs, stands in a block before it, within a tenth of the budget; also where everything
     fits.
     """
+    wire_format: _builtins.str
+    """Optional. At most 64 bytes. The wire format in which the model will be asked, as its endpoint has it
+    ("openai_responses"): providers put other instructions around tools in each. Empty: counted as in any.
+    """
     @_builtins.property
     def conversation(self) -> _chat_pb2.Conversation:
         """Required."""
@@ -124,10 +129,11 @@ class FitRequest(_message.Message):
         reserved_output_tokens: _builtins.int = ...,
         policy: Global___FitPolicy.ValueType = ...,
         conversation_id: _builtins.str = ...,
+        wire_format: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "conversation_id", b"conversation_id", "model", b"model", "policy", b"policy", "reserved_output_tokens", b"reserved_output_tokens", "window_tokens", b"window_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "conversation_id", b"conversation_id", "model", b"model", "policy", b"policy", "reserved_output_tokens", b"reserved_output_tokens", "window_tokens", b"window_tokens", "wire_format", b"wire_format"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -375,8 +381,11 @@ class CountTokensRequest(_message.Message):
 
     CONVERSATION_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    WIRE_FORMAT_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Required. The concrete id of the model."""
+    wire_format: _builtins.str
+    """Optional. As in FitRequest."""
     @_builtins.property
     def conversation(self) -> _chat_pb2.Conversation:
         """Required."""
@@ -386,10 +395,11 @@ class CountTokensRequest(_message.Message):
         *,
         conversation: _chat_pb2.Conversation | None = ...,
         model: _builtins.str = ...,
+        wire_format: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "model", b"model", "wire_format", b"wire_format"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
