@@ -144,7 +144,7 @@ lock: ## pin requirements/*.txt with hashes, without addresses
 	@mkdir -p requirements
 	@for extra in router cache context providers simulator cli dev; do \
 	  .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-annotate --no-header --extra $$extra pyproject.toml -o requirements/$$extra.txt \
+	    --no-annotate --no-header --no-strip-extras --extra $$extra pyproject.toml -o requirements/$$extra.txt \
 	  && echo "requirements/$$extra.txt"; done
 	@echo 'hatchling>=1.27' | .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header --constraint requirements/dev.txt - -o requirements/build.txt \
