@@ -16,6 +16,7 @@ import hashlib
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NewType
 
 from omnisphere.cache.v1.cache_service_pb2 import Query
@@ -26,6 +27,8 @@ Fingerprint = NewType("Fingerprint", bytes)
 # Raise it whenever the layout above changes: entries of other layouts are then never found.
 FORMAT = 1
 _LENGTH = struct.Struct(">Q")
+# Tenants and namespaces come again and again.
+_MOST_KNOWN = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ def fingerprint_of(query: Query, *, tenant: str, epoch: int) -> Asked:
     return digest(_LENGTH.pack(len(scope)) + scope + text)
 
 
+@lru_cache(maxsize=_MOST_KNOWN)
 def wall(tenant: str, epoch: int) -> bytes:
     """How the scope part of every request of the tenant begins, in this layout and epoch."""
     return b"".join(_with_length(piece) for piece in (str(FORMAT).encode(), tenant.encode(), str(epoch).encode()))
@@ -60,7 +64,11 @@ def wall(tenant: str, epoch: int) -> bytes:
 
 def namespace_of(query: Query, tenant: str) -> bytes:
     """What shares one threshold: a tenant's requests to one model or policy, with one task hint."""
-    named = (tenant, query.model, query.policy_hash, query.task_hint, str(query.simulated))
+    return _namespace((tenant, query.model, query.policy_hash, query.task_hint, str(query.simulated)))
+
+
+@lru_cache(maxsize=_MOST_KNOWN)
+def _namespace(named: tuple[str, ...]) -> bytes:
     return hashlib.blake2b(b"".join(_with_length(piece.encode()) for piece in named), digest_size=16).digest()
 
 

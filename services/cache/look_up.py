@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -35,7 +34,6 @@ from services.chassis.clock import Clock
 _COMPLETE = (chat_pb2.FINISH_REASON_STOP, chat_pb2.FINISH_REASON_TOOL_CALLS)
 # Entries that are restored in one go, so that health is answered meanwhile.
 _RESTORED_AT_ONCE = 1_000
-_MOST_WALLS = 1_024
 _SWEPT_AT_ONCE, _SWEEP_SECONDS = 1_000, 1.0
 _OUTCOMES = {
     "hit": pb.CACHE_OUTCOME_EXACT_HIT,
@@ -71,7 +69,6 @@ class Cache:
         )
         self._leases = Leases(settings.lease.total_seconds())
         metrics.watch(self._table, semantic, keeper)
-        self._wall = lru_cache(maxsize=_MOST_WALLS)(wall)
         self._loading = asyncio.Lock()
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -134,7 +131,7 @@ class Cache:
         check_report(request)
         tenant = call_context.current().caller.tenant
         asked = fingerprint_of(request.query, tenant=tenant, epoch=self._settings.epoch)
-        entry = self._table.named(request.entry_id, self._wall(tenant, self._settings.epoch))
+        entry = self._table.named(request.entry_id, wall(tenant, self._settings.epoch))
         self._metrics.reported(request.verdict)
         threshold = self._semantic.report(request, asked, namespace_of(request.query, tenant), entry)
         return pb.ReportHitResponse(threshold=threshold)
@@ -249,9 +246,9 @@ class Cache:
             if request.control.no_cache:
                 return pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_BYPASSED, reason=pb.CACHE_REASON_CALLER)
             max_age = _seconds(request.control.max_age) if request.control.HasField("max_age") else None
-        wall = self._wall(tenant, self._settings.epoch)
+        behind = wall(tenant, self._settings.epoch)
         touch = not request.peek
-        found = self._table.still(request.known_entry_id, wall, now=self._now(), max_age=max_age, touch=touch)
+        found = self._table.still(request.known_entry_id, behind, now=self._now(), max_age=max_age, touch=touch)
         return pb.LookUpResponse(outcome=_OUTCOMES[found.state])
 
     async def _stored(self, request: pb.StoreRequest, tenant: str) -> pb.StoreResponse:

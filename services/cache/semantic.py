@@ -89,10 +89,12 @@ class SemanticTable:
         self, asked: Asked, vector: Vector, threshold: float, live: Callable[[Fingerprint], Entry | None]
     ) -> Near:
         """The best entry of the scope for the request; `live` gives an entry that may be served, or None."""
-        query = self._prepared(last_text(asked.canonical))
         rows, near = [], []
         refused: Near | None = None
+        # Most look-ups find nothing near: taking the query apart waits until there is something.
+        query: Prepared | None = None
         for entry, similarity in islice(self._living(asked, vector, live), NEIGHBOURS):
+            query = query or self._prepared(last_text(asked.canonical))
             other = self._prepared(last_text(entry.canonical))
             rule = veto(query.wording, other.wording)
             if rule is None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from omnisphere.cache.v1 import cache_service_pb2 as pb
-from services.cache.check_request import vector_of
+from services.cache.check_request import vector_of, written
 from services.cache.embedding import Embedding, Model
 from services.cache.entry import Entry, Vectors
 from services.cache.fingerprint import Asked, Fingerprint, last_text
@@ -115,8 +115,7 @@ class SemanticLevel:
         if near.state == "hit" and near.entry is not None:
             self._serve(request, response, asked, namespace, near.entry)
         elif request.want_embedding:
-            response.embedding.values.extend(vector.tolist())
-            response.embedding.model_hash = self._model.embedder.model_hash
+            response.embedding.CopyFrom(written(vector, self._model.embedder.model_hash))
         return response
 
     async def vector_to_keep(self, request: pb.StoreRequest, asked: Asked) -> Vector | None:
@@ -194,7 +193,7 @@ class SemanticLevel:
         vector = await self._embedding.vector(text)
         if vector is None or self._model is None:
             return pb.Vector()
-        return pb.Vector(values=vector.tolist(), model_hash=self._model.embedder.model_hash)
+        return written(vector, self._model.embedder.model_hash)
 
     async def model(self) -> Model | None:
         """The model, when it is loaded."""
@@ -207,15 +206,15 @@ class SemanticLevel:
         self, request: pb.LookUpRequest | pb.StoreRequest, text: str, patience: float
     ) -> tuple[Vector | None, bool]:
         """(the text's vector, whether it has none because it is too long)."""
+        if self._model is not None and request.HasField("embedding"):
+            return _given(request.embedding, self._model), False
         with contextlib.suppress(TimeoutError, Overloaded):
             async with asyncio.timeout(patience):
                 model = self._model or await self.model()
                 if model is None:
                     return None, False
                 if request.HasField("embedding"):
-                    given = request.embedding
-                    dimension, model_hash = model.embedder.dimension, model.embedder.model_hash
-                    return vector_of(given, dimension=dimension, model_hash=model_hash), False
+                    return _given(request.embedding, model), False
                 vector = await self._embedding.vector(text)
                 return vector, vector is None
         return None, False
@@ -290,3 +289,8 @@ class SemanticLevel:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _given(given: pb.Vector, model: Model) -> Vector:
+    """A vector that the caller computed. Raises InvalidRequest."""
+    return vector_of(given, dimension=model.embedder.dimension, model_hash=model.embedder.model_hash)
