@@ -102,9 +102,11 @@ class SemanticLevel:
     async def look_up(self, request: pb.LookUpRequest, asked: Asked, namespace: bytes, live: Live) -> pb.LookUpResponse:
         """What is found by meaning: a hit, or a miss that says why. Never raises for want of a vector."""
         response = pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_MISS)
+        if self._model is None:
+            return response  # it is still being loaded: a look-up does not wait for that
         text = last_text(asked.canonical)
         vector, too_long = await self._vector(request, text, self._patience)
-        if vector is None or self._model is None or self._table is None:
+        if vector is None or self._table is None:
             response.reason = pb.CACHE_REASON_TOO_LONG if too_long else pb.CACHE_REASON_UNSPECIFIED
             return response
         if not request.peek:
