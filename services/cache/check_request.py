@@ -54,9 +54,13 @@ def check_store(request: pb.StoreRequest) -> None:
 
 
 def check_invalidate(request: pb.InvalidateRequest) -> None:
-    """Invalidate: at least one field that selects."""
-    if not (request.entry_id or request.tag or request.model or request.all):
-        raise InvalidRequest(field="all", problem="one of entry_id, tag, model and all must be set")
+    """Invalidate: at least one field that selects; a new epoch means everything, and goes alone."""
+    narrow = request.entry_id or request.tag or request.model or request.scope_of_entry_id
+    if not (narrow or request.all or request.new_epoch):
+        problem = "one of entry_id, tag, model, scope_of_entry_id, new_epoch and all must be set"
+        raise InvalidRequest(field="all", problem=problem)
+    if request.new_epoch and narrow:
+        raise InvalidRequest(field="new_epoch", problem="goes alone: it means everything")
 
 
 def check_report(request: pb.ReportHitRequest) -> None:

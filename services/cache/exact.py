@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from services.cache.entry import Entry, Moment
 from services.cache.eviction import SegmentedOrder
 from services.cache.fingerprint import Asked, Fingerprint, is_behind
+from services.cache.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +21,6 @@ class Found:
 
     state: Literal["hit", "stale", "miss"]
     entry: Entry | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Entries that match everything that is set; with nothing set, all of them."""
-
-    entry_id: str = ""
-    tag: str = ""
-    model: str = ""
-
-    def takes(self, entry: Entry) -> bool:
-        """Whether the entry matches."""
-        return (
-            (not self.entry_id or entry.entry_id == self.entry_id)
-            and (not self.tag or self.tag in entry.tags)
-            and (not self.model or entry.model == self.model)
-        )
 
 
 _MISS, _STALE = Found("miss"), Found("stale")
@@ -163,15 +147,20 @@ class ExactTable:
         if entry.fingerprint not in self._entries:
             self.put(entry)
 
-    def forget(self, tenant: str, selection: Selection, *, now: Moment, dry_run: bool) -> int:
-        """Drop the tenant's entries that match; how many of them could still have been served."""
+    def forget(
+        self, tenant: str, selection: Selection, *, now: Moment, dry_run: bool = False, elsewhere: bool = False
+    ) -> int:
+        """Drop the tenant's entries that match; how many of them could still have been served.
+
+        `elsewhere`: another replica was told to, and tells the others.
+        """
         held = self._holdings.get(tenant)
         owned = [self._entries[fingerprint] for fingerprint in held.order.all()] if held else []
         matching = [entry for entry in owned if selection.takes(entry)]
         living = sum(not entry.is_over(now) for entry in matching)
         if not dry_run:
             for entry in matching:
-                self._remove(entry, forgotten=True)
+                self._remove(entry, forgotten=not elsewhere)
         return living
 
     def drop(self, fingerprint: Fingerprint) -> None:

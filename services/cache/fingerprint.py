@@ -44,7 +44,7 @@ class Asked:
     fingerprint: Fingerprint
 
 
-def fingerprint_of(query: Query, *, tenant: str, epoch: int) -> Asked:
+def fingerprint_of(query: Query, *, tenant: str, epoch: str) -> Asked:
     """The request under its tenant. `query` stays as it is."""
     bare = Query()
     bare.CopyFrom(query)
@@ -57,9 +57,9 @@ def fingerprint_of(query: Query, *, tenant: str, epoch: int) -> Asked:
 
 
 @lru_cache(maxsize=_MOST_KNOWN)
-def wall(tenant: str, epoch: int) -> bytes:
+def wall(tenant: str, epoch: str) -> bytes:
     """How the scope part of every request of the tenant begins, in this layout and epoch."""
-    return b"".join(_with_length(piece) for piece in (str(FORMAT).encode(), tenant.encode(), str(epoch).encode()))
+    return b"".join(_with_length(piece) for piece in (str(FORMAT).encode(), tenant.encode(), epoch.encode()))
 
 
 def namespace_of(query: Query, tenant: str) -> bytes:

@@ -3,7 +3,9 @@
     PREFIX entry:<fingerprint>    a hash with the entry's fields and its vector, expiring with it
     PREFIX lead:<fingerprint>     who may ask the model, expiring with the lease
     PREFIX wrong                  a set of pairs (request, entry) that were reported as wrong
-    PREFIX log                    a stream: put | forget | wrong, by whom; bounded
+    PREFIX epoch                  a hash: the epoch that each tenant is in
+    PREFIX forgotten              a hash: what was to be forgotten, and when; for entries that nobody held just then
+    PREFIX log                    a stream: put | forget | wrong | epoch | forgotten, by whom; bounded
 
 Each replica answers from its own table and tails the stream into it. A replica that starts, or that was away for longer
 than the stream reaches back, reads all bodies. Redis away: the replica goes on with what it has, changes wait in a
@@ -20,7 +22,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import accumulate, count
-from typing import Any
+from typing import Any, cast
 
 import redis.asyncio as redis
 from google.protobuf.message import DecodeError
@@ -31,11 +33,12 @@ from services.cache import fingerprint as fingerprints
 from services.cache.entry import Entry, Moment, Vectors
 from services.cache.fingerprint import Fingerprint
 from services.cache.replicas import Changes
+from services.cache.settings import LONGEST_TTL
 from services.chassis.clock import Clock
 from services.chassis.logs import Log
 
 PREFIX = f"omnisphere:cache:{fingerprints.FORMAT}:"
-_LOG, _WRONG = f"{PREFIX}log", f"{PREFIX}wrong"
+_LOG, _WRONG, _EPOCH, _FORGOTTEN = (f"{PREFIX}{name}" for name in ("log", "wrong", "epoch", "forgotten"))
 _MOST_LOGGED = 200_000
 _MOST_WAITING = 10_000
 _BATCH = 200
@@ -44,6 +47,7 @@ _SEEN_BY_ALL_MS = 2_000
 _SECONDS, _LEAD_SECONDS = 2.0, 0.2
 _LEADING, _LEAD_TRIES, _LATE = 4, 2, 1.2
 _PAUSE_SECONDS, _PAUSE_AFTER_FAILURE_SECONDS = 0.005, 0.5
+_SHARED = ("wrong", "epoch", "forgotten")
 _AWAY = (RedisError, OSError, TimeoutError)
 _Fields = dict[bytes, bytes]
 
@@ -53,6 +57,7 @@ class _Change:
     kind: str
     key: bytes
     entry: Entry | None = None
+    value: bytes = b""
 
 
 class RedisLog:
@@ -96,7 +101,7 @@ class RedisLog:
         try:
             self._last = await self._end_of_log()
             kept = [entry async for entry in self._bodies()]
-            await self._read_wrong()
+            await self._read_learned()
             await asyncio.gather(*(self._leading.ping() for _ in range(_LEADING)))
             self._is_up(up=True)
         except _AWAY:
@@ -114,10 +119,10 @@ class RedisLog:
         if forgotten:  # what is over expires by itself, and what one replica has no room for may stay with others
             self._add(_Change("forget", fingerprint))
 
-    def learned(self, kind: str, key: bytes, value: bytes) -> None:  # noqa: ARG002
+    def learned(self, kind: str, key: bytes, value: bytes) -> None:
         # How often hits were wrong each replica learns from its own share of them.
-        if kind == "wrong":
-            self._add(_Change(kind, key))
+        if kind in _SHARED:
+            self._add(_Change(kind, key, value=value))
 
     async def lead(self, fingerprint: Fingerprint, holder: str, seconds: float) -> tuple[bool, float] | None:
         if not self._up:
@@ -207,7 +212,11 @@ class RedisLog:
                     pipe.delete(name)
                 case "wrong":
                     pipe.sadd(_WRONG, change.key)
-            said: Any = {"kind": change.kind, "by": self._name, "key": change.key}
+                case "epoch":
+                    pipe.hset(_EPOCH, cast("str", change.key), cast("str", change.value))
+                case "forgotten":
+                    pipe.hset(_FORGOTTEN, cast("str", change.key), repr(self._clock.wall()))
+            said: Any = {"kind": change.kind, "by": self._name, "key": change.key, "value": change.value}
             pipe.xadd(_LOG, said, maxlen=_MOST_LOGGED, approximate=True)
         await pipe.execute()
 
@@ -233,7 +242,7 @@ class RedisLog:
             self._last = await self._end_of_log()
             async for entry in self._bodies():
                 self._kept(entry)
-            await self._read_wrong()
+            await self._read_learned()
         self._is_up(up=True)
 
     async def _apply(self, messages: list[tuple[bytes, _Fields]]) -> None:
@@ -248,15 +257,26 @@ class RedisLog:
                         self._kept(entry)
                     case b"forget":
                         self._changes.forgotten_elsewhere(Fingerprint(key))
-                    case b"wrong":
-                        self._changes.learned_elsewhere("wrong", key, b"")
+                    case b"wrong" | b"epoch" | b"forgotten" as kind:
+                        self._changes.learned_elsewhere(kind.decode(), key, fields.get(b"value", b""))
             self._last = number
 
-    async def _read_wrong(self) -> None:
+    async def _read_learned(self) -> None:
+        """What all learned so far. Tells of it after the bodies, so that nothing of them is left that was forgotten."""
         pairs: Any = await self._redis.smembers(_WRONG)
-        for key in pairs:
-            if self._changes is not None:
+        epochs: Any = await self._redis.hgetall(_EPOCH)
+        forgotten: Any = await self._redis.hgetall(_FORGOTTEN)
+        oldest = self._clock.wall() - LONGEST_TTL.total_seconds()
+        for key, at in forgotten.items():
+            if float(at) < oldest:  # all that was meant is over
+                await self._redis.hdel(_FORGOTTEN, key)
+        if self._changes is not None:
+            for key in pairs:
                 self._changes.learned_elsewhere("wrong", key, b"")
+            for key, value in epochs.items():
+                self._changes.learned_elsewhere("epoch", key, value)
+            for key in forgotten:
+                self._changes.learned_elsewhere("forgotten", key, b"")
 
     def _ours(self, fields: _Fields) -> bool:
         return fields[b"by"] == self._name.encode()

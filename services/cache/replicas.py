@@ -38,7 +38,10 @@ class Keeper(Protocol):
         """The entry left the table: it was forgotten on demand, or it is over or had to make room."""
 
     def learned(self, kind: str, key: bytes, value: bytes) -> None:
-        """Have what was learned kept, in place of an older value of the key. What "wrong" means all replicas learn."""
+        """Have what was learned kept, in place of an older value of the key.
+
+        "wrong", "epoch" and "forgotten" reach all replicas, also those that are away now; "threshold" stays here.
+        """
 
     async def lead(self, fingerprint: Fingerprint, holder: str, seconds: float) -> tuple[bool, float] | None:
         """(whether `holder` may ask the model for all replicas, seconds until that ends); None: it cannot be said."""

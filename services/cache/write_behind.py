@@ -97,6 +97,8 @@ class WriteBehind:
 
     def learned(self, kind: str, key: bytes, value: bytes) -> None:
         """Have what was learned kept. Bounded by what may be learned."""
+        if kind == "forgotten":
+            return  # each of those entries is removed by itself
         self._learned[(kind, key)] = value
         self._changed.set()
 

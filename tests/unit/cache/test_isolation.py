@@ -92,7 +92,7 @@ async def test_nor_over_grpc_where_the_tenant_comes_from_the_call(model: Model):
         ask = calls(stub.LookUp)
         await attack(1, ask, calls(stub.Store), seed=7, stores=1_000)
         attacks = [look_around(OVER_GRPC // AT_ONCE, ask, random.Random(number)) for number in range(AT_ONCE)]
-        found = Counter()
+        found: Counter[str] = Counter()
         for part in await asyncio.gather(*attacks):
             found.update(part)
     print(dict(found))
