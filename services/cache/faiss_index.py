@@ -7,9 +7,11 @@ hash table, so that a removal does not search for its vector.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import faiss
 import numpy as np
+import numpy.typing as npt
 
 from services.cache.index import Neighbour
 from services.embedding.embedder import Vector
@@ -98,14 +100,36 @@ class ListsIndex:
     def search(self, vector: Vector, count: int) -> list[Neighbour]:
         return _search(self._index, vector, count)
 
-    def rows(self) -> tuple[list[int], Vector]:
+    def write(self, write: Callable[[bytes], object]) -> None:
+        """Hand the whole index on, piece by piece."""
+
+        def piece(data: bytes) -> int:
+            write(data)
+            return len(data)
+
+        faiss.write_index(self._index, faiss.PyCallbackIOWriter(piece))  # type: ignore[attr-defined]
+
+    @classmethod
+    def read(cls, read: Callable[[int], bytes]) -> ListsIndex:
+        """The index that was handed on. Raises RuntimeError where it is none."""
+        reader = faiss.PyCallbackIOReader(read)  # type: ignore[attr-defined]
+        index = faiss.read_index(reader)
+        if not isinstance(index, faiss.IndexIVF):
+            raise RuntimeError("other lists")
+        return cls(index)
+
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """All numbers, in no order."""
         lists: faiss.InvertedLists = self._index.invlists  # type: ignore[assignment]
         found = [
             faiss.rev_swig_ptr(lists.get_ids(number), lists.list_size(number)).copy()
             for number in range(lists.nlist)
             if lists.list_size(number)
         ]
-        numbers = np.concatenate(found) if found else np.zeros(0, np.int64)
+        return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+    def rows(self) -> tuple[list[int], Vector]:
+        numbers = self.numbers()
         vectors: Vector = self._index.reconstruct_batch(numbers)
         return numbers.tolist(), vectors
 

@@ -31,6 +31,7 @@ from services.cache.selection import Selection, read, written
 from services.cache.semantic_level import SemanticLevel
 from services.cache.settings import LONGEST_TTL, CacheSettings
 from services.cache.tally import Tally
+from services.cache.vector_file import VectorFile
 from services.chassis import call_context
 from services.chassis.clock import Clock
 
@@ -54,12 +55,15 @@ class Cache:
         *,
         semantic: SemanticLevel,
         keeper: Keeper,
+        vectors: VectorFile | None = None,
         metrics: CacheMetrics,
         clock: Clock,
     ) -> None:
+        """`vectors`: where they outlast the process; None: nowhere."""
         self._settings = settings
         self._semantic = semantic
         self._keeper = keeper
+        self._vectors = vectors
         semantic.tell(keeper.learned)
         self._metrics = metrics
         self._clock = clock
@@ -82,7 +86,9 @@ class Cache:
         """Take up what an earlier process kept."""
         settings = self._settings
         async with self._loading:
-            kept = await self._keeper.start(self, most_entries=settings.most_entries, most_bytes=settings.most_bytes)
+            snapshot = None if self._vectors is None else await self._vectors.read()
+            bounds = {"most_entries": settings.most_entries, "most_bytes": settings.most_bytes}
+            kept = await self._keeper.start(self, **bounds, mark=snapshot.mark if snapshot else 0)
             forgotten, self._forgotten_before = self._forgotten_before, []
             kept = [
                 entry
@@ -95,7 +101,7 @@ class Cache:
                 self._table.restore(replace(entry, vectors=None))
                 if number % _RESTORED_AT_ONCE == 0:
                     await asyncio.sleep(0)
-        self._semantic.start(kept)
+        self._semantic.start(kept, snapshot)
         self._sweeper = asyncio.create_task(self._sweep(), name="cache-sweep")
 
     async def ready(self) -> None:
@@ -107,6 +113,10 @@ class Cache:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
+        if self._vectors is not None:
+            if mark := await self._keeper.mark():
+                await self._vectors.save(self._semantic.snapshot(mark))
+            self._vectors.close()
         await self._semantic.stop()
         await self._keeper.stop()
 

@@ -95,7 +95,7 @@ class RedisLog:
     def shared(self) -> bool:
         return self._up
 
-    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int) -> list[Entry]:
+    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:  # noqa: ARG002
         self._changes = changes
         kept: list[Entry] = []
         try:
@@ -111,6 +111,10 @@ class RedisLog:
         kept.sort(key=lambda entry: -entry.stored_at)
         sizes = accumulate(entry.size() for entry in kept)
         return [entry for entry, size in zip(kept[:most_entries], sizes, strict=False) if size <= most_bytes]
+
+    async def mark(self) -> int:
+        """A replica's vectors come with the bodies: there is nothing to mark."""
+        return 0
 
     def put(self, entry: Entry) -> None:
         self._add(_Change("put", entry.fingerprint, entry))

@@ -28,8 +28,11 @@ class Keeper(Protocol):
     def shared(self) -> bool:
         """Whether entries are shared between replicas right now."""
 
-    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int) -> list[Entry]:
-        """Begin; what was kept from before, newest first."""
+    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:
+        """Begin; what was kept from before, newest first; without the vectors up to `mark`, that of a snapshot."""
+
+    async def mark(self) -> int:
+        """Write what waits; which entry is then the last one. 0: it cannot be said."""
 
     def put(self, entry: Entry) -> None:
         """Have the entry kept, in place of an older one of the same request."""

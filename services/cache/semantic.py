@@ -13,10 +13,14 @@ from functools import lru_cache
 from itertools import count, islice
 from typing import Literal
 
+import numpy as np
+
 from services.cache.entry import Entry
 from services.cache.features import Prepared, features, prepare
 from services.cache.fingerprint import Asked, Fingerprint, last_text
+from services.cache.index import KeptIndex
 from services.cache.scopes import Scopes
+from services.cache.snapshot import ScopeVectors
 from services.cache.verifier import Verifier
 from services.cache.veto import Veto, veto
 from services.embedding.embedder import Vector
@@ -29,6 +33,9 @@ FLOOR = 0.6
 # Some of the nearest may be over, or be known to be wrong.
 _SEARCHED = 8
 _MOST_PREPARED = 2_048
+# Bytes of a fingerprint.
+_NAME = 32
+_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,48 @@ class SemanticTable:
         if number is not None:
             _, scope = self._known.pop(number)
             self._scopes.remove(scope, number)
+
+    def dump(self) -> list[ScopeVectors]:
+        """All vectors there are, for a snapshot. Lists come as they are: to be written before they change."""
+        made = []
+        for scope, index, trained_on in self._scopes.held():
+            if isinstance(index, KeptIndex):
+                numbers, vectors, kept = index.numbers(), None, index
+            else:
+                listed, rows = index.rows()
+                numbers, vectors, kept = np.array(listed, np.int64), rows.astype(np.float16), None
+            names = b"".join([self._known[number][0] for number in numbers.tolist()])
+            made.append(ScopeVectors(scope, numbers, names, vectors, kept, trained_on))
+        return made
+
+    def after(self, scopes: list[ScopeVectors]) -> None:
+        """Give out no number that one of these scopes has: before any of them is taken."""
+        highest = max((int(kept.numbers.max(initial=-1)) for kept in scopes), default=-1)
+        self._next = count(max(next(self._next), highest + 1))
+
+    def take(self, kept: ScopeVectors, is_wanted: Callable[[Fingerprint], bool]) -> Iterator[None]:
+        """Take up a scope of a snapshot, as far as it is still wanted, a few vectors per step of the iterator."""
+        numbers: dict[Fingerprint, int] = {}
+        gone = []
+        for place, number in enumerate(kept.numbers.tolist()):
+            name = Fingerprint(kept.fingerprints[place * _NAME : (place + 1) * _NAME])
+            if name in self._numbers or not is_wanted(name):
+                gone.append(number)
+            elif kept.vectors is not None:
+                self.add(Asked(b"", kept.scope, name), kept.vectors[place].astype(np.float32))
+            else:
+                numbers[name] = number
+            if place % _AT_ONCE == 0:
+                yield
+        if kept.index is None:
+            return
+        # Stored anew meanwhile: that vector stays, and this one goes.
+        gone += [numbers.pop(name) for name in numbers.keys() & self._numbers.keys()]
+        for number in gone:
+            kept.index.remove(number)
+        self._numbers.update(numbers)
+        self._known.update((number, (name, kept.scope)) for name, number in numbers.items())
+        self._scopes.take_index(kept.scope, kept.index, kept.trained_on)
 
     def nearest(
         self, asked: Asked, vector: Vector, threshold: float, live: Callable[[Fingerprint], Entry | None]

@@ -21,6 +21,7 @@ from services.cache.online import Thresholds
 from services.cache.scopes import Scopes
 from services.cache.semantic import Near, SemanticTable
 from services.cache.settings import CacheSettings
+from services.cache.snapshot import Snapshot
 from services.chassis.errors import Overloaded
 from services.chassis.executor import Executor
 from services.chassis.logs import Log
@@ -79,10 +80,17 @@ class SemanticLevel:
         self._on_learned: list[Callable[[str, bytes, bytes], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, kept: list[Entry]) -> None:
+    def start(self, kept: list[Entry], snapshot: Snapshot | None = None) -> None:
         """Load the model in the background, and then take up the vectors of entries that an earlier process kept."""
         self._embedding.start()
-        self._spawn(self._warm(kept), "cache-warm")
+        self._spawn(self._warm(kept, snapshot), "cache-warm")
+
+    def snapshot(self, mark: int) -> Snapshot | None:
+        """All vectors, as storage up to `mark` has them, too; None where there are none."""
+        if self._model is None or self._table is None or not len(self._table):
+            return None
+        embedder = self._model.embedder
+        return Snapshot(embedder.model_hash, embedder.dimension, mark, self._table.dump())
 
     async def ready(self) -> None:
         """When the background work that there is now has ended."""
@@ -263,10 +271,16 @@ class SemanticLevel:
             self._thresholds.restore(namespace, counts)
         self._before.clear()
 
-    async def _warm(self, kept: list[Entry]) -> None:
+    async def _warm(self, kept: list[Entry], snapshot: Snapshot | None) -> None:
         model = await self.model()
-        if model is None:
+        if model is None or self._table is None:
             return
+        if snapshot is not None and snapshot.model_hash == model.embedder.model_hash:
+            wanted = {entry.fingerprint for entry in kept}
+            self._table.after(snapshot.scopes)
+            for scope in snapshot.scopes:
+                for _ in self._table.take(scope, wanted.__contains__):
+                    await asyncio.sleep(0)
         for number, entry in enumerate(kept):
             self.restore(entry)
             if number % 256 == 0:
