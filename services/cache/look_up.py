@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from dataclasses import replace
 from datetime import timedelta
 
@@ -98,7 +99,7 @@ class Cache:
             ]
             # Oldest first: the newest are then the most recently used.
             for number, entry in enumerate(reversed(kept)):
-                self._table.restore(replace(entry, vectors=None))
+                self._table.restore(entry if entry.vectors is None else replace(entry, vectors=None))
                 if number % _RESTORED_AT_ONCE == 0:
                     await asyncio.sleep(0)
         self._semantic.start(kept, snapshot)
@@ -323,7 +324,7 @@ class Cache:
             fingerprint=asked.fingerprint,
             canonical=asked.canonical,
             reply=request.reply.SerializeToString(deterministic=True),
-            model=request.reply.model,
+            model=sys.intern(request.reply.model),
             tags=tuple(control.tags),
             stored_at=now.wall,
             expires_at=now.wall + lifetime(ttl, asked.fingerprint, longest=longest),

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -348,11 +349,11 @@ def _entry(name: bytes, fields: _Fields, now: Moment) -> Entry | None:
         CachedReply.FromString(fields[b"reply"])
         entry = Entry(
             entry_id=fields[b"entry_id"].decode(),
-            tenant=fields[b"tenant"].decode(),
+            tenant=sys.intern(fields[b"tenant"].decode()),
             fingerprint=Fingerprint(name),
             canonical=fields[b"canonical"],
             reply=fields[b"reply"],
-            model=fields[b"model"].decode(),
+            model=sys.intern(fields[b"model"].decode()),
             tags=tuple(json.loads(fields[b"tags"])),
             stored_at=stored_at,
             expires_at=float(fields[b"expires_at"]),

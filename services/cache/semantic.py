@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count, islice
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -62,8 +62,10 @@ class SemanticTable:
         self._scopes = scopes
         self._verifier = verifier
         self._numbers: dict[Fingerprint, int] = {}
-        self._known: dict[int, tuple[Fingerprint, bytes]] = {}
-        self._next = count()
+        # By number; numbers that are free again are given out first, so that both stay short.
+        self._names: list[Fingerprint | None] = []
+        self._scope_of: list[bytes] = []
+        self._free: list[int] = []
 
         @lru_cache(maxsize=_MOST_PREPARED)
         def prepared(text: str) -> Prepared:
@@ -72,25 +74,35 @@ class SemanticTable:
         self._prepared = prepared
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._numbers)
 
     def add(self, asked: Asked, vector: Vector) -> None:
         """Have the entry of this request found by its meaning. Where it is there already, it stays."""
         if asked.fingerprint in self._numbers:
             return
-        number = next(self._next)
+        if self._free:
+            number = self._free.pop()
+            self._names[number], self._scope_of[number] = asked.fingerprint, asked.scope
+        else:
+            number = len(self._names)
+            self._names.append(asked.fingerprint)
+            self._scope_of.append(asked.scope)
         self._numbers[asked.fingerprint] = number
-        self._known[number] = (asked.fingerprint, asked.scope)
         for gone in self._scopes.add(asked.scope, number, vector):
-            fingerprint, _ = self._known.pop(gone)
-            del self._numbers[fingerprint]
+            self._let_go(gone)
 
     def remove(self, fingerprint: Fingerprint) -> None:
         """Forget the entry's vector, where there is one."""
-        number = self._numbers.pop(fingerprint, None)
+        number = self._numbers.get(fingerprint)
         if number is not None:
-            _, scope = self._known.pop(number)
-            self._scopes.remove(scope, number)
+            self._scopes.remove(self._scope_of[number], number)
+            self._let_go(number)
+
+    def _let_go(self, number: int) -> None:
+        name, self._names[number], self._scope_of[number] = self._names[number], None, b""
+        self._free.append(number)
+        if name is not None:
+            del self._numbers[name]
 
     def dump(self) -> list[ScopeVectors]:
         """All vectors there are, for a snapshot. Lists come as they are: to be written before they change."""
@@ -101,14 +113,21 @@ class SemanticTable:
             else:
                 listed, rows = index.rows()
                 numbers, vectors, kept = np.array(listed, np.int64), rows.astype(np.float16), None
-            names = b"".join([self._known[number][0] for number in numbers.tolist()])
+            names = b"".join([self._names[number] or b"" for number in numbers.tolist()])
             made.append(ScopeVectors(scope, numbers, names, vectors, kept, trained_on))
         return made
 
     def after(self, scopes: list[ScopeVectors]) -> None:
         """Give out no number that one of these scopes has: before any of them is taken."""
         highest = max((int(kept.numbers.max(initial=-1)) for kept in scopes), default=-1)
-        self._next = count(max(next(self._next), highest + 1))
+        missing = highest + 1 - len(self._names)
+        self._names += [None] * missing
+        self._scope_of += [b""] * missing
+        self._free.clear()
+
+    def taken(self) -> None:
+        """All of them are taken: what none of them has may be given out."""
+        self._free = [number for number, name in enumerate(self._names) if name is None]
 
     def take(self, kept: ScopeVectors, is_wanted: Callable[[Fingerprint], bool]) -> Iterator[None]:
         """Take up a scope of a snapshot, as far as it is still wanted, a few vectors per step of the iterator."""
@@ -131,7 +150,8 @@ class SemanticTable:
         for number in gone:
             kept.index.remove(number)
         self._numbers.update(numbers)
-        self._known.update((number, (name, kept.scope)) for name, number in numbers.items())
+        for name, number in numbers.items():
+            self._names[number], self._scope_of[number] = name, kept.scope
         self._scopes.take_index(kept.scope, kept.index, kept.trained_on)
 
     def nearest(
@@ -168,6 +188,6 @@ class SemanticTable:
         for number, similarity in self._scopes.search(asked.scope, vector, _SEARCHED):
             if similarity < FLOOR:
                 return
-            fingerprint, _ = self._known[number]
-            if (entry := live(fingerprint)) is not None:
+            fingerprint = self._names[number]
+            if fingerprint is not None and (entry := live(fingerprint)) is not None:
                 yield entry, similarity

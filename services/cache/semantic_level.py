@@ -281,6 +281,7 @@ class SemanticLevel:
             for scope in snapshot.scopes:
                 for _ in self._table.take(scope, wanted.__contains__):
                     await asyncio.sleep(0)
+            self._table.taken()
         for number, entry in enumerate(kept):
             self.restore(entry)
             if number % 256 == 0:

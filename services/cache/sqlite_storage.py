@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -197,12 +198,12 @@ def _entry(row: _Row, now: Moment) -> Entry | None:
         CachedReply.FromString(reply)
         entry = Entry(
             entry_id=entry_id.decode(),
-            tenant=tenant.decode(),
+            tenant=sys.intern(tenant.decode()),
             fingerprint=Fingerprint(fingerprint),
             canonical=canonical,
             reply=reply,
-            model=model.decode(),
-            tags=tuple(json.loads(tags)),
+            model=sys.intern(model.decode()),
+            tags=() if tags == b"[]" else tuple(json.loads(tags)),
             stored_at=stored_at,
             expires_at=expires_at,
             age_zero=now.monotonic - max(0.0, now.wall - stored_at),
