@@ -113,7 +113,8 @@ class ExactTable:
 
     def put(self, entry: Entry) -> bool:
         """Keep the entry, in place of an older one of the same request; false: its tenant may not have so much."""
-        if entry.size() > self._tenant_bytes:
+        size = entry.size()
+        if size > self._tenant_bytes:
             return False
         before = self._entries.get(entry.fingerprint)
         if before is not None:
@@ -121,10 +122,12 @@ class ExactTable:
         self._entries[entry.fingerprint] = entry
         self._order.add(entry.fingerprint)
         self._by_id[entry.entry_id] = entry.fingerprint
-        held = self._holdings.setdefault(entry.tenant, _Holding())
+        held = self._holdings.get(entry.tenant)
+        if held is None:
+            held = self._holdings[entry.tenant] = _Holding()
         held.order.add(entry.fingerprint)
-        held.bytes += entry.size()
-        self._bytes += entry.size()
+        held.bytes += size
+        self._bytes += size
         while len(held.order) > self._tenant_entries or held.bytes > self._tenant_bytes:
             self._remove(self._entries[held.order.next(but=entry.fingerprint)])
         while len(self._entries) > self._most_entries or self._bytes > self._most_bytes:

@@ -20,6 +20,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from omnisphere.cache.v1 import cache_service_pb2 as pb
 from omnisphere.chat.v1 import chat_pb2
 from services.cache.check_request import check_invalidate, check_look_up, check_report, check_store, check_texts
+from services.cache.collector import without_collector
 from services.cache.eligibility import MOST_ENTRY_BYTES, Eligibility, eligibility
 from services.cache.entry import Entry, Moment, entry_id, lifetime
 from services.cache.epochs import Epochs
@@ -86,7 +87,7 @@ class Cache:
     async def start(self) -> None:
         """Take up what an earlier process kept."""
         settings = self._settings
-        async with self._loading:
+        async with self._loading, without_collector():
             snapshot = None if self._vectors is None else await self._vectors.read()
             bounds = {"most_entries": settings.most_entries, "most_bytes": settings.most_bytes}
             kept = await self._keeper.start(self, **bounds, mark=snapshot.mark if snapshot else 0)
