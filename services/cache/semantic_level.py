@@ -77,6 +77,7 @@ class SemanticLevel:
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
         # What an earlier process learned about namespaces, until the model is there.
         self._before: dict[bytes, bytes] = {}
+        self._is_warm = False
         self._on_learned: list[Callable[[str, bytes, bytes], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -86,8 +87,8 @@ class SemanticLevel:
         self._spawn(self._warm(kept, snapshot), "cache-warm")
 
     def snapshot(self, mark: int) -> Snapshot | None:
-        """All vectors, as storage up to `mark` has them, too; None where there are none."""
-        if self._model is None or self._table is None or not len(self._table):
+        """All vectors, as storage up to `mark` has them, too; None where there are none, or not all are here yet."""
+        if self._model is None or self._table is None or not len(self._table) or not self._is_warm:
             return None
         embedder = self._model.embedder
         return Snapshot(embedder.model_hash, embedder.dimension, mark, self._table.dump())
@@ -286,6 +287,7 @@ class SemanticLevel:
             self.restore(entry)
             if number % 256 == 0:
                 await asyncio.sleep(0)
+        self._is_warm = True
 
     def _want_lists(self, scope: bytes, numbers: list[int], vectors: Vector) -> None:
         self._spawn(self._train(scope, numbers, vectors), "cache-train")

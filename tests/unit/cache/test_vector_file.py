@@ -110,6 +110,18 @@ async def test_after_a_kill_what_came_after_the_file_is_found_and_what_went_is_n
     await killed.cache.stop()
 
 
+async def test_before_all_vectors_are_back_there_is_nothing_to_leave(tmp_path: Path, model: Model):
+    await filled(tmp_path, model)
+    again = Kept(tmp_path, model)
+    await again.cache.start()
+    assert again.cache._semantic.snapshot(1) is None
+    await again.cache.ready()
+    taken = again.cache._semantic.snapshot(1)
+    assert taken is not None
+    assert sum(len(scope.numbers) for scope in taken.scopes) == len(TEXTS)
+    await again.cache.stop()
+
+
 def spoil(data: bytes, how: str) -> bytes:
     match how:
         case "cut":
