@@ -51,8 +51,8 @@ properties: $(STAMP) ## long property runs, an hour: 100,000 conversations throu
 	ISOLATION_LOOK_UPS=1000000 $(BIN)/python -m pytest tests/unit/cache/test_isolation.py -q
 
 .PHONY: chaos
-chaos: $(STAMP) ## the cache is killed a hundred times while it writes
-	CACHE_KILLS=100 $(BIN)/python -m pytest tests/unit/cache/test_killed.py -q
+chaos: $(STAMP) ## the cache is killed a hundred times while it writes, its file alone and as a whole process
+	CACHE_KILLS=100 $(BIN)/python -m pytest tests/unit/cache/test_killed.py tests/unit/cache/test_process_killed.py -q
 
 .PHONY: bench-cache
 bench-cache: $(STAMP) ## true and false hits of the semantic cache; needs ../shared/data

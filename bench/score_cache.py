@@ -2,7 +2,8 @@
 
 Nothing of services/ is used. A hit is judged by the pairs (bench/cache/pairs.py): true where the query's source says
 that the two texts may share an answer, false otherwise. Shares are of all look-ups of a part; a look-up without a row
-counts as a false hit. Intervals are 95 % bootstrap percentiles over look-ups.
+counts as a false hit. Intervals are 95 % bootstrap percentiles over look-ups. `natural - cosine`: true hits of natural
+paraphrases, less those of a calibrated cosine, each look-up beside itself.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.cache.pairs import LookUp, Pair, Stream, inner_split, read
+from bench.cache.pairs import NATURAL, LookUp, Pair, Stream, inner_split, read
 
 Row = Mapping[str, Any]
 _RESAMPLES = 1_000
-_NATURAL = ("qqp", "lcquad", "mrpc")
+_YARDSTICK, _DIFFERENCE = "cosine", "natural - cosine"
 Bools = npt.NDArray[np.bool_]
 
 
@@ -39,11 +40,14 @@ def figures(rows: Sequence[Row], train: Sequence[Pair], test: Sequence[Pair]) ->
         run = by_run.setdefault((row["artefact"], row["budget"]), {})
         run[(row["stream"], row["kind"], row["query"])] = row
     found: dict[str, Any] = {}
-    for (artefact, budget), run in sorted(by_run.items()):
-        true, false = _outcomes(stream, run)
-        found.setdefault(artefact, {})[str(budget)] = {
+    outcomes = {name: _outcomes(stream, run) for name, run in sorted(by_run.items())}
+    for (artefact, budget), (true, false) in outcomes.items():
+        of_run = found.setdefault(artefact, {})[str(budget)] = {
             name: _shares(true[mask], false[mask], seed=0) for name, mask in parts.items() if mask.any()
         }
+        yardstick, natural = outcomes.get((_YARDSTICK, budget)), parts["natural"]
+        if artefact != _YARDSTICK and yardstick is not None and natural.any():
+            of_run[_DIFFERENCE] = _difference(true[natural], yardstick[0][natural], seed=0)
     return found
 
 
@@ -70,11 +74,11 @@ def _parts(stream: Stream, seen: set[str]) -> dict[str, Bools]:
     return {
         "mixed": np.ones(len(stream.look_ups), bool),
         "clean": mask(lambda look_up: look_up.source != "qqp"),
-        "natural": mask(lambda look_up: look_up.source in _NATURAL),
+        "natural": mask(lambda look_up: look_up.source in NATURAL),
         "near-miss": mask(lambda look_up: look_up.source == "checklist"),
         "unseen": mask(unseen),
         "no paraphrase": mask(lambda look_up: not stream.has_paraphrase(look_up)),
-        **{source: sources == source for source in (*_NATURAL, "gsc-banking")},
+        **{source: sources == source for source in (*NATURAL, "gsc-banking")},
     }
 
 
@@ -89,18 +93,28 @@ def _shares(true: Bools, false: Bools, *, seed: int) -> dict[str, Any]:
     return {"look_ups": len(true), "true": share(true), "false": share(false)}
 
 
+def _difference(ours: Bools, theirs: Bools, *, seed: int) -> dict[str, Any]:
+    """Ours less theirs, each look-up beside itself."""
+    differences = ours.astype(np.int8) - theirs.astype(np.int8)
+    chance = np.random.default_rng(seed)
+    means = differences[chance.integers(0, len(ours), (_RESAMPLES, len(ours)))].mean(axis=1)
+    interval = [round(float(end), 5) for end in np.percentile(means, (2.5, 97.5))]
+    return {"look_ups": len(ours), "true": {"share": round(float(differences.mean()), 5), "interval": interval}}
+
+
 def table(found: Mapping[str, Any]) -> str:
     """The figures for a person."""
-    lines = [f"{'artefact':9} {'budget':>6} {'part':14} {'look-ups':>8}  {'true hits':24} {'false hits':24}"]
+    lines = [f"{'artefact':9} {'budget':>6} {'part':16} {'look-ups':>8}  {'true hits':24} {'false hits':24}"]
     for artefact, budgets in found.items():
         for budget, parts in budgets.items():
             for name, part in parts.items():
                 shares = [
                     f"{part[kind]['share']:7.2%} [{part[kind]['interval'][0]:.2%}, {part[kind]['interval'][1]:.2%}]"
                     for kind in ("true", "false")
+                    if kind in part
                 ]
-                front = f"{artefact:9} {float(budget):6.2%} {name:14} {part['look_ups']:8}"
-                lines.append(f"{front}  {shares[0]:24} {shares[1]:24}")
+                front = f"{artefact:9} {float(budget):6.2%} {name:16} {part['look_ups']:8}"
+                lines.append("  ".join((front, *(f"{share:24}" for share in shares))).rstrip())
     return "\n".join(lines)
 
 

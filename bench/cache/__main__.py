@@ -1,8 +1,9 @@
 """python -m bench.cache --train FILE --test FILE: true and false hits of the semantic cache on a stream.
 
 A real cache service, over gRPC, at two false-hit budgets; once with a verifier fitted on the training file, and once
-with the one that ships. With the same file for both it splits it. `--predictions FILE` keeps the rows, which
-`python -m bench.score_cache` turns into figures; `--large N` measures CPU and memory at N entries instead.
+with the one that ships; beside it, what a cosine calibrated on natural paraphrases would have served. With one file for
+both it splits it. `--predictions FILE` keeps the rows, which `python -m bench.score_cache` turns into figures;
+`--large N` measures CPU and memory at N entries instead.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import uvloop
 
-from bench.cache.judge import judge
+from bench.cache import cosine
+from bench.cache.judge import embedded, judge, texts_of
 from bench.cache.pairs import Pair, Stream, inner_split, read
 from bench.score_cache import figures, read_rows, table
 
@@ -53,10 +55,12 @@ def _run(train: list[Pair], test: list[Pair], predictions: Path | None) -> int:
     with tempfile.TemporaryDirectory(prefix="omnisphere-bench-") as folder:
         fitted, rows = Path(folder, "fitted.npz"), predictions or Path(folder, "rows.jsonl")
         fit_for(train, fitted)
-        stream = Stream(test)
+        stream, natural = Stream(test), cosine.natural(train)
+        vectors = uvloop.run(embedded([*texts_of(stream), *texts_of(natural)]))
         with rows.open("w", encoding="utf-8") as into:
             for artefact, verifier in (("fitted", fitted), ("shipped", None)):
-                uvloop.run(judge(artefact, verifier, stream, into))
+                uvloop.run(judge(artefact, verifier, stream, vectors, into))
+            cosine.judge(natural, stream, vectors, into)
         found = figures(read_rows(rows), train, test)
     print(table(found))
     print(json.dumps(found))

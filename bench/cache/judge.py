@@ -21,20 +21,28 @@ T = TypeVar("T")
 Vectors = dict[str, pb.Vector]
 
 
-async def judge(artefact: str, verifier: Path | None, stream: Stream, into: TextIO) -> None:
+async def embedded(texts: Iterable[str]) -> Vectors:
+    """The service's own vectors, so that each text is embedded once and not once per budget; none for a long text."""
+    with tempfile.TemporaryDirectory(prefix="omnisphere-bench-") as folder:
+        async with cache_process(Path(folder), persist="off", log_level="warning") as cache:
+            return await _embedded(cache, list(dict.fromkeys(texts)))
+
+
+def texts_of(stream: Stream) -> list[str]:
+    """All texts of a stream."""
+    return [*stream.cached, *(look_up.query for look_up in stream.look_ups)]
+
+
+async def judge(artefact: str, verifier: Path | None, stream: Stream, vectors: Vectors, into: TextIO) -> None:
     """One row per look-up and budget. `verifier`: a file in the place of the one that ships."""
-    vectors: Vectors = {}
     for budget in BUDGETS:
         settings = {"false_hit_budget": str(budget), "persist": "off", "log_level": "warning", "check_share": "0"}
         if verifier is not None:
             settings["verifier"] = str(verifier)
         with tempfile.TemporaryDirectory(prefix="omnisphere-bench-") as folder:
             async with cache_process(Path(folder), **settings) as cache:
-                if not vectors:
-                    texts = dict.fromkeys([*stream.cached, *(look_up.query for look_up in stream.look_ups)])
-                    vectors = await _embedded(cache, list(texts))
-                await _each(stream.cached, lambda text: _store(cache, text, vectors))  # noqa: B023
-                rows = await _each(stream.look_ups, lambda one: _look_up(cache, one, vectors))  # noqa: B023
+                await _each(stream.cached, lambda text: _store(cache, text, vectors))
+                rows = await _each(stream.look_ups, lambda one: _look_up(cache, one, vectors))
         for look_up, row in zip(stream.look_ups, rows, strict=True):
             said = {"artefact": artefact, "stream": look_up.source, "kind": look_up.kind, "query": look_up.query}
             into.write(json.dumps(said | {"budget": budget} | row) + "\n")
@@ -58,7 +66,6 @@ def reply_of(text: str) -> pb.CachedReply:
 
 
 async def _embedded(cache: CacheProcess, texts: list[str]) -> Vectors:
-    """The service's own vectors, so that each text is embedded once and not once per budget."""
     pieces = [texts[at : at + _EMBEDDED_AT_ONCE] for at in range(0, len(texts), _EMBEDDED_AT_ONCE)]
 
     async def embed(piece: list[str]) -> pb.EmbedTextsResponse:

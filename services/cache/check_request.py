@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from google.protobuf.duration_pb2 import Duration
 
@@ -16,6 +18,8 @@ _MOST_NANOS = 999_999_999
 _MOST_TEXTS = 256
 # What 32-bit sums and 16-bit storage may cost.
 _LENGTH_TOLERANCE = 0.01
+# Field 1 of Vector, packed: its number and its wire type.
+_VALUES_TAG = bytes([pb.Vector.VALUES_FIELD_NUMBER << 3 | 2])
 
 
 def check_look_up(request: pb.LookUpRequest) -> None:
@@ -50,9 +54,13 @@ def check_store(request: pb.StoreRequest) -> None:
 
 
 def check_invalidate(request: pb.InvalidateRequest) -> None:
-    """Invalidate: at least one field that selects."""
-    if not (request.entry_id or request.tag or request.model or request.all):
-        raise InvalidRequest(field="all", problem="one of entry_id, tag, model and all must be set")
+    """Invalidate: at least one field that selects; a new epoch means everything, and goes alone."""
+    narrow = request.entry_id or request.tag or request.model or request.scope_of_entry_id
+    if not (narrow or request.all or request.new_epoch):
+        problem = "one of entry_id, tag, model, scope_of_entry_id, new_epoch and all must be set"
+        raise InvalidRequest(field="all", problem=problem)
+    if request.new_epoch and narrow:
+        raise InvalidRequest(field="new_epoch", problem="goes alone: it means everything")
 
 
 def check_report(request: pb.ReportHitRequest) -> None:
@@ -79,11 +87,28 @@ def vector_of(given: pb.Vector, *, dimension: int, model_hash: str) -> Vector:
     vector = np.array(given.values, np.float32)
     if len(vector) != dimension:
         raise InvalidRequest(field="embedding.values", problem=f"has {len(vector)} values, not {dimension}")
-    length = float(np.linalg.norm(vector))
+    length = math.sqrt(float(vector @ vector))
     if not abs(length - 1) <= _LENGTH_TOLERANCE:  # written so that NaN fails
         raise InvalidRequest(field="embedding.values", problem="is not of unit length")
     unit: Vector = vector / np.float32(length)
     return unit
+
+
+def written(vector: Vector, model_hash: str) -> pb.Vector:
+    """The vector as it travels. Its numbers are handed over as bytes: one by one they take as long as a search."""
+    data = np.ascontiguousarray(vector, "<f4").tobytes()
+    made = pb.Vector.FromString(_VALUES_TAG + _varint(len(data)) + data)
+    made.model_hash = model_hash
+    return made
+
+
+def _varint(number: int) -> bytes:
+    """As protobuf writes lengths: seven bits a byte, the lowest first."""
+    pieces = bytearray()
+    while number > 0x7F:
+        pieces.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*pieces, number])
 
 
 def _check_query(request: pb.LookUpRequest | pb.StoreRequest | pb.ReportHitRequest) -> None:

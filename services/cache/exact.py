@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from services.cache.entry import Entry, Moment
 from services.cache.eviction import SegmentedOrder
 from services.cache.fingerprint import Asked, Fingerprint, is_behind
+from services.cache.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +21,6 @@ class Found:
 
     state: Literal["hit", "stale", "miss"]
     entry: Entry | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Entries that match everything that is set; with nothing set, all of them."""
-
-    entry_id: str = ""
-    tag: str = ""
-    model: str = ""
-
-    def takes(self, entry: Entry) -> bool:
-        """Whether the entry matches."""
-        return (
-            (not self.entry_id or entry.entry_id == self.entry_id)
-            and (not self.tag or self.tag in entry.tags)
-            and (not self.model or entry.model == self.model)
-        )
 
 
 _MISS, _STALE = Found("miss"), Found("stale")
@@ -129,7 +113,8 @@ class ExactTable:
 
     def put(self, entry: Entry) -> bool:
         """Keep the entry, in place of an older one of the same request; false: its tenant may not have so much."""
-        if entry.size() > self._tenant_bytes:
+        size = entry.size()
+        if size > self._tenant_bytes:
             return False
         before = self._entries.get(entry.fingerprint)
         if before is not None:
@@ -137,10 +122,12 @@ class ExactTable:
         self._entries[entry.fingerprint] = entry
         self._order.add(entry.fingerprint)
         self._by_id[entry.entry_id] = entry.fingerprint
-        held = self._holdings.setdefault(entry.tenant, _Holding())
+        held = self._holdings.get(entry.tenant)
+        if held is None:
+            held = self._holdings[entry.tenant] = _Holding()
         held.order.add(entry.fingerprint)
-        held.bytes += entry.size()
-        self._bytes += entry.size()
+        held.bytes += size
+        self._bytes += size
         while len(held.order) > self._tenant_entries or held.bytes > self._tenant_bytes:
             self._remove(self._entries[held.order.next(but=entry.fingerprint)])
         while len(self._entries) > self._most_entries or self._bytes > self._most_bytes:
@@ -163,15 +150,20 @@ class ExactTable:
         if entry.fingerprint not in self._entries:
             self.put(entry)
 
-    def forget(self, tenant: str, selection: Selection, *, now: Moment, dry_run: bool) -> int:
-        """Drop the tenant's entries that match; how many of them could still have been served."""
+    def forget(
+        self, tenant: str, selection: Selection, *, now: Moment, dry_run: bool = False, elsewhere: bool = False
+    ) -> int:
+        """Drop the tenant's entries that match; how many of them could still have been served.
+
+        `elsewhere`: another replica was told to, and tells the others.
+        """
         held = self._holdings.get(tenant)
         owned = [self._entries[fingerprint] for fingerprint in held.order.all()] if held else []
         matching = [entry for entry in owned if selection.takes(entry)]
         living = sum(not entry.is_over(now) for entry in matching)
         if not dry_run:
             for entry in matching:
-                self._remove(entry, forgotten=True)
+                self._remove(entry, forgotten=not elsewhere)
         return living
 
     def drop(self, fingerprint: Fingerprint) -> None:

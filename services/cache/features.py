@@ -57,16 +57,18 @@ NAMES = (
     "substitution, worst",
 )
 Row = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
+Places = list[int]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A text ready to be compared. `vectors` is [words, dimension], `weights` is [words]."""
+    """A text ready to be compared. `vectors` is [words, dimension], `weights` is [words], `total` is their sum."""
 
     wording: Wording
     vectors: Floats
     weights: Floats
+    listed: list[float]
+    total: float
     mean: Floats
 
 
@@ -76,14 +78,15 @@ def prepare(text: str, vectors: WordVectors) -> Prepared:
     rows, weights = vectors.of(said.words)
     mean = weights @ rows
     length = float(np.linalg.norm(mean))
-    return Prepared(said, rows, weights, mean / length if length else mean)
+    total = float(weights.sum())
+    return Prepared(said, rows, weights, weights.tolist(), total, mean / length if length else mean)
 
 
 def features(one: Prepared, other: Prepared, cosine: float) -> Row:
     """The numbers in the order of NAMES, float32 [42]."""
     a, b = one.wording, other.wording
-    free_a = np.array([stem not in b.stem_set for stem in a.stems], bool)
-    free_b = np.array([stem not in a.stem_set for stem in b.stems], bool)
+    free_a = [place for place, stem in enumerate(a.stems[: len(one.listed)]) if stem not in b.stem_set]
+    free_b = [place for place, stem in enumerate(b.stems[: len(other.listed)]) if stem not in a.stem_set]
     numbers = [
         cosine,
         _jaccard(a.bag, b.bag),
@@ -104,18 +107,18 @@ def _jaccard(a: frozenset[object], b: frozenset[object]) -> float:
     return len(a & b) / either if either else 1.0
 
 
-def _unmatched(one: Prepared, other: Prepared, free_a: Mask, free_b: Mask) -> list[float]:
-    a = one.weights[free_a[: len(one.weights)]].tolist()
-    b = other.weights[free_b[: len(other.weights)]].tolist()
-    total = float(one.weights.sum())
-    matched, unmatched = total - sum(a), sum(a) + sum(b)
+def _unmatched(one: Prepared, other: Prepared, free_a: Places, free_b: Places) -> list[float]:
+    a, b = [one.listed[place] for place in free_a], [other.listed[place] for place in free_b]
+    sum_a, sum_b = sum(a), sum(b)
+    most_a, most_b = max(a, default=0.0), max(b, default=0.0)
+    matched, unmatched = one.total - sum_a, sum_a + sum_b
     return [
         min(len(a), len(b)),
         max(len(a), len(b)),
-        max(a + b, default=0.0),
+        max(most_a, most_b),
         unmatched,
-        min(sum(a), sum(b)),
-        min(max(a, default=0.0), max(b, default=0.0)),
+        min(sum_a, sum_b),
+        min(most_a, most_b),
         unmatched / (unmatched + 2 * matched + 1e-6),
         matched,
     ]
@@ -179,24 +182,25 @@ def order_inversions(a: Wording, b: Wording, *, content: bool) -> tuple[int, int
     return sum(x > y for x, y in pairwise(places)), max(0, len(places) - 1)
 
 
-def _alignment(one: Prepared, other: Prepared, free_a: Mask, free_b: Mask) -> list[float]:
-    if not len(one.vectors) or not len(other.vectors):
+def _alignment(one: Prepared, other: Prepared, free_a: Places, free_b: Places) -> list[float]:
+    if not one.listed or not other.listed:
         return [0.0] * 8
+    # Reductions of ufuncs, not methods of arrays: over a dozen numbers a method's own cost is the larger part.
     cosines = one.vectors @ other.vectors.T
-    best_a, best_b = cosines.max(axis=1), cosines.max(axis=0)
+    best_a, best_b = np.maximum.reduce(cosines, axis=1), np.maximum.reduce(cosines, axis=0)
     loss_a, loss_b = (1 - best_a) * one.weights, (1 - best_b) * other.weights
-    sums = float(one.weights.sum()) + 1e-6, float(other.weights.sum()) + 1e-6
-    crossed = cosines[free_a[: len(best_a)]][:, free_b[: len(best_b)]]
+    lost_a, lost_b = float(np.add.reduce(loss_a)), float(np.add.reduce(loss_b))
     substitution = [-1.0, -1.0]
-    if crossed.size:
-        substitution = [float(crossed.max()), float(min(crossed.max(axis=0).min(), crossed.max(axis=1).min()))]
-    lost = float(loss_a.sum()), float(loss_b.sum())
+    if free_a and free_b:
+        crossed = cosines.take(free_a, axis=0).take(free_b, axis=1).tolist()
+        best = [max(row) for row in crossed]
+        substitution = [max(best), min(*best, *map(max, zip(*crossed, strict=True)))]
     return [
         float(one.mean @ other.mean),
-        float(min(best_a.min(), best_b.min())),
-        (float(best_a.mean()) + float(best_b.mean())) / 2,
-        1 - (lost[0] / sums[0] + lost[1] / sums[1]) / 2,
-        -float(max(loss_a.max(), loss_b.max())),
-        sum(lost),
+        min(best_a.tolist() + best_b.tolist()),
+        (float(np.add.reduce(best_a) / len(best_a)) + float(np.add.reduce(best_b) / len(best_b))) / 2,
+        1 - (lost_a / (one.total + 1e-6) + lost_b / (other.total + 1e-6)) / 2,
+        -max(loss_a.tolist() + loss_b.tolist()),
+        lost_a + lost_b,
         *substitution,
     ]

@@ -16,6 +16,7 @@ import hashlib
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NewType
 
 from omnisphere.cache.v1.cache_service_pb2 import Query
@@ -26,6 +27,8 @@ Fingerprint = NewType("Fingerprint", bytes)
 # Raise it whenever the layout above changes: entries of other layouts are then never found.
 FORMAT = 1
 _LENGTH = struct.Struct(">Q")
+# Tenants and namespaces come again and again.
+_MOST_KNOWN = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Asked:
     fingerprint: Fingerprint
 
 
-def fingerprint_of(query: Query, *, tenant: str, epoch: int) -> Asked:
+def fingerprint_of(query: Query, *, tenant: str, epoch: str) -> Asked:
     """The request under its tenant. `query` stays as it is."""
     bare = Query()
     bare.CopyFrom(query)
@@ -53,14 +56,19 @@ def fingerprint_of(query: Query, *, tenant: str, epoch: int) -> Asked:
     return digest(_LENGTH.pack(len(scope)) + scope + text)
 
 
-def wall(tenant: str, epoch: int) -> bytes:
+@lru_cache(maxsize=_MOST_KNOWN)
+def wall(tenant: str, epoch: str) -> bytes:
     """How the scope part of every request of the tenant begins, in this layout and epoch."""
-    return b"".join(_with_length(piece) for piece in (str(FORMAT).encode(), tenant.encode(), str(epoch).encode()))
+    return b"".join(_with_length(piece) for piece in (str(FORMAT).encode(), tenant.encode(), epoch.encode()))
 
 
 def namespace_of(query: Query, tenant: str) -> bytes:
     """What shares one threshold: a tenant's requests to one model or policy, with one task hint."""
-    named = (tenant, query.model, query.policy_hash, query.task_hint, str(query.simulated))
+    return _namespace((tenant, query.model, query.policy_hash, query.task_hint, str(query.simulated)))
+
+
+@lru_cache(maxsize=_MOST_KNOWN)
+def _namespace(named: tuple[str, ...]) -> bytes:
     return hashlib.blake2b(b"".join(_with_length(piece.encode()) for piece in named), digest_size=16).digest()
 
 

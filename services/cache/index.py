@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from services.embedding.embedder import Vector
 
@@ -29,6 +31,17 @@ class VectorIndex(Protocol):
 
     def rows(self) -> tuple[list[int], Vector]:
         """All numbers, and their vectors as [n, dimension]; as exact as the index keeps them."""
+
+
+@runtime_checkable
+class KeptIndex(VectorIndex, Protocol):
+    """An index that is kept in a snapshot as it is."""
+
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """All numbers, in no order."""
+
+    def write(self, write: Callable[[bytes], object]) -> None:
+        """Hand the whole index on, piece by piece."""
 
 
 class ScanIndex:

@@ -9,9 +9,10 @@ Requests are never changed, and nothing that is handed out can change an entry: 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -19,23 +20,26 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from omnisphere.cache.v1 import cache_service_pb2 as pb
 from omnisphere.chat.v1 import chat_pb2
 from services.cache.check_request import check_invalidate, check_look_up, check_report, check_store, check_texts
+from services.cache.collector import without_collector
 from services.cache.eligibility import MOST_ENTRY_BYTES, Eligibility, eligibility
 from services.cache.entry import Entry, Moment, entry_id, lifetime
-from services.cache.exact import ExactTable, Selection
-from services.cache.fingerprint import Asked, Fingerprint, fingerprint_of, last_text, namespace_of, wall
+from services.cache.epochs import Epochs
+from services.cache.exact import ExactTable
+from services.cache.fingerprint import Asked, Fingerprint, fingerprint_of, is_behind, last_text, namespace_of
 from services.cache.leases import Leased, Leases
 from services.cache.metrics import CacheMetrics
 from services.cache.replicas import Keeper
+from services.cache.selection import Selection, read, written
 from services.cache.semantic_level import SemanticLevel
 from services.cache.settings import LONGEST_TTL, CacheSettings
 from services.cache.tally import Tally
+from services.cache.vector_file import VectorFile
 from services.chassis import call_context
 from services.chassis.clock import Clock
 
 _COMPLETE = (chat_pb2.FINISH_REASON_STOP, chat_pb2.FINISH_REASON_TOOL_CALLS)
 # Entries that are restored in one go, so that health is answered meanwhile.
 _RESTORED_AT_ONCE = 1_000
-_MOST_WALLS = 1_024
 _SWEPT_AT_ONCE, _SWEEP_SECONDS = 1_000, 1.0
 _OUTCOMES = {
     "hit": pb.CACHE_OUTCOME_EXACT_HIT,
@@ -53,16 +57,20 @@ class Cache:
         *,
         semantic: SemanticLevel,
         keeper: Keeper,
+        vectors: VectorFile | None = None,
         metrics: CacheMetrics,
         clock: Clock,
     ) -> None:
+        """`vectors`: where they outlast the process; None: nowhere."""
         self._settings = settings
         self._semantic = semantic
         self._keeper = keeper
+        self._vectors = vectors
         semantic.tell(keeper.learned)
         self._metrics = metrics
         self._clock = clock
         self._tally = Tally()
+        self._epochs = Epochs(settings.epoch)
         self._table = ExactTable(
             most_entries=settings.most_entries,
             most_bytes=settings.most_bytes,
@@ -71,21 +79,31 @@ class Cache:
         )
         self._leases = Leases(settings.lease.total_seconds())
         metrics.watch(self._table, semantic, keeper)
-        self._wall = lru_cache(maxsize=_MOST_WALLS)(wall)
         self._loading = asyncio.Lock()
+        # What is not to be restored, as far as an earlier process or another replica heard of it.
+        self._forgotten_before: list[tuple[str, Selection]] = []
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Take up what an earlier process kept."""
         settings = self._settings
-        async with self._loading:
-            kept = await self._keeper.start(self, most_entries=settings.most_entries, most_bytes=settings.most_bytes)
+        async with self._loading, without_collector():
+            snapshot = None if self._vectors is None else await self._vectors.read()
+            bounds = {"most_entries": settings.most_entries, "most_bytes": settings.most_bytes}
+            kept = await self._keeper.start(self, **bounds, mark=snapshot.mark if snapshot else 0)
+            forgotten, self._forgotten_before = self._forgotten_before, []
+            kept = [
+                entry
+                for entry in kept
+                if self._is_current(entry)
+                and not any(entry.tenant == tenant and selection.takes(entry) for tenant, selection in forgotten)
+            ]
             # Oldest first: the newest are then the most recently used.
             for number, entry in enumerate(reversed(kept)):
-                self._table.restore(replace(entry, vectors=None))
+                self._table.restore(entry if entry.vectors is None else replace(entry, vectors=None))
                 if number % _RESTORED_AT_ONCE == 0:
                     await asyncio.sleep(0)
-        self._semantic.start(kept)
+        self._semantic.start(kept, snapshot)
         self._sweeper = asyncio.create_task(self._sweep(), name="cache-sweep")
 
     async def ready(self) -> None:
@@ -97,6 +115,10 @@ class Cache:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
+        if self._vectors is not None:
+            if mark := await self._keeper.mark():
+                await self._vectors.save(self._semantic.snapshot(mark))
+            self._vectors.close()
         await self._semantic.stop()
         await self._keeper.stop()
 
@@ -133,8 +155,8 @@ class Cache:
         """Take up whether a hit was right."""
         check_report(request)
         tenant = call_context.current().caller.tenant
-        asked = fingerprint_of(request.query, tenant=tenant, epoch=self._settings.epoch)
-        entry = self._table.named(request.entry_id, self._wall(tenant, self._settings.epoch))
+        asked = fingerprint_of(request.query, tenant=tenant, epoch=self._epochs.of(tenant))
+        entry = self._table.named(request.entry_id, self._epochs.wall(tenant))
         self._metrics.reported(request.verdict)
         threshold = self._semantic.report(request, asked, namespace_of(request.query, tenant), entry)
         return pb.ReportHitResponse(threshold=threshold)
@@ -148,12 +170,29 @@ class Cache:
         """Forget what matches; when this returns, also on disk, as far as the disk can be written."""
         check_invalidate(request)
         tenant = call_context.current().caller.tenant
-        selection = Selection(entry_id=request.entry_id, tag=request.tag, model=request.model)
+        now = self._now()
         async with self._loading:  # entries that are still being restored would come back
-            entries = self._table.forget(tenant, selection, now=self._now(), dry_run=request.dry_run)
-        if entries and not request.dry_run:
+            selection = self._selection(request, tenant, now)
+            if selection is None:
+                return pb.InvalidateResponse(entries=0)
+            entries = self._table.forget(tenant, selection, now=now, dry_run=request.dry_run)
+        if not request.dry_run:
+            if request.new_epoch:
+                self._keeper.learned("epoch", tenant.encode(), self._epochs.begin(tenant, now.wall))
+            else:
+                self._keeper.learned("forgotten", written(tenant, selection), b"")
             await self._keeper.flush()
         return pb.InvalidateResponse(entries=entries)
+
+    def _selection(self, request: pb.InvalidateRequest, tenant: str, now: Moment) -> Selection | None:
+        """What the request means; None: nothing, for its scope is that of no entry."""
+        scope = b""
+        if request.scope_of_entry_id:
+            entry = self._table.named(request.scope_of_entry_id, self._epochs.wall(tenant))
+            if entry is None:
+                return None
+            scope = entry.asked().scope
+        return Selection(request.entry_id, request.tag, request.model, scope, until=now.wall)
 
     def stats(self) -> pb.GetStatsResponse:
         """The caller's tenant in figures."""
@@ -175,7 +214,7 @@ class Cache:
 
     async def _found(self, request: pb.LookUpRequest, tenant: str, eligible: Eligibility) -> pb.LookUpResponse:
         """What an eligible request finds."""
-        asked = fingerprint_of(request.query, tenant=tenant, epoch=self._settings.epoch)
+        asked = fingerprint_of(request.query, tenant=tenant, epoch=self._epochs.of(tenant))
         max_age = _seconds(request.control.max_age) if request.control.HasField("max_age") else None
         found = self._table.look_up(asked, now=self._now(), max_age=max_age, touch=not request.peek)
         if found.entry is not None:
@@ -231,7 +270,7 @@ class Cache:
 
     def kept_elsewhere(self, entry: Entry) -> None:
         """Another replica kept an entry."""
-        if self._table.put(replace(entry, vectors=None)):
+        if self._is_current(entry) and self._table.put(replace(entry, vectors=None)):
             self._semantic.restore(entry)
 
     def forgotten_elsewhere(self, fingerprint: Fingerprint) -> None:
@@ -240,7 +279,22 @@ class Cache:
 
     def learned_elsewhere(self, kind: str, key: bytes, value: bytes) -> None:
         """Another replica, or an earlier process, learned something."""
-        self._semantic.learned(kind, key, value)
+        if kind == "epoch":
+            tenant = key.decode(errors="replace")
+            if self._epochs.take(tenant, value):
+                self._table.forget(tenant, Selection(), now=self._now(), elsewhere=True)
+        elif kind == "forgotten":
+            with contextlib.suppress(ValueError):  # of a later release
+                tenant, selection = read(key)
+                if self._loading.locked():
+                    self._forgotten_before.append((tenant, selection))
+                self._table.forget(tenant, selection, now=self._now(), elsewhere=True)
+        else:
+            self._semantic.learned(kind, key, value)
+
+    def _is_current(self, entry: Entry) -> bool:
+        """Whether it is of its tenant's epoch."""
+        return is_behind(self._epochs.wall(entry.tenant), entry.canonical)
 
     def _still(self, request: pb.LookUpRequest, tenant: str) -> pb.LookUpResponse:
         """Whether the answer that the caller has is still the answer. Its eligibility was seen when it was found."""
@@ -249,16 +303,16 @@ class Cache:
             if request.control.no_cache:
                 return pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_BYPASSED, reason=pb.CACHE_REASON_CALLER)
             max_age = _seconds(request.control.max_age) if request.control.HasField("max_age") else None
-        wall = self._wall(tenant, self._settings.epoch)
+        behind = self._epochs.wall(tenant)
         touch = not request.peek
-        found = self._table.still(request.known_entry_id, wall, now=self._now(), max_age=max_age, touch=touch)
+        found = self._table.still(request.known_entry_id, behind, now=self._now(), max_age=max_age, touch=touch)
         return pb.LookUpResponse(outcome=_OUTCOMES[found.state])
 
     async def _stored(self, request: pb.StoreRequest, tenant: str) -> pb.StoreResponse:
         query, control = request.query, request.control
         eligible = eligibility(query, control)
         ttl, longest = self._ttl(control, eligible)
-        asked = fingerprint_of(query, tenant=tenant, epoch=self._settings.epoch)
+        asked = fingerprint_of(query, tenant=tenant, epoch=self._epochs.of(tenant))
         self._leases.end(asked.fingerprint)
         reason = _refusal(request, eligible, ttl)
         if reason != pb.CACHE_REASON_UNSPECIFIED:
@@ -271,7 +325,7 @@ class Cache:
             fingerprint=asked.fingerprint,
             canonical=asked.canonical,
             reply=request.reply.SerializeToString(deterministic=True),
-            model=request.reply.model,
+            model=sys.intern(request.reply.model),
             tags=tuple(control.tags),
             stored_at=now.wall,
             expires_at=now.wall + lifetime(ttl, asked.fingerprint, longest=longest),

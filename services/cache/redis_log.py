@@ -3,11 +3,13 @@
     PREFIX entry:<fingerprint>    a hash with the entry's fields and its vector, expiring with it
     PREFIX lead:<fingerprint>     who may ask the model, expiring with the lease
     PREFIX wrong                  a set of pairs (request, entry) that were reported as wrong
-    PREFIX log                    a stream: put | forget | wrong, by whom; bounded
+    PREFIX epoch                  a hash: the epoch that each tenant is in
+    PREFIX forgotten              a hash: what was to be forgotten, and when; for entries that nobody held just then
+    PREFIX log                    a stream: put | forget | wrong | epoch | forgotten, by whom; bounded
 
 Each replica answers from its own table and tails the stream into it. A replica that starts, or that was away for longer
 than the stream reaches back, reads all bodies. Redis away: the replica goes on with what it has, changes wait in a
-bounded queue, and nothing that a caller waits for takes longer than a tenth of a second.
+bounded queue, and nothing that a caller waits for takes longer than a fifth of a second.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any
+from itertools import accumulate, count
+from typing import Any, cast
 
 import redis.asyncio as redis
 from google.protobuf.message import DecodeError
@@ -31,18 +34,21 @@ from services.cache import fingerprint as fingerprints
 from services.cache.entry import Entry, Moment, Vectors
 from services.cache.fingerprint import Fingerprint
 from services.cache.replicas import Changes
+from services.cache.settings import LONGEST_TTL
 from services.chassis.clock import Clock
 from services.chassis.logs import Log
 
 PREFIX = f"omnisphere:cache:{fingerprints.FORMAT}:"
-_LOG, _WRONG = f"{PREFIX}log", f"{PREFIX}wrong"
+_LOG, _WRONG, _EPOCH, _FORGOTTEN = (f"{PREFIX}{name}" for name in ("log", "wrong", "epoch", "forgotten"))
 _MOST_LOGGED = 200_000
 _MOST_WAITING = 10_000
 _BATCH = 200
 _BLOCK_MS = 1_000
-_SEEN_BY_ALL_MS = 250
-_SECONDS, _LEAD_SECONDS = 2.0, 0.1
+_SEEN_BY_ALL_MS = 2_000
+_SECONDS, _LEAD_SECONDS = 2.0, 0.2
+_LEADING, _LEAD_TRIES, _LATE = 4, 2, 1.2
 _PAUSE_SECONDS, _PAUSE_AFTER_FAILURE_SECONDS = 0.005, 0.5
+_SHARED = ("wrong", "epoch", "forgotten")
 _AWAY = (RedisError, OSError, TimeoutError)
 _Fields = dict[bytes, bytes]
 
@@ -52,6 +58,7 @@ class _Change:
     kind: str
     key: bytes
     entry: Entry | None = None
+    value: bytes = b""
 
 
 class RedisLog:
@@ -63,12 +70,23 @@ class RedisLog:
         self._on_dropped = on_dropped
         self._name = uuid.uuid4().hex
         self._redis = redis.Redis.from_url(url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)
+        # Leases have connections of their own, open before anybody asks: they never wait behind a batch.
+        self._leading = redis.Redis.from_pool(
+            redis.BlockingConnectionPool.from_url(
+                url,
+                max_connections=_LEADING,
+                timeout=_SECONDS,
+                socket_timeout=_SECONDS,
+                socket_connect_timeout=_SECONDS,
+            )
+        )
         # The tail blocks for up to a second on purpose.
         patient = _SECONDS + _BLOCK_MS / 1000
         self._tailing = redis.Redis.from_url(url, socket_timeout=patient, socket_connect_timeout=_SECONDS)
         self._waiting: deque[_Change] = deque()
         self._changed = asyncio.Event()
         self._one_flush = asyncio.Lock()
+        self._nameless = count()
         self._up = False
         self._last = b"0"
         self._changes: Changes | None = None
@@ -78,13 +96,14 @@ class RedisLog:
     def shared(self) -> bool:
         return self._up
 
-    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int) -> list[Entry]:
+    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:  # noqa: ARG002
         self._changes = changes
         kept: list[Entry] = []
         try:
             self._last = await self._end_of_log()
             kept = [entry async for entry in self._bodies()]
-            await self._read_wrong()
+            await self._read_learned()
+            await asyncio.gather(*(self._leading.ping() for _ in range(_LEADING)))
             self._is_up(up=True)
         except _AWAY:
             self._is_up(up=False)
@@ -94,6 +113,10 @@ class RedisLog:
         sizes = accumulate(entry.size() for entry in kept)
         return [entry for entry, size in zip(kept[:most_entries], sizes, strict=False) if size <= most_bytes]
 
+    async def mark(self) -> int:
+        """A replica's vectors come with the bodies: there is nothing to mark."""
+        return 0
+
     def put(self, entry: Entry) -> None:
         self._add(_Change("put", entry.fingerprint, entry))
 
@@ -101,26 +124,34 @@ class RedisLog:
         if forgotten:  # what is over expires by itself, and what one replica has no room for may stay with others
             self._add(_Change("forget", fingerprint))
 
-    def learned(self, kind: str, key: bytes, value: bytes) -> None:  # noqa: ARG002
+    def learned(self, kind: str, key: bytes, value: bytes) -> None:
         # How often hits were wrong each replica learns from its own share of them.
-        if kind == "wrong":
-            self._add(_Change(kind, key))
+        if kind in _SHARED:
+            self._add(_Change(kind, key, value=value))
 
     async def lead(self, fingerprint: Fingerprint, holder: str, seconds: float) -> tuple[bool, float] | None:
         if not self._up:
             return None
         key, millis = f"{PREFIX}lead:{fingerprint.hex()}", max(1, int(seconds * 1000))
-        try:
-            async with asyncio.timeout(_LEAD_SECONDS):
-                pipe = self._redis.pipeline(transaction=True)
-                pipe.set(key, holder or self._name, nx=True, px=millis)
-                pipe.get(key)
-                pipe.pttl(key)
-                taken, leader, left = await pipe.execute()
-        except _AWAY:
-            return None
-        leads = bool(taken) or (bool(holder) and leader == holder.encode())
-        return leads, max(0, int(left)) / 1000
+        name = holder or f"{self._name}:{next(self._nameless)}"
+        for _ in range(_LEAD_TRIES):
+            started = self._clock.monotonic()
+            try:
+                async with asyncio.timeout(_LEAD_SECONDS):
+                    pipe = self._leading.pipeline(transaction=True)
+                    pipe.set(key, name, nx=True, px=millis)
+                    pipe.get(key)
+                    pipe.pttl(key)
+                    _, leader, left = await pipe.execute()
+                return leader == name.encode(), max(0, int(left)) / 1000
+            except TimeoutError:
+                # Came the alarm late, then it was this process that was busy and not Redis: what it said may be here.
+                # To ask again is safe: a lease that the first time took is in our name.
+                if self._clock.monotonic() - started < _LATE * _LEAD_SECONDS:
+                    return None
+            except _AWAY:
+                return None
+        return None
 
     def end_lead(self, fingerprint: Fingerprint) -> None:
         self._add(_Change("end", fingerprint))
@@ -146,7 +177,7 @@ class RedisLog:
                 task.cancel()
             _, running = await asyncio.wait(running, timeout=0.1)
         await self.flush()
-        for connection in (self._redis, self._tailing):
+        for connection in (self._redis, self._leading, self._tailing):
             with contextlib.suppress(*_AWAY):
                 await connection.aclose()
 
@@ -186,7 +217,11 @@ class RedisLog:
                     pipe.delete(name)
                 case "wrong":
                     pipe.sadd(_WRONG, change.key)
-            said: Any = {"kind": change.kind, "by": self._name, "key": change.key}
+                case "epoch":
+                    pipe.hset(_EPOCH, cast("str", change.key), cast("str", change.value))
+                case "forgotten":
+                    pipe.hset(_FORGOTTEN, cast("str", change.key), repr(self._clock.wall()))
+            said: Any = {"kind": change.kind, "by": self._name, "key": change.key, "value": change.value}
             pipe.xadd(_LOG, said, maxlen=_MOST_LOGGED, approximate=True)
         await pipe.execute()
 
@@ -212,7 +247,7 @@ class RedisLog:
             self._last = await self._end_of_log()
             async for entry in self._bodies():
                 self._kept(entry)
-            await self._read_wrong()
+            await self._read_learned()
         self._is_up(up=True)
 
     async def _apply(self, messages: list[tuple[bytes, _Fields]]) -> None:
@@ -227,15 +262,26 @@ class RedisLog:
                         self._kept(entry)
                     case b"forget":
                         self._changes.forgotten_elsewhere(Fingerprint(key))
-                    case b"wrong":
-                        self._changes.learned_elsewhere("wrong", key, b"")
+                    case b"wrong" | b"epoch" | b"forgotten" as kind:
+                        self._changes.learned_elsewhere(kind.decode(), key, fields.get(b"value", b""))
             self._last = number
 
-    async def _read_wrong(self) -> None:
+    async def _read_learned(self) -> None:
+        """What all learned so far. Tells of it after the bodies, so that nothing of them is left that was forgotten."""
         pairs: Any = await self._redis.smembers(_WRONG)
-        for key in pairs:
-            if self._changes is not None:
+        epochs: Any = await self._redis.hgetall(_EPOCH)
+        forgotten: Any = await self._redis.hgetall(_FORGOTTEN)
+        oldest = self._clock.wall() - LONGEST_TTL.total_seconds()
+        for key, at in forgotten.items():
+            if float(at) < oldest:  # all that was meant is over
+                await self._redis.hdel(_FORGOTTEN, key)
+        if self._changes is not None:
+            for key in pairs:
                 self._changes.learned_elsewhere("wrong", key, b"")
+            for key, value in epochs.items():
+                self._changes.learned_elsewhere("epoch", key, value)
+            for key in forgotten:
+                self._changes.learned_elsewhere("forgotten", key, b"")
 
     def _ours(self, fields: _Fields) -> bool:
         return fields[b"by"] == self._name.encode()
@@ -303,11 +349,11 @@ def _entry(name: bytes, fields: _Fields, now: Moment) -> Entry | None:
         CachedReply.FromString(fields[b"reply"])
         entry = Entry(
             entry_id=fields[b"entry_id"].decode(),
-            tenant=fields[b"tenant"].decode(),
+            tenant=sys.intern(fields[b"tenant"].decode()),
             fingerprint=Fingerprint(name),
             canonical=fields[b"canonical"],
             reply=fields[b"reply"],
-            model=fields[b"model"].decode(),
+            model=sys.intern(fields[b"model"].decode()),
             tags=tuple(json.loads(fields[b"tags"])),
             stored_at=stored_at,
             expires_at=float(fields[b"expires_at"]),

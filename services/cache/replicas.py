@@ -28,8 +28,11 @@ class Keeper(Protocol):
     def shared(self) -> bool:
         """Whether entries are shared between replicas right now."""
 
-    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int) -> list[Entry]:
-        """Begin; what was kept from before, newest first."""
+    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:
+        """Begin; what was kept from before, newest first; without the vectors up to `mark`, that of a snapshot."""
+
+    async def mark(self) -> int:
+        """Write what waits; which entry is then the last one. 0: it cannot be said."""
 
     def put(self, entry: Entry) -> None:
         """Have the entry kept, in place of an older one of the same request."""
@@ -38,7 +41,10 @@ class Keeper(Protocol):
         """The entry left the table: it was forgotten on demand, or it is over or had to make room."""
 
     def learned(self, kind: str, key: bytes, value: bytes) -> None:
-        """Have what was learned kept, in place of an older value of the key. What "wrong" means all replicas learn."""
+        """Have what was learned kept, in place of an older value of the key.
+
+        "wrong", "epoch" and "forgotten" reach all replicas, also those that are away now; "threshold" stays here.
+        """
 
     async def lead(self, fingerprint: Fingerprint, holder: str, seconds: float) -> tuple[bool, float] | None:
         """(whether `holder` may ask the model for all replicas, seconds until that ends); None: it cannot be said."""

@@ -10,7 +10,7 @@ While lists are trained the old index serves; what changes meanwhile is done to 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from services.cache.index import Neighbour, ScanIndex, VectorIndex
@@ -92,6 +92,19 @@ class Scopes:
             else:
                 lists.add(number, vector)
         held.index, held.trained_on = lists, len(lists)
+
+    def held(self) -> Iterator[tuple[bytes, VectorIndex, int]]:
+        """Each scope, its index, and on how many vectors its lists were trained (0: it has none)."""
+        for scope, held in self._scopes.items():
+            yield scope, held.index, held.trained_on
+
+    def take_index(self, scope: bytes, index: VectorIndex, trained_on: int) -> None:
+        """A scope's lists from an earlier life; what is here already goes into them."""
+        if (held := self._scopes.get(scope)) is not None:
+            for number, vector in zip(*held.index.rows(), strict=True):
+                index.add(number, vector)
+        if len(index):
+            self._scopes[scope] = _Scope(index, trained_on)
 
     def _grow(self, scope: bytes, held: _Scope) -> None:
         size = len(held.index)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from omnisphere.cache.v1 import cache_service_pb2 as pb
-from services.cache.check_request import vector_of
+from services.cache.check_request import vector_of, written
 from services.cache.embedding import Embedding, Model
 from services.cache.entry import Entry, Vectors
 from services.cache.fingerprint import Asked, Fingerprint, last_text
@@ -21,6 +21,7 @@ from services.cache.online import Thresholds
 from services.cache.scopes import Scopes
 from services.cache.semantic import Near, SemanticTable
 from services.cache.settings import CacheSettings
+from services.cache.snapshot import Snapshot
 from services.chassis.errors import Overloaded
 from services.chassis.executor import Executor
 from services.chassis.logs import Log
@@ -76,13 +77,21 @@ class SemanticLevel:
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
         # What an earlier process learned about namespaces, until the model is there.
         self._before: dict[bytes, bytes] = {}
+        self._is_warm = False
         self._on_learned: list[Callable[[str, bytes, bytes], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, kept: list[Entry]) -> None:
+    def start(self, kept: list[Entry], snapshot: Snapshot | None = None) -> None:
         """Load the model in the background, and then take up the vectors of entries that an earlier process kept."""
         self._embedding.start()
-        self._spawn(self._warm(kept), "cache-warm")
+        self._spawn(self._warm(kept, snapshot), "cache-warm")
+
+    def snapshot(self, mark: int) -> Snapshot | None:
+        """All vectors, as storage up to `mark` has them, too; None where there are none, or not all are here yet."""
+        if self._model is None or self._table is None or not len(self._table) or not self._is_warm:
+            return None
+        embedder = self._model.embedder
+        return Snapshot(embedder.model_hash, embedder.dimension, mark, self._table.dump())
 
     async def ready(self) -> None:
         """When the background work that there is now has ended."""
@@ -102,9 +111,11 @@ class SemanticLevel:
     async def look_up(self, request: pb.LookUpRequest, asked: Asked, namespace: bytes, live: Live) -> pb.LookUpResponse:
         """What is found by meaning: a hit, or a miss that says why. Never raises for want of a vector."""
         response = pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_MISS)
+        if self._model is None:
+            return response  # it is still being loaded: a look-up does not wait for that
         text = last_text(asked.canonical)
         vector, too_long = await self._vector(request, text, self._patience)
-        if vector is None or self._model is None or self._table is None:
+        if vector is None or self._table is None:
             response.reason = pb.CACHE_REASON_TOO_LONG if too_long else pb.CACHE_REASON_UNSPECIFIED
             return response
         if not request.peek:
@@ -115,8 +126,7 @@ class SemanticLevel:
         if near.state == "hit" and near.entry is not None:
             self._serve(request, response, asked, namespace, near.entry)
         elif request.want_embedding:
-            response.embedding.values.extend(vector.tolist())
-            response.embedding.model_hash = self._model.embedder.model_hash
+            response.embedding.CopyFrom(written(vector, self._model.embedder.model_hash))
         return response
 
     async def vector_to_keep(self, request: pb.StoreRequest, asked: Asked) -> Vector | None:
@@ -194,7 +204,7 @@ class SemanticLevel:
         vector = await self._embedding.vector(text)
         if vector is None or self._model is None:
             return pb.Vector()
-        return pb.Vector(values=vector.tolist(), model_hash=self._model.embedder.model_hash)
+        return written(vector, self._model.embedder.model_hash)
 
     async def model(self) -> Model | None:
         """The model, when it is loaded."""
@@ -207,15 +217,15 @@ class SemanticLevel:
         self, request: pb.LookUpRequest | pb.StoreRequest, text: str, patience: float
     ) -> tuple[Vector | None, bool]:
         """(the text's vector, whether it has none because it is too long)."""
+        if self._model is not None and request.HasField("embedding"):
+            return _given(request.embedding, self._model), False
         with contextlib.suppress(TimeoutError, Overloaded):
             async with asyncio.timeout(patience):
                 model = self._model or await self.model()
                 if model is None:
                     return None, False
                 if request.HasField("embedding"):
-                    given = request.embedding
-                    dimension, model_hash = model.embedder.dimension, model.embedder.model_hash
-                    return vector_of(given, dimension=dimension, model_hash=model_hash), False
+                    return _given(request.embedding, model), False
                 vector = await self._embedding.vector(text)
                 return vector, vector is None
         return None, False
@@ -262,14 +272,22 @@ class SemanticLevel:
             self._thresholds.restore(namespace, counts)
         self._before.clear()
 
-    async def _warm(self, kept: list[Entry]) -> None:
+    async def _warm(self, kept: list[Entry], snapshot: Snapshot | None) -> None:
         model = await self.model()
-        if model is None:
+        if model is None or self._table is None:
             return
+        if snapshot is not None and snapshot.model_hash == model.embedder.model_hash:
+            wanted = {entry.fingerprint for entry in kept}
+            self._table.after(snapshot.scopes)
+            for scope in snapshot.scopes:
+                for _ in self._table.take(scope, wanted.__contains__):
+                    await asyncio.sleep(0)
+            self._table.taken()
         for number, entry in enumerate(kept):
             self.restore(entry)
             if number % 256 == 0:
                 await asyncio.sleep(0)
+        self._is_warm = True
 
     def _want_lists(self, scope: bytes, numbers: list[int], vectors: Vector) -> None:
         self._spawn(self._train(scope, numbers, vectors), "cache-train")
@@ -290,3 +308,8 @@ class SemanticLevel:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _given(given: pb.Vector, model: Model) -> Vector:
+    """A vector that the caller computed. Raises InvalidRequest."""
+    return vector_of(given, dimension=model.embedder.dimension, model_hash=model.embedder.model_hash)

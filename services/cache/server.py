@@ -18,6 +18,7 @@ from services.cache.service import CacheService
 from services.cache.settings import CacheSettings
 from services.cache.sqlite_storage import SqliteStorage
 from services.cache.storage import MemoryStorage, Storage
+from services.cache.vector_file import VectorFile
 from services.cache.verifier import SHIPPED, load
 from services.cache.write_behind import WriteBehind
 from services.chassis.clock import Clock, SystemClock
@@ -25,7 +26,7 @@ from services.chassis.executor import Executor
 from services.chassis.logs import Log
 from services.chassis.server import Service, Servicer
 
-FILE = "cache.sqlite"
+FILE, VECTORS = "cache.sqlite", "cache.vectors"
 
 
 def _model(settings: CacheSettings) -> Model:
@@ -56,7 +57,10 @@ def build(settings: CacheSettings, log: Log, registry: CollectorRegistry) -> Ser
     keeper = _keeper(settings, log, clock, metrics)
     embedding = Embedding(partial(_model, settings) if settings.semantic else None, Executor(), log)
     semantic = SemanticLevel(settings, embedding, Executor(threads=1), log, random.Random())  # noqa: S311
-    cache = Cache(settings, semantic=semantic, keeper=keeper, metrics=metrics, clock=clock)
+    vectors = None
+    if settings.persist and settings.semantic and settings.redis is None:
+        vectors = VectorFile(settings.state / "cache" / VECTORS, log=log, clock=clock)
+    cache = Cache(settings, semantic=semantic, keeper=keeper, vectors=vectors, metrics=metrics, clock=clock)
     servicer = Servicer(
         full_name=pb.DESCRIPTOR.services_by_name["CacheService"].full_name,
         servicer=CacheService(cache),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,7 +41,7 @@ CREATE TABLE IF NOT EXISTS learned (
 _LEARN = "INSERT OR REPLACE INTO learned (kind, key, value) VALUES (?, ?, ?)"
 _SELECT = """
 SELECT number, format, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply,
-    model_hash, vector
+    model_hash, CASE WHEN number > ? THEN vector ELSE x'' END
 FROM entries ORDER BY number DESC
 """
 _PUT = """
@@ -64,9 +65,9 @@ class SqliteStorage:
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
 
-    def load(self, now: Moment, *, most_entries: int, most_bytes: int) -> list[Entry]:
+    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:
         try:
-            return self._load(self._open(), now, most_entries, most_bytes)
+            return self._load(self._open().execute(_SELECT, (mark,)), now, most_entries, most_bytes)
         except _Unusable as failure:
             self._set_aside(str(failure))
             return []
@@ -75,6 +76,12 @@ class SqliteStorage:
             if _is_corrupt(failure):
                 return []
             raise StorageFailed(_cause(failure)) from failure
+
+    def mark(self) -> int:
+        try:
+            return int(self._open().execute("SELECT coalesce(max(number), 0) FROM entries").fetchone()[0])
+        except (_Unusable, sqlite3.Error, OSError) as failure:
+            raise StorageFailed(type(failure).__name__) from failure
 
     def learned(self) -> dict[tuple[str, bytes], bytes]:
         try:
@@ -134,11 +141,11 @@ class SqliteStorage:
             raise _Unusable(f"schema version {version}, not {_SCHEMA_VERSION}")
         return connection
 
-    def _load(self, connection: sqlite3.Connection, now: Moment, most_entries: int, most_bytes: int) -> list[Entry]:
+    def _load(self, rows: sqlite3.Cursor, now: Moment, most_entries: int, most_bytes: int) -> list[Entry]:
         kept: list[Entry] = []
         useless: list[tuple[int]] = []
         used = 0
-        for row in connection.execute(_SELECT):
+        for row in rows:
             entry = _entry(row, now)
             if entry is None or len(kept) >= most_entries or used + entry.size() > most_bytes:
                 useless.append((row[0],))
@@ -146,7 +153,7 @@ class SqliteStorage:
             kept.append(entry)
             used += entry.size()
         # Not worth failing for: the next start skips them again.
-        with contextlib.suppress(sqlite3.OperationalError), connection:
+        with contextlib.suppress(sqlite3.OperationalError), rows.connection as connection:
             connection.executemany("DELETE FROM entries WHERE number = ?", useless)
         return kept
 
@@ -191,12 +198,12 @@ def _entry(row: _Row, now: Moment) -> Entry | None:
         CachedReply.FromString(reply)
         entry = Entry(
             entry_id=entry_id.decode(),
-            tenant=tenant.decode(),
+            tenant=sys.intern(tenant.decode()),
             fingerprint=Fingerprint(fingerprint),
             canonical=canonical,
             reply=reply,
-            model=model.decode(),
-            tags=tuple(json.loads(tags)),
+            model=sys.intern(model.decode()),
+            tags=() if tags == b"[]" else tuple(json.loads(tags)),
             stored_at=stored_at,
             expires_at=expires_at,
             age_zero=now.monotonic - max(0.0, now.wall - stored_at),

@@ -21,8 +21,14 @@ class Storage(Protocol):
     Files are opened by the first `load` or `write`, never before, and again by the next one after a failure.
     """
 
-    def load(self, now: Moment, *, most_entries: int, most_bytes: int) -> list[Entry]:
-        """The entries that may still be served, newest first, within both bounds. The others are removed."""
+    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:
+        """The entries that may still be served, newest first, within both bounds. The others are removed.
+
+        Vectors of those up to `mark`, a mark() of before, are left out: a snapshot has them.
+        """
+
+    def mark(self) -> int:
+        """The number of the entry that was written last; those of later ones are larger. 0: nothing outlasts us."""
 
     def learned(self) -> dict[tuple[str, bytes], bytes]:
         """What was learned, by kind and key."""
@@ -47,7 +53,7 @@ class MemoryStorage:
         self._entries: dict[Fingerprint, Entry] = {}
         self._learned: dict[tuple[str, bytes], bytes] = {}
 
-    def load(self, now: Moment, *, most_entries: int, most_bytes: int) -> list[Entry]:
+    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:  # noqa: ARG002
         kept: list[Entry] = []
         used = 0
         for entry in reversed(self._entries.values()):
@@ -57,6 +63,9 @@ class MemoryStorage:
             used += entry.size()
         self._entries = {entry.fingerprint: entry for entry in reversed(kept)}
         return kept
+
+    def mark(self) -> int:
+        return 0
 
     def learned(self) -> dict[tuple[str, bytes], bytes]:
         return dict(self._learned)

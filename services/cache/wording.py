@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 
 def _set(words: str) -> frozenset[str]:
@@ -51,6 +53,7 @@ _ASKING = _set("""is are was were am do does did can could should would will sha
 _QUANTITIES = frozenset((("how", "many"), ("how", "much"), ("number", "of"), ("amount", "of"), ("count", "of")))
 _SUFFIXES = ("ations", "ation", "ings", "ing", "edly", "ies", "ied", "ers", "er", "est", "ed", "es", "ly", "s")
 _SHORTEST_STEM = 3
+_MOST_WORDS_KNOWN = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +88,10 @@ class Wording:
 
 def wording(text: str) -> Wording:
     """Take a text apart."""
-    raw = [match.group().replace("\u2019", "'") for match in _WORD.finditer(text)]
+    raw = _WORD.findall(text.replace("\u2019", "'"))
     words = tuple(_plain(word.lower()) for word in raw)
-    stems = tuple(map(stem, words))
+    known = [_known(word) for word in words]
+    stems = tuple(word.stem for word in known)
     bag = frozenset(words)
     counts = Counter(stems)
     return Wording(
@@ -95,22 +99,43 @@ def wording(text: str) -> Wording:
         stems=stems,
         bag=bag,
         stem_set=frozenset(stems),
-        content=frozenset(s for s, w in zip(stems, words, strict=True) if w not in _STOP and w not in _DENIALS),
+        content=frozenset(word.stem for word in known if word.is_content),
         bigrams=frozenset(pairwise(stems)),
         places={stem: place for place, stem in enumerate(stems) if counts[stem] == 1},
-        numbers=tuple(_numbers(words)),
-        identifiers=frozenset(word for word in words if not word.isalpha() and _mixes(word)),
+        numbers=tuple(number for word in known if word.numbers for number in word.numbers),
+        identifiers=frozenset(word for word, facts in zip(words, known, strict=True) if facts.is_identifier),
         names=frozenset(w for w, r in zip(words[1:], raw[1:], strict=True) if r[0].isupper() and w not in _STOP),
-        denials=sum(word in _DENIALS or word.endswith("n't") for word in words),
+        denials=sum(word.is_denial for word in known),
         question=next((word for word in words if word in _QUESTIONS), ""),
-        tenses=frozenset(name for name, members in _TENSES.items() if bag & members),
-        persons=frozenset(name for name, members in _PERSONS.items() if bag & members),
+        tenses=frozenset(name for name, members in _TENSES.items() if not bag.isdisjoint(members)),
+        persons=frozenset(name for name, members in _PERSONS.items() if not bag.isdisjoint(members)),
         genders=tuple(_GENDERS[word] for word in words if word in _GENDERS),
         connectives=bag & _CONNECTIVES,
         passive="by" in bag and bool(bag & _BE),
-        habit=any(a in ("use", "used") and b == "to" for a, b in pairwise(words)),
+        habit=("use" in bag or "used" in bag) and any(a in ("use", "used") and b == "to" for a, b in pairwise(words)),
         quantity=_asks_quantity(words),
         form=_form(words, bag),
+    )
+
+
+class _Known(NamedTuple):
+    """What there is to know of a word alone."""
+
+    stem: str
+    is_content: bool
+    is_denial: bool
+    is_identifier: bool
+    numbers: tuple[str, ...]
+
+
+@lru_cache(maxsize=_MOST_WORDS_KNOWN)
+def _known(word: str) -> _Known:
+    return _Known(
+        stem(word),
+        is_content=word not in _STOP and word not in _DENIALS,
+        is_denial=word in _DENIALS or word.endswith("n't"),
+        is_identifier=not word.isalpha() and _mixes(word),
+        numbers=tuple(_numbers(word)),
     )
 
 
@@ -149,13 +174,9 @@ def _plain(word: str) -> str:
     return word.removesuffix("'s")
 
 
-def _numbers(words: tuple[str, ...]) -> list[str]:
-    found: list[str] = []
-    for word in words:
-        if word in _DIGITS:
-            found.append(_DIGITS[word])
-        elif word in _ORDINALS:
-            found.append(_ORDINALS[word][0])
-        else:
-            found.extend(number.replace(",", "") for number in _NUMBER.findall(word))
-    return found
+def _numbers(word: str) -> list[str]:
+    if word in _DIGITS:
+        return [_DIGITS[word]]
+    if word in _ORDINALS:
+        return [_ORDINALS[word][0]]
+    return [number.replace(",", "") for number in _NUMBER.findall(word)]

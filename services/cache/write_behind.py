@@ -82,12 +82,14 @@ class WriteBehind:
             self._waiting.clear()
             self._wipe = True
 
-    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int) -> list[Entry]:
+    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:
         """Begin to write; what storage kept from before, newest first, or nothing where it cannot be read."""
         kept: list[Entry] = []
         now = Moment(self._clock.wall(), self._clock.monotonic())
         try:
-            kept = await self._executor.run(self._storage.load, now, most_entries=most_entries, most_bytes=most_bytes)
+            kept = await self._executor.run(
+                self._storage.load, now, most_entries=most_entries, most_bytes=most_bytes, mark=mark
+            )
             for (kind, key), value in (await self._executor.run(self._storage.learned)).items():
                 changes.learned_elsewhere(kind, key, value)
         except StorageFailed as failure:
@@ -95,8 +97,19 @@ class WriteBehind:
         self._loop = asyncio.create_task(self._run(), name="cache-write-behind")
         return kept
 
+    async def mark(self) -> int:
+        """Write what waits; which entry is then the last one in storage. 0: it cannot be said."""
+        await self.flush()
+        if self._waiting:
+            return 0  # the disk fails
+        with contextlib.suppress(StorageFailed):
+            return await self._executor.run(self._storage.mark)
+        return 0
+
     def learned(self, kind: str, key: bytes, value: bytes) -> None:
         """Have what was learned kept. Bounded by what may be learned."""
+        if kind == "forgotten":
+            return  # each of those entries is removed by itself
         self._learned[(kind, key)] = value
         self._changed.set()
 

@@ -7,6 +7,7 @@ model/NOTICE. How much a word says comes from its place in the vocabulary, which
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from services.embedding.files import FILES, TOKENIZER, WORDS, read
 # Rows up to here are letters, signs and unused; the commonest word follows.
 _FIRST_WORD = 1_996
 _MOST_WORDS = 512
+# Words whose rows are kept as they are compared.
+_MOST_KNOWN = 8_192
 Floats = npt.NDArray[np.float32]
 
 
@@ -30,18 +33,18 @@ class WordVectors:
         self._table = np.frombuffer(read(files, WORDS), np.int8).reshape(size, -1)
         ranks = np.maximum(np.arange(size) - _FIRST_WORD, 1)
         self._weights: Floats = (np.log(ranks) / np.log(size - _FIRST_WORD)).astype(np.float32)
+        self._known = lru_cache(maxsize=_MOST_KNOWN)(self._of_one)
 
     def of(self, words: Sequence[str]) -> tuple[Floats, Floats]:
         """Unit vectors [words, dimension], and weights [words] from 0 (the commonest) to 1; of the first 512 words."""
-        encoded = self._tokenizer.encode(list(words[:_MOST_WORDS]), is_pretokenized=True, add_special_tokens=False)
-        owners = np.array(encoded.word_ids, np.int64)
-        tokens = np.array(encoded.ids, np.int64)
-        count = min(len(words), _MOST_WORDS)
-        vectors = np.zeros((count, self._table.shape[1]), np.float32)
-        np.add.at(vectors, owners, self._table[tokens].astype(np.float32))
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-        weights = np.ones(count, np.float32)
-        pieces = np.bincount(owners, minlength=count)
-        weights[owners] = self._weights[tokens]
-        weights[pieces > 1] = 1.0
-        return vectors, weights
+        if not words:
+            return np.zeros((0, self._table.shape[1]), np.float32), np.ones(0, np.float32)
+        known = [self._known(word) for word in words[:_MOST_WORDS]]
+        return np.array([vector for vector, _ in known]), np.array([weight for _, weight in known], np.float32)
+
+    def _of_one(self, word: str) -> tuple[Floats, float]:
+        """One word's vector and weight. A word of several pieces says much; one without any has no direction."""
+        tokens = self._tokenizer.encode([word], is_pretokenized=True, add_special_tokens=False).ids
+        vector = self._table[tokens].astype(np.float32).sum(axis=0)
+        vector /= max(float(np.linalg.norm(vector)), 1e-6)
+        return vector, float(self._weights[tokens[0]]) if len(tokens) == 1 else 1.0

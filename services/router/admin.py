@@ -25,6 +25,8 @@ class AdminService(rpc.AdminServiceServicer):
             model=request.model,
             all=request.all,
             dry_run=request.dry_run,
+            scope_of_entry_id=request.scope_of_entry_id,
+            new_epoch=request.new_epoch,
         )
         response = await self._cache.invalidate(forwarded, _TIMEOUT)
         return pb.InvalidateResponse(entries=response.entries)

@@ -6,7 +6,7 @@ from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.chat.v1 import chat_pb2
 from services.chassis import call_context
 from services.chassis.clock import Clock
-from services.chassis.errors import InvalidRequest, ServiceError
+from services.chassis.errors import DeadlineExceeded, InvalidRequest, ServiceError
 from services.router.admit import Ask, remembers
 from services.router.guard import Guard
 from services.router.peers import CachePeer
@@ -49,10 +49,10 @@ class CacheStep:
         with record.step("look_up"):
             try:
                 with self._guard.watching(self._clock):
-                    response = await self._peer.look_up(request, self._timeout)
+                    response = await self._asked(request)
                     while response.lease.grant == cache_pb.Lease.GRANT_WAIT:
                         await self._clock.sleep(_LOOK_AGAIN_SECONDS)
-                        response = await self._peer.look_up(request, self._timeout)
+                        response = await self._asked(request)
             except InvalidRequest:
                 raise
             except ServiceError:
@@ -64,6 +64,17 @@ class CacheStep:
         if response.check_probability and self._shadow is not None:
             self._shadow.check(request.query, response)
         return response.reply
+
+    async def _asked(self, request: cache_pb.LookUpRequest) -> cache_pb.LookUpResponse:
+        """What the cache says. Where a lease is at stake, asked once more before its silence counts: both may have just
+        started, and going without costs a second call to the model. Raises ServiceError.
+        """
+        try:
+            return await self._peer.look_up(request, self._timeout)
+        except DeadlineExceeded:
+            if not request.want_lease:
+                raise
+        return await self._peer.look_up(request, self._timeout)
 
     async def still(self, request: cache_pb.LookUpRequest, now: float) -> bool:
         """Whether the entry that the request knows is still the answer; false also where the cache does not say."""

@@ -35,7 +35,10 @@ class RouterSettings(ServerSettings):
     )
     channel_retries: bool = setting(True, "Whether channels repeat idempotent calls; off only to test the drain.")
     deadline: timedelta = setting(timedelta(seconds=300), "For a whole request, where the caller sets none.")
-    cache_timeout: timedelta = setting(timedelta(milliseconds=250), "For a look-up; then the answer goes without.")
+    cache_timeout: timedelta = setting(
+        timedelta(milliseconds=250),
+        "For a look-up, twice where another router may be asking the model; then the answer goes without.",
+    )
     context_timeout: timedelta = setting(timedelta(seconds=2), "For fitting; then the conversation goes uncut.")
     providers_patience: timedelta = setting(
         timedelta(seconds=5), "How long a call waits for a providers service that is away, for example restarting."

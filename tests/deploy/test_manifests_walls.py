@@ -144,6 +144,21 @@ def test_the_edges_are_exactly_those_of_the_mesh(production: Sequence[Object]):
     assert into == inside | applications | metrics
 
 
+def test_redis_is_reached_by_the_cache_alone_and_reaches_nobody():
+    policies = manifests.of_kind(manifests.read(K8S / "components" / "redis" / "network-policy.yaml"), "NetworkPolicy")
+    redis, cache = policies["redis"]["spec"], policies["cache-to-redis"]["spec"]
+    assert redis["policyTypes"] == ["Ingress", "Egress"]
+    assert "egress" not in redis
+    assert redis["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "redis"} | OWN}
+    assert list(_edges({"spec": redis | {"podSelector": cache["podSelector"]}}, "ingress")) == [
+        ("cache", "cache", 6379)
+    ]
+    to_redis, to_names = cache["egress"]
+    assert to_redis["to"] == [{"podSelector": redis["podSelector"]}]
+    assert [port["port"] for port in to_redis["ports"]] == [6379]
+    assert set(_edges({"spec": cache | {"egress": [to_names]}}, "egress")) == {("cache", "dns", 53)}
+
+
 def _edges(policy: Object, direction: str) -> Iterator[tuple[str, str, int]]:
     """(from, to, port) for everything that a policy allows in one direction."""
     spec = policy["spec"]

@@ -38,9 +38,7 @@ async def test_a_hundred_equal_requests_to_two_routers_make_one_call(redis: Redi
         in_one_process(folder(state, "a"), **slow) as one,
         in_one_process(folder(state, "b"), **slow) as other,
     ):
-        for mesh in (one, other):  # the model is loaded, and Redis is connected
-            await mesh.complete(f"Are you there, {mesh.port}?")
-        before = await one.upstream_requests() + await other.upstream_requests()
+        # Nobody has asked anything before: the first requests that there are meet.
         request = pb.CompleteRequest(conversation=asking("What is the most common word in this sentence?"))
         streamed = pb.StreamCompleteRequest(conversation=request.conversation)
 
@@ -57,9 +55,9 @@ async def test_a_hundred_equal_requests_to_two_routers_make_one_call(redis: Redi
         assert len(answers) == 100
         assert len(set(answers)) == 1
         assert answers[0]
-        assert await one.upstream_requests() + await other.upstream_requests() - before == 1
+        assert await one.upstream_requests() + await other.upstream_requests() == 1
         stats = await one.call(one.admin.GetStats, admin_pb.GetStatsRequest())
-        assert stats.cache_entries == 3
+        assert stats.cache_entries == 1
 
 
 async def test_a_cache_says_that_it_shares_entries(redis: RedisServer, state: Path) -> None:

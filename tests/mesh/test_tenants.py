@@ -39,6 +39,26 @@ async def test_a_tenant_forgets_its_own_entries_only(mesh: Mesh) -> None:
     assert kept.decision.cache.outcome == cache_pb.CACHE_OUTCOME_EXACT_HIT
 
 
+async def test_a_tenant_forgets_a_scope_and_begins_a_new_epoch(mesh: Mesh) -> None:
+    text, other = "What is said before the epoch?", "Who tunes the piano of the opera?"
+    for tenant in ("epoch", "no-epoch"):
+        await mesh.complete(text, tenant=tenant)
+        entry = (await until_hit(mesh, text, tenant=tenant)).decision.cache.entry_id
+    scope = admin_pb.InvalidateRequest(scope_of_entry_id=entry)
+    assert (await mesh.call(mesh.admin.Invalidate, scope, tenant="epoch")).entries == 0
+    await mesh.complete(other, tenant="epoch")
+    await until_hit(mesh, other, tenant="epoch")
+    dry = admin_pb.InvalidateRequest(new_epoch=True, dry_run=True)
+    assert (await mesh.call(mesh.admin.Invalidate, dry, tenant="epoch")).entries == 2
+    epoch = admin_pb.InvalidateRequest(new_epoch=True)
+    assert (await mesh.call(mesh.admin.Invalidate, epoch, tenant="epoch")).entries == 2
+    again = await mesh.complete(text, tenant="epoch")
+    assert again.decision.cache.outcome == cache_pb.CACHE_OUTCOME_MISS
+    kept = await mesh.complete(text, tenant="no-epoch")
+    assert kept.decision.cache.outcome == cache_pb.CACHE_OUTCOME_EXACT_HIT
+    assert (await mesh.call(mesh.admin.Invalidate, scope, tenant="no-epoch")).entries == 1
+
+
 async def test_the_figures_are_the_tenants_own(mesh: Mesh) -> None:
     for _ in range(2):
         await mesh.complete("How many figures?", tenant="figures")

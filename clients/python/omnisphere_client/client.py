@@ -143,12 +143,24 @@ class Client:
         tag: str = "",
         model: str = "",
         everything: bool = False,
+        scope_of_entry_id: str = "",
+        new_epoch: bool = False,
         dry_run: bool = False,
         timeout: float | None = None,
     ) -> int:
-        """Forget the tenant's cached answers that match all that is given; how many there were."""
+        """Forget the tenant's cached answers that match all that is given; how many there were.
+
+        `scope_of_entry_id`: all that were asked like that entry, up to the last text. `new_epoch`, alone: everything,
+        also what a replica that is away now brings back.
+        """
         request = records.invalidate_request(
-            entry_id=entry_id, tag=tag, model=model, everything=everything, dry_run=dry_run
+            entry_id=entry_id,
+            tag=tag,
+            model=model,
+            everything=everything,
+            scope_of_entry_id=scope_of_entry_id,
+            new_epoch=new_epoch,
+            dry_run=dry_run,
         )
         return self._call(self._admin.Invalidate, request, timeout).entries
 

@@ -86,10 +86,25 @@ def feedback_request(answer: Completion | str, score: float) -> pb.RecordFeedbac
 
 
 def invalidate_request(
-    *, entry_id: str, tag: str, model: str, everything: bool, dry_run: bool
+    *,
+    entry_id: str,
+    tag: str,
+    model: str,
+    everything: bool,
+    scope_of_entry_id: str,
+    new_epoch: bool,
+    dry_run: bool,
 ) -> admin_pb.InvalidateRequest:
     """Says which cache entries to forget."""
-    return admin_pb.InvalidateRequest(entry_id=entry_id, tag=tag, model=model, all=everything, dry_run=dry_run)
+    return admin_pb.InvalidateRequest(
+        entry_id=entry_id,
+        tag=tag,
+        model=model,
+        all=everything,
+        scope_of_entry_id=scope_of_entry_id,
+        new_epoch=new_epoch,
+        dry_run=dry_run,
+    )
 
 
 def _aware(moment: datetime) -> datetime:

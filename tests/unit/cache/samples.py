@@ -163,7 +163,7 @@ def entry(
     model: str = "model-1",
 ) -> Entry:
     """An entry for the question `text`, answered with "re: " and the question."""
-    asked = fingerprint_of(query(text), tenant=tenant, epoch=0)
+    asked = fingerprint_of(query(text), tenant=tenant, epoch="0")
     return Entry(
         entry_id=entry_id(asked.fingerprint, stored_at),
         tenant=tenant,

@@ -71,5 +71,8 @@ def test_a_reply_is_the_assistants():
 
 def test_invalidate_needs_something_that_selects():
     assert refused(check_invalidate, pb.InvalidateRequest(dry_run=True)) == "all"
-    for field in ({"entry_id": "e"}, {"tag": "t"}, {"model": "m"}, {"all": True}):
+    for field in ({"entry_id": "e"}, {"tag": "t"}, {"model": "m"}, {"scope_of_entry_id": "e"}, {"all": True}):
         check_invalidate(pb.InvalidateRequest(**field))
+        if "all" not in field:
+            assert refused(check_invalidate, pb.InvalidateRequest(new_epoch=True, **field)) == "new_epoch"
+    check_invalidate(pb.InvalidateRequest(new_epoch=True, all=True))

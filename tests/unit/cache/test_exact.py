@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.cache.entry import TOLERANCE_SECONDS, Entry, Moment
-from services.cache.exact import ExactTable, Removed, Selection
+from services.cache.exact import ExactTable, Removed
 from services.cache.fingerprint import Asked, Fingerprint, digest
+from services.cache.selection import Selection
 from tests.unit.cache.samples import START, entry
 
 NOW = Moment(START, 1_000.0)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from omnisphere.cache.v1 import cache_service_pb2 as pb
 from omnisphere.chat.v1 import chat_pb2
+from services.cache.entry import Moment
+from services.cache.epochs import Epochs
 from services.cache.sqlite_storage import SqliteStorage
 from services.cache.storage import MemoryStorage
 from services.chassis.errors import InvalidRequest
@@ -17,6 +18,8 @@ from services.chassis.logs import Log
 from tests.unit.cache.samples import START, Bench, StillClock, as_tenant, at_once, query, reply
 
 DAY = 24 * 3600
+# (text, system prompt): two of one scope, and one of another.
+SCOPES = [("1", "Be brief."), ("2", "Be brief."), ("1", "Be rude.")]
 
 
 def test_a_stored_answer_is_a_hit():
@@ -194,6 +197,47 @@ async def test_invalidate_forgets_what_matches_and_nobody_elses():
     assert bench.stats("b").entries == 3
 
 
+async def test_a_scope_is_forgotten_by_any_of_its_entries():
+    bench = Bench()
+    (one, _, other) = (bench.store(query(text, system=system)).entry_id for text, system in SCOPES)
+    bench.store(query("1"), tenant="b")
+    assert await bench.invalidate(scope_of_entry_id=one, dry_run=True) == 2
+    assert await bench.invalidate("b", scope_of_entry_id=one) == 0
+    assert await bench.invalidate(scope_of_entry_id=one, model="none") == 0
+    assert await bench.invalidate(scope_of_entry_id=one) == 2
+    assert await bench.invalidate(scope_of_entry_id=one) == 0
+    assert bench.still(other).outcome == pb.CACHE_OUTCOME_EXACT_HIT
+    assert bench.stats("b").entries == 1
+
+
+async def test_in_a_new_epoch_of_a_tenant_nothing_of_before_is_there_also_after_a_restart():
+    storage = MemoryStorage()
+    bench = Bench(storage)
+    await bench.cache.start()
+    known = bench.store(query()).entry_id
+    bench.store(query(), tenant="b")
+    stale = bench.storage
+    await bench.writes.flush()
+    before = stale.load(Moment(bench.clock.wall(), bench.clock.monotonic()), most_entries=9, most_bytes=10**9)
+    assert await bench.invalidate(new_epoch=True, dry_run=True) == 1
+    assert bench.look_up(query()).outcome == pb.CACHE_OUTCOME_EXACT_HIT
+    assert await bench.invalidate(new_epoch=True) == 1
+    assert bench.look_up(query()).outcome == bench.still(known).outcome == pb.CACHE_OUTCOME_MISS
+    assert bench.look_up(query(), tenant="b").outcome == pb.CACHE_OUTCOME_EXACT_HIT
+    # A file that still has what was there before, as a copy would.
+    storage.write({entry.fingerprint: entry for entry in before})
+    assert bench.store(query("new")).stored
+    await bench.cache.stop()
+    again = Bench(storage)
+    again.clock.pass_time(1)
+    await again.cache.start()
+    assert again.look_up(query()).outcome == pb.CACHE_OUTCOME_MISS
+    assert again.look_up(query("new")).outcome == pb.CACHE_OUTCOME_EXACT_HIT
+    assert await again.invalidate(new_epoch=True) == 1
+    assert again.look_up(query("new")).outcome == pb.CACHE_OUTCOME_MISS
+    await again.cache.stop()
+
+
 async def test_what_was_forgotten_is_off_the_disk_when_invalidate_returns(tmp_path):
     def bench() -> Bench:
         return Bench(SqliteStorage(tmp_path / "cache.sqlite", log=Log("cache"), clock=StillClock()))
@@ -311,7 +355,7 @@ def test_a_known_entry_of_somebody_else_or_of_another_epoch_is_not_there():
     stored = bench.store(query())
     assert bench.still(stored.entry_id, tenant="b").outcome == pb.CACHE_OUTCOME_MISS
     assert bench.still("0" * 32).outcome == pb.CACHE_OUTCOME_MISS
-    bench.cache._settings = replace(bench.cache._settings, epoch=1)
+    bench.cache._epochs = Epochs(1)
     assert bench.still(stored.entry_id).outcome == pb.CACHE_OUTCOME_MISS
 
 

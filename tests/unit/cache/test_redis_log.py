@@ -16,7 +16,9 @@ import pytest
 import redis
 
 from omnisphere.cache.v1 import cache_service_pb2 as pb
+from services.cache.entry import Moment
 from services.cache.redis_log import PREFIX, RedisLog
+from services.cache.selection import Selection
 from services.chassis.clock import SystemClock
 from services.chassis.logs import Log
 from tests.fakes.redis_server import RedisServer, running_redis
@@ -24,6 +26,7 @@ from tests.unit.cache.samples import as_tenant_async, query, reply
 from tests.unit.cache.test_semantic_level import ASKED, MEANT, Semantic, model
 
 SECONDS = 5.0
+NEVER_OVER = Moment(0.0, 0.0)
 
 
 @pytest.fixture
@@ -104,6 +107,37 @@ async def test_what_one_is_told_to_forget_or_that_is_wrong_all_know(server: Redi
         assert not (await again.ask(ASKED)).entry_id
         await again.keep(ASKED)
         assert (await again.ask(MEANT)).outcome == pb.CACHE_OUTCOME_MISS
+
+
+@pytest.mark.parametrize("by", ["scope_of_entry_id", "model", "new_epoch"])
+async def test_what_an_invalidation_means_is_gone_everywhere_also_where_only_another_had_it(
+    server: RedisServer, by: str
+):
+    async with replicas(server, semantic=False) as (one, other):
+        kept = await one.keep(ASKED)
+        await one.keep("What do whales eat?")
+        await one.keep(ASKED, tenant="b")
+
+        async def found() -> bool:
+            return bool((await other.ask(ASKED, tenant="b")).entry_id)
+
+        await until(found)
+        # As if it had made room: it no longer knows of one of the two, and says so to nobody.
+        one.cache._table.forget("a", Selection(tag=""), now=NEVER_OVER, elsewhere=True)
+        one.cache.kept_elsewhere(next(iter(other.cache._table._entries.values())))
+        fields = {by: {"scope_of_entry_id": kept.entry_id, "model": "model-1", "new_epoch": True}[by]}
+        await one.invalidate(**fields)
+
+        async def forgotten() -> bool:
+            return not any([(await other.ask(text)).entry_id for text in (ASKED, "What do whales eat?")])
+
+        await until(forgotten)
+        assert (await other.ask(ASKED, tenant="b")).entry_id
+    async with replicas(server, 1, semantic=False) as (late,):  # whose bodies nobody deleted
+        assert not any([(await late.ask(text)).entry_id for text in (ASKED, "What do whales eat?")])
+        assert (await late.ask(ASKED, tenant="b")).entry_id
+        await late.keep(ASKED)
+        assert (await late.ask(ASKED)).entry_id
 
 
 async def test_a_replica_that_starts_later_reads_everything(server: RedisServer):

@@ -55,6 +55,7 @@ class Semantic(Bench):
 async def bench() -> AsyncIterator[Semantic]:
     made = Semantic(model=model(), check_share=0.0)
     await made.cache.start()
+    await made.cache.ready()
     yield made
     await made.cache.stop()
 

@@ -26,10 +26,10 @@ class FailingStorage(MemoryStorage):
         self.is_full = False
         self.batches: list[int] = []
 
-    def load(self, now: Moment, *, most_entries: int, most_bytes: int) -> list[Entry]:
+    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:
         if self.is_full:
             raise StorageFailed("full")
-        return super().load(now, most_entries=most_entries, most_bytes=most_bytes)
+        return super().load(now, most_entries=most_entries, most_bytes=most_bytes, mark=mark)
 
     def write(
         self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False, learned: Learned | None = None

@@ -24,21 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(omnisphere/router/v1/admin_service.proto\x12\x14omnisphere.router.v1\"_\n\x11InvalidateRequest\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\x0b\n\x03tag\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0b\n\x03\x61ll\x18\x04 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\"%\n\x12InvalidateResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x03\"\x11\n\x0fGetStatsRequest\"\x8f\x01\n\x10GetStatsResponse\x12\x15\n\rcache_entries\x18\x01 \x01(\x03\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x02 \x01(\x03\x12\x12\n\nexact_hits\x18\x03 \x01(\x03\x12\x15\n\rsemantic_hits\x18\x04 \x01(\x03\x12\x0e\n\x06misses\x18\x05 \x01(\x03\x12\x14\n\x0cnot_eligible\x18\x06 \x01(\x03\x32\xca\x01\n\x0c\x41\x64minService\x12_\n\nInvalidate\x12\'.omnisphere.router.v1.InvalidateRequest\x1a(.omnisphere.router.v1.InvalidateResponse\x12Y\n\x08GetStats\x12%.omnisphere.router.v1.GetStatsRequest\x1a&.omnisphere.router.v1.GetStatsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(omnisphere/router/v1/admin_service.proto\x12\x14omnisphere.router.v1\"\x8d\x01\n\x11InvalidateRequest\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\x0b\n\x03tag\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0b\n\x03\x61ll\x18\x04 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\x12\x19\n\x11scope_of_entry_id\x18\x06 \x01(\t\x12\x11\n\tnew_epoch\x18\x07 \x01(\x08\"%\n\x12InvalidateResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x03\"\x11\n\x0fGetStatsRequest\"\x8f\x01\n\x10GetStatsResponse\x12\x15\n\rcache_entries\x18\x01 \x01(\x03\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x02 \x01(\x03\x12\x12\n\nexact_hits\x18\x03 \x01(\x03\x12\x15\n\rsemantic_hits\x18\x04 \x01(\x03\x12\x0e\n\x06misses\x18\x05 \x01(\x03\x12\x14\n\x0cnot_eligible\x18\x06 \x01(\x03\x32\xca\x01\n\x0c\x41\x64minService\x12_\n\nInvalidate\x12\'.omnisphere.router.v1.InvalidateRequest\x1a(.omnisphere.router.v1.InvalidateResponse\x12Y\n\x08GetStats\x12%.omnisphere.router.v1.GetStatsRequest\x1a&.omnisphere.router.v1.GetStatsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnisphere.router.v1.admin_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INVALIDATEREQUEST']._serialized_start=66
-  _globals['_INVALIDATEREQUEST']._serialized_end=161
-  _globals['_INVALIDATERESPONSE']._serialized_start=163
-  _globals['_INVALIDATERESPONSE']._serialized_end=200
-  _globals['_GETSTATSREQUEST']._serialized_start=202
-  _globals['_GETSTATSREQUEST']._serialized_end=219
-  _globals['_GETSTATSRESPONSE']._serialized_start=222
-  _globals['_GETSTATSRESPONSE']._serialized_end=365
-  _globals['_ADMINSERVICE']._serialized_start=368
-  _globals['_ADMINSERVICE']._serialized_end=570
+  _globals['_INVALIDATEREQUEST']._serialized_start=67
+  _globals['_INVALIDATEREQUEST']._serialized_end=208
+  _globals['_INVALIDATERESPONSE']._serialized_start=210
+  _globals['_INVALIDATERESPONSE']._serialized_end=247
+  _globals['_GETSTATSREQUEST']._serialized_start=249
+  _globals['_GETSTATSREQUEST']._serialized_end=266
+  _globals['_GETSTATSRESPONSE']._serialized_start=269
+  _globals['_GETSTATSRESPONSE']._serialized_end=412
+  _globals['_ADMINSERVICE']._serialized_start=415
+  _globals['_ADMINSERVICE']._serialized_end=617
 # @@protoc_insertion_point(module_scope)

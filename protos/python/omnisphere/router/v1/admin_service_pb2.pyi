@@ -18,7 +18,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class InvalidateRequest(_message.Message):
-    """Which entries to forget: all that match every field that is set; at least one must be set."""
+    """Which entries to forget: all that match every field that is set; at least one must be set. What was stored later than
+    the call is never meant. Every replica that shares entries forgets them.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -27,6 +29,8 @@ class InvalidateRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     ALL_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    SCOPE_OF_ENTRY_ID_FIELD_NUMBER: _builtins.int
+    NEW_EPOCH_FIELD_NUMBER: _builtins.int
     entry_id: _builtins.str
     """Optional. From CacheDecision."""
     tag: _builtins.str
@@ -37,6 +41,14 @@ class InvalidateRequest(_message.Message):
     """Optional. True: everything of the tenant."""
     dry_run: _builtins.bool
     """Optional. True: only count."""
+    scope_of_entry_id: _builtins.str
+    """Optional. All entries of the scope that this entry is in: asked of the same model or policy, with the same parameters,
+    system prompt and conversation before the last text of the user. An entry that is not there has no scope.
+    """
+    new_epoch: _builtins.bool
+    """Optional; alone. True: begin a new epoch of the tenant. Nothing that was stored before is served again, wherever it is
+    kept: also by a replica that is away now and comes back with it.
+    """
     def __init__(
         self,
         *,
@@ -45,10 +57,12 @@ class InvalidateRequest(_message.Message):
         model: _builtins.str = ...,
         all: _builtins.bool = ...,
         dry_run: _builtins.bool = ...,
+        scope_of_entry_id: _builtins.str = ...,
+        new_epoch: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "dry_run", b"dry_run", "entry_id", b"entry_id", "model", b"model", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "dry_run", b"dry_run", "entry_id", b"entry_id", "model", b"model", "new_epoch", b"new_epoch", "scope_of_entry_id", b"scope_of_entry_id", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
