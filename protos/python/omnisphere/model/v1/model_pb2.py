@@ -25,23 +25,23 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fomnisphere/model/v1/model.proto\x12\x13omnisphere.model.v1\x1a\x1egoogle/protobuf/duration.proto\"\xb8\x02\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x0e\n\x06vendor\x18\x03 \x01(\t\x12\'\n\x04tier\x18\x04 \x01(\x0e\x32\x19.omnisphere.model.v1.Tier\x12\x15\n\rwindow_tokens\x18\x05 \x01(\x03\x12\x19\n\x11max_output_tokens\x18\x06 \x01(\x03\x12\x35\n\x0c\x63\x61pabilities\x18\x07 \x03(\x0e\x32\x1f.omnisphere.model.v1.Capability\x12+\n\x06prices\x18\x08 \x01(\x0b\x32\x1b.omnisphere.model.v1.Prices\x12\x11\n\tsimulated\x18\t \x01(\x08\x12\x30\n\tendpoints\x18\n \x03(\x0b\x32\x1d.omnisphere.model.v1.Endpoint\"\xd3\x01\n\x06Prices\x12\x1a\n\x12input_usd_per_mtok\x18\x01 \x01(\t\x12\x1f\n\x17\x63\x61\x63he_read_usd_per_mtok\x18\x02 \x01(\t\x12 \n\x18\x63\x61\x63he_write_usd_per_mtok\x18\x03 \x01(\t\x12\x1b\n\x13output_usd_per_mtok\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\r\n\x05\x61s_of\x18\x06 \x01(\t\x12\x0e\n\x06tiered\x18\x07 \x01(\x08\x12\x1e\n\x16reasoning_usd_per_mtok\x18\x08 \x01(\t\"\xd3\x01\n\x08\x45ndpoint\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32#.omnisphere.model.v1.Endpoint.State\x12,\n\trests_for\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bregion_tags\x18\x04 \x03(\t\"B\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_READY\x10\x01\x12\x11\n\rSTATE_RESTING\x10\x02*`\n\x04Tier\x12\x14\n\x10TIER_UNSPECIFIED\x10\x00\x12\x0e\n\nTIER_SMALL\x10\x01\x12\x0f\n\x0bTIER_MEDIUM\x10\x02\x12\x0e\n\nTIER_LARGE\x10\x03\x12\x11\n\rTIER_FRONTIER\x10\x04*\xc0\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41PABILITY_TOOLS\x10\x01\x12\x15\n\x11\x43\x41PABILITY_IMAGES\x10\x02\x12\x18\n\x14\x43\x41PABILITY_DOCUMENTS\x10\x03\x12\x1a\n\x16\x43\x41PABILITY_JSON_SCHEMA\x10\x04\x12\x18\n\x14\x43\x41PABILITY_REASONING\x10\x05\x12\x19\n\x15\x43\x41PABILITY_EMBEDDINGS\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fomnisphere/model/v1/model.proto\x12\x13omnisphere.model.v1\x1a\x1egoogle/protobuf/duration.proto\"\xb8\x02\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x0e\n\x06vendor\x18\x03 \x01(\t\x12\'\n\x04tier\x18\x04 \x01(\x0e\x32\x19.omnisphere.model.v1.Tier\x12\x15\n\rwindow_tokens\x18\x05 \x01(\x03\x12\x19\n\x11max_output_tokens\x18\x06 \x01(\x03\x12\x35\n\x0c\x63\x61pabilities\x18\x07 \x03(\x0e\x32\x1f.omnisphere.model.v1.Capability\x12+\n\x06prices\x18\x08 \x01(\x0b\x32\x1b.omnisphere.model.v1.Prices\x12\x11\n\tsimulated\x18\t \x01(\x08\x12\x30\n\tendpoints\x18\n \x03(\x0b\x32\x1d.omnisphere.model.v1.Endpoint\"\xd3\x01\n\x06Prices\x12\x1a\n\x12input_usd_per_mtok\x18\x01 \x01(\t\x12\x1f\n\x17\x63\x61\x63he_read_usd_per_mtok\x18\x02 \x01(\t\x12 \n\x18\x63\x61\x63he_write_usd_per_mtok\x18\x03 \x01(\t\x12\x1b\n\x13output_usd_per_mtok\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\r\n\x05\x61s_of\x18\x06 \x01(\t\x12\x0e\n\x06tiered\x18\x07 \x01(\x08\x12\x1e\n\x16reasoning_usd_per_mtok\x18\x08 \x01(\t\"\xe8\x01\n\x08\x45ndpoint\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32#.omnisphere.model.v1.Endpoint.State\x12,\n\trests_for\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bregion_tags\x18\x04 \x03(\t\x12\x13\n\x0bwire_format\x18\x05 \x01(\t\"B\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_READY\x10\x01\x12\x11\n\rSTATE_RESTING\x10\x02*`\n\x04Tier\x12\x14\n\x10TIER_UNSPECIFIED\x10\x00\x12\x0e\n\nTIER_SMALL\x10\x01\x12\x0f\n\x0bTIER_MEDIUM\x10\x02\x12\x0e\n\nTIER_LARGE\x10\x03\x12\x11\n\rTIER_FRONTIER\x10\x04*\xc0\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41PABILITY_TOOLS\x10\x01\x12\x15\n\x11\x43\x41PABILITY_IMAGES\x10\x02\x12\x18\n\x14\x43\x41PABILITY_DOCUMENTS\x10\x03\x12\x1a\n\x16\x43\x41PABILITY_JSON_SCHEMA\x10\x04\x12\x18\n\x14\x43\x41PABILITY_REASONING\x10\x05\x12\x19\n\x15\x43\x41PABILITY_EMBEDDINGS\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnisphere.model.v1.model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TIER']._serialized_start=831
-  _globals['_TIER']._serialized_end=927
-  _globals['_CAPABILITY']._serialized_start=930
-  _globals['_CAPABILITY']._serialized_end=1122
+  _globals['_TIER']._serialized_start=852
+  _globals['_TIER']._serialized_end=948
+  _globals['_CAPABILITY']._serialized_start=951
+  _globals['_CAPABILITY']._serialized_end=1143
   _globals['_MODEL']._serialized_start=89
   _globals['_MODEL']._serialized_end=401
   _globals['_PRICES']._serialized_start=404
   _globals['_PRICES']._serialized_end=615
   _globals['_ENDPOINT']._serialized_start=618
-  _globals['_ENDPOINT']._serialized_end=829
-  _globals['_ENDPOINT_STATE']._serialized_start=763
-  _globals['_ENDPOINT_STATE']._serialized_end=829
+  _globals['_ENDPOINT']._serialized_end=850
+  _globals['_ENDPOINT_STATE']._serialized_start=784
+  _globals['_ENDPOINT_STATE']._serialized_end=850
 # @@protoc_insertion_point(module_scope)

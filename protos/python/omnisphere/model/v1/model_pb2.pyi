@@ -241,10 +241,13 @@ class Endpoint(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     RESTS_FOR_FIELD_NUMBER: _builtins.int
     REGION_TAGS_FIELD_NUMBER: _builtins.int
+    WIRE_FORMAT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. The name in the configuration, for example "openai" or "simulator"."""
     state: Global___Endpoint.State.ValueType
     """Output only. Whether calls go out to it now."""
+    wire_format: _builtins.str
+    """Output only. What is spoken there, for example "openai_chat"."""
     @_builtins.property
     def rests_for(self) -> _duration_pb2.Duration:
         """Output only. Unset: it does not rest."""
@@ -260,10 +263,11 @@ class Endpoint(_message.Message):
         state: Global___Endpoint.State.ValueType = ...,
         rests_for: _duration_pb2.Duration | None = ...,
         region_tags: _abc.Iterable[_builtins.str] | None = ...,
+        wire_format: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rests_for", b"rests_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "region_tags", b"region_tags", "rests_for", b"rests_for", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "region_tags", b"region_tags", "rests_for", b"rests_for", "state", b"state", "wire_format", b"wire_format"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
