@@ -12,8 +12,9 @@ from aiohttp import web
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
-from services.chassis.errors import ProviderAuth
+from services.chassis.errors import NoCandidateLeft, ProviderAuth
 from services.chassis.logs import Log
+from services.router.collect import Collector
 from services.together.one_process import OneProcess, load
 from tests.mesh.harness import Mesh, asking, connected_to, environment
 
@@ -37,13 +38,37 @@ DELTAS: list[dict[str, Any]] = [
     {"refusal": "Not that."},
     {"tool_calls": CALLS},
 ]
+# A Messages API stream: a thought with its proof, a thought that is withheld, an answer.
+EVENTS: list[dict[str, Any]] = [
+    {"type": "message_start", "message": {"id": "msg_1", "model": "claude-sonnet-5-5", "usage": {"input_tokens": 20}}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "Hm."}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "proof"}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "content_block_start", "index": 1, "content_block": {"type": "redacted_thinking", "data": "sealed"}},
+    {"type": "content_block_stop", "index": 1},
+    {"type": "content_block_start", "index": 2, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 2, "delta": {"type": "text_delta", "text": "Yes."}},
+    {"type": "content_block_stop", "index": 2},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}},
+    {"type": "message_stop"},
+]
 
 
 class Upstream:
-    """A scripted server: every stream is DELTAS. Keeps the headers that it was sent."""
+    """A scripted server: every stream is DELTAS, or EVENTS. Keeps the headers and the messages that it was sent."""
 
     def __init__(self) -> None:
         self.headers: list[dict[str, str]] = []
+        self.messages: list[dict[str, Any]] = []
+
+    async def thoughtful(self, request: web.Request) -> web.StreamResponse:
+        self.messages.append(await request.json())
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for event in EVENTS:
+            await response.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+        return response
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         self.headers.append(dict(request.headers))
@@ -69,6 +94,7 @@ async def upstream() -> AsyncIterator[tuple[Upstream, int]]:
     scripted = Upstream()
     app = web.Application()
     app.router.add_post("/v1/chat/completions", scripted.chat)
+    app.router.add_post("/v1/messages", scripted.thoughtful)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -79,7 +105,7 @@ async def upstream() -> AsyncIterator[tuple[Upstream, int]]:
 
 @pytest.fixture
 async def fronted(upstream: tuple[Upstream, int], state: Path) -> AsyncIterator[tuple[Mesh, Upstream, Path]]:
-    """A mesh in one process whose only endpoint is the scripted server, under the names and prices of a vendor."""
+    """A mesh in one process whose only endpoints are the scripted server's, under names and prices of vendors."""
     scripted, port = upstream
     config = state / "providers.toml"
     config.write_text(
@@ -90,6 +116,16 @@ async def fronted(upstream: tuple[Upstream, int], state: Path) -> AsyncIterator[
         key_variable = "MINE_API_KEY"
         price_provider = "openai"
         serves = {{ "gpt-5" = "gpt-5", "gpt-5.6-sol" = "gpt-5.6-sol" }}
+        region_tags = ["us"]
+
+        [[endpoint]]
+        name = "thinkers"
+        base_url = "http://127.0.0.1:{port}/v1"
+        key_variable = "MINE_API_KEY"
+        format = "anthropic_messages"
+        price_provider = "anthropic"
+        serves = {{ "claude-sonnet-5-5" = "claude-sonnet-5-5" }}
+        region_tags = ["eu", "eu-west"]
         """
     )
     more = {"OMNISPHERE_PROVIDERS_CONFIG": str(config), "MINE_API_KEY": CANARY, "OMNISPHERE_DISCOVER": "off"}
@@ -167,3 +203,45 @@ async def test_the_callers_trace_reaches_the_provider(fronted: tuple[Mesh, Upstr
     version, sent_trace, span, flags = sent.split("-")
     assert (version, sent_trace, flags) == ("00", trace, "01")
     assert span != "00f067aa0ba902b7"
+
+
+async def test_thoughts_go_back_with_their_proofs(fronted: tuple[Mesh, Upstream, Path]) -> None:
+    mesh, scripted, _ = fronted
+    conversation = asking("Think, please")
+    request = pb.StreamCompleteRequest(conversation=conversation, model="claude-sonnet-5-5")
+    events, error = await mesh.stream(request)
+    assert error is None
+    collector = Collector()
+    for event in events:
+        if event.HasField("delta"):
+            collector.apply(event.delta)
+    thought, withheld, said = collector.message().parts
+    assert (thought.reasoning.text, thought.signature.value) == ("Hm.", "proof")
+    assert (withheld.reasoning.redacted, withheld.signature.value) == (True, "sealed")
+    assert said.text == "Yes."
+    conversation.messages.append(collector.message())
+    conversation.messages.add(role=chat_pb2.ROLE_USER, parts=[chat_pb2.Part(text="And now?")])
+    request = pb.StreamCompleteRequest(conversation=conversation, model="claude-sonnet-5-5")
+    assert (await mesh.stream(request))[1] is None
+    blocks = scripted.messages[-1]["messages"][1]["content"]
+    assert [block["type"] for block in blocks] == ["thinking", "redacted_thinking", "text"]
+    assert (blocks[0]["signature"], blocks[1]["data"]) == ("proof", "sealed")
+
+
+async def test_a_region_is_where_the_operator_says_and_no_other_is_asked(
+    fronted: tuple[Mesh, Upstream, Path],
+) -> None:
+    mesh, scripted, _ = fronted
+    models = (await mesh.call(mesh.router.ListModels, pb.ListModelsRequest())).models
+    tags = {model.id: [list(endpoint.region_tags) for endpoint in model.endpoints] for model in models}
+    assert tags["claude-sonnet-5-5"] == [["eu", "eu-west"]]
+    for region, reached in (("eu", "claude-sonnet-5-5"), ("us", "gpt-5")):
+        options = pb.RequestOptions(policy="cost_aware", region_tags=[region])
+        request = pb.StreamCompleteRequest(conversation=asking(f"From {region}?"), options=options)
+        events, _ = await mesh.stream(request)
+        assert events[-1].end.decision.model.startswith(reached)
+    assert len(scripted.messages) == len(scripted.headers) == 1
+    options = pb.RequestOptions(policy="cost_aware", region_tags=["moon"])
+    with pytest.raises(NoCandidateLeft):
+        request = pb.CompleteRequest(conversation=asking("From afar?"), options=options)
+        await mesh.call(mesh.router.Complete, request)

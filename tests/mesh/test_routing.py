@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from omnisphere.router.v1 import decision_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.errors import InvalidRequest, NoCandidateLeft
 from tests.mesh import fields
-from tests.mesh.harness import Mesh, asking
+from tests.mesh.harness import Mesh, asking, in_one_process
 
 EVIDENCE = decision_pb2.Candidate
 LADDER = """
@@ -20,6 +21,12 @@ models = ["gpt-5-mini", "deepseek-v3", "claude-opus"]
 judge = "{judge}"
 judge_model = "gpt-5-mini"
 threshold = {threshold}
+"""
+SPLIT = """
+[policy.trial]
+strategy = "split"
+reference_model = "claude-opus"
+arms = { rule = 1, cost_aware = 3 }
 """
 
 
@@ -111,6 +118,19 @@ async def test_outcomes_change_what_auto_chooses(mesh: Mesh) -> None:
     foreign = pb.RecordFeedbackRequest(feedback_token=before.feedback_token, score=1.0)
     with pytest.raises(InvalidRequest):
         await mesh.call(mesh.router.RecordFeedback, foreign)
+
+
+async def test_a_split_says_which_arm_was_drawn_and_how_probably(state: Path) -> None:
+    (state / "routes.toml").write_text(SPLIT)
+    async with in_one_process(state, OMNISPHERE_ROUTER_ROUTES=str(state / "routes.toml")) as mesh:
+        texts = [f"Which arm is number {number}?" for number in range(40)]
+        decisions = [(await complete(mesh, text, policy="trial")).decision for text in texts]
+        stay = [(await complete(mesh, text, policy="trial", conversation_id="talk")).decision for text in texts[:8]]
+    assert {decision.policy for decision in decisions} == {"rule", "cost_aware"}
+    for decision in decisions:
+        assert decision.split.policy == "trial"
+        assert decision.split.propensity == pytest.approx(0.25 if decision.policy == "rule" else 0.75)
+    assert len({decision.policy for decision in stay}) == 1
 
 
 async def test_what_removes_every_model_is_said(mesh: Mesh) -> None:

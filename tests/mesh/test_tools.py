@@ -88,4 +88,4 @@ async def test_a_model_that_lacks_a_capability_is_dropped_with_the_reason(mesh: 
     kinds = [degradation.kind for degradation in response.decision.degradations]
     assert chat_pb2.Degradation.KIND_MODEL_SUBSTITUTED in kinds
     sent = (await mesh.last_upstream())["body"]["messages"][-1]["content"]
-    assert sent[1] == {"type": "image", "source": {"type": "url", "url": "https://example.com/cat.png"}}
+    assert "https://example.com/cat.png" in json.dumps(sent[1])

@@ -92,7 +92,14 @@ def test_errors_of_counts_are_shares_of_what_was_reported():
         return {"id": "x", "provider": provider, "reported": reported, "cold": count, "calibrated": count}
 
     figures = score_counting.figures([counted(100, 90, 99), counted(100, 100, 100), counted(200, 300, 300, "r")])
-    assert figures["cold"]["all"] == {"exchanges": 3, "median": 10.0, "p95": 50.0, "bound_held": 66.67}
+    assert figures["cold"]["all"] == {
+        "exchanges": 3,
+        "median": 10.0,
+        "p90": 50.0,
+        "p95": 50.0,
+        "within_10": 66.67,
+        "bound_held": 66.67,
+    }
     assert figures["calibrated"]["by_provider"]["r"]["median"] == 50.0
 
 
