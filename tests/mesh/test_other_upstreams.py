@@ -237,11 +237,11 @@ async def test_a_region_is_where_the_operator_says_and_no_other_is_asked(
     assert tags["claude-sonnet-5-5"] == [["eu", "eu-west"]]
     for region, reached in (("eu", "claude-sonnet-5-5"), ("us", "gpt-5")):
         options = pb.RequestOptions(policy="cost_aware", region_tags=[region])
-        request = pb.StreamCompleteRequest(conversation=asking(f"From {region}?"), options=options)
-        events, _ = await mesh.stream(request)
+        stream = pb.StreamCompleteRequest(conversation=asking(f"From {region}?"), options=options)
+        events, _ = await mesh.stream(stream)
         assert events[-1].end.decision.model.startswith(reached)
     assert len(scripted.messages) == len(scripted.headers) == 1
     options = pb.RequestOptions(policy="cost_aware", region_tags=["moon"])
+    request = pb.CompleteRequest(conversation=asking("From afar?"), options=options)
     with pytest.raises(NoCandidateLeft):
-        request = pb.CompleteRequest(conversation=asking("From afar?"), options=options)
         await mesh.call(mesh.router.Complete, request)

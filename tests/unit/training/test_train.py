@@ -177,6 +177,7 @@ def test_the_ladder_walks_and_its_verifier_comes_back(artefact):
     assert escalation.ladder.models[-1] == "large"
     calls = escalation.verifier.first
     back = parse(artefact.dump()).escalation
+    assert back is not None
     verdicts = []
     for said in (["1"] * calls, [str(number + 2) for number in range(calls)]):
         asked = Asked([1.0] * calls, [Answer(one, 5) for one in said], 2.0, 1.0, 0.0, 10, np.array([0.5, 0.5]))
