@@ -141,7 +141,10 @@ ROWS: tuple[Row, ...] = (
             Panel(
                 "Replicas that share entries",
                 "short",
-                (("sum by (service) (omnisphere_cache_shared)", "{{service}}"),),
+                (
+                    ("sum by (service) (omnisphere_cache_shared)", "entries: {{service}}"),
+                    ("sum by (service) (omnisphere_router_outcomes_shared)", "outcomes: {{service}}"),
+                ),
                 width=4,
             ),
             Panel(
@@ -193,10 +196,11 @@ ROWS: tuple[Row, ...] = (
                 width=8,
             ),
             Panel(
-                "Outcomes, and files that were refused",
+                "Outcomes, others asked to learn, and files that were refused",
                 "reqps",
                 (
                     (rate("omnisphere_router_outcomes_total", "source"), "outcome: {{source}}"),
+                    (rate("omnisphere_router_explored_total", "result"), "others asked: {{result}}"),
                     (rate("omnisphere_router_config_reload_failures_total", "file"), "refused: {{file}}"),
                 ),
                 width=8,

@@ -55,7 +55,7 @@ LABELS: Mapping[str, str] = {
     "result": "`stored`, or the `CacheReason` for which it was not, in lower case",
     "route": "routes of the HTTP edge; `other` for every other path",
     "source": "of tokens and cost `reported` by the provider, or `estimated` here; of outcomes `feedback`, `judge`, "
-    "`shadow`, and `other_artefact` for those that could not be learned from",
+    "`shadow`, `other_artefact` for those that could not be learned from, `untold` for those other routers missed",
     "status": "HTTP statuses that the edge sends; 499 where the caller hung up",
     "step": "steps of a request's journey, see [request](request.md)",
     "strategy": "names of strategies; empty: none was needed",

@@ -9,9 +9,9 @@ from services.chassis.clock import Clock
 from services.chassis.errors import DeadlineExceeded, InvalidRequest, ServiceError
 from services.router.admit import Ask, remembers
 from services.router.guard import Guard
+from services.router.hit_checks import HitChecks
 from services.router.peers import CachePeer
 from services.router.record import Record
-from services.router.shadow import Shadow
 
 _HITS = (cache_pb.CACHE_OUTCOME_EXACT_HIT, cache_pb.CACHE_OUTCOME_SEMANTIC_HIT)
 _STORE_TIMEOUT = 5.0
@@ -23,13 +23,13 @@ class CacheStep:
     """Asks the cache, unless it rests after failures."""
 
     def __init__(
-        self, peer: CachePeer, guard: Guard, clock: Clock, *, timeout: float, shadow: Shadow | None = None
+        self, peer: CachePeer, guard: Guard, clock: Clock, *, timeout: float, checks: HitChecks | None = None
     ) -> None:
         self._peer = peer
         self._guard = guard
         self._clock = clock
         self._timeout = timeout
-        self._shadow = shadow
+        self._checks = checks
         # Who we are among the routers that share a cache.
         self._holder = call_context.new_request_id()
 
@@ -61,8 +61,8 @@ class CacheStep:
         record.looked_up(response)
         if response.outcome not in _HITS:
             return None
-        if response.check_probability and self._shadow is not None:
-            self._shadow.check(request.query, response)
+        if response.check_probability and self._checks is not None:
+            self._checks.check(request.query, response)
         return response.reply
 
     async def _asked(self, request: cache_pb.LookUpRequest) -> cache_pb.LookUpResponse:

@@ -38,7 +38,7 @@ from services.router.fit_step import FitStep
 from services.router.flight import Flight
 from services.router.peers import ProvidersPeer
 from services.router.plan import Candidate, Plan
-from services.router.record import Record, Tally
+from services.router.record import Payer, Record
 
 # After these another model may do better. Others (a rejected request, a content filter, a deadline) would only cost.
 _TRY_ANOTHER = (
@@ -259,11 +259,11 @@ def says_what_it_cost(failure: BaseException) -> bool:
     return never_sent or any(isinstance(detail, attempt_pb2.AttemptsFailed) for detail in failure.details)
 
 
-def book_failed(record: Tally, failure: ServiceError) -> None:
-    """Add what was tried to the record, as far as the failure says it."""
+def book_failed(payer: Payer, failure: ServiceError) -> None:
+    """Add what was tried, as far as the failure says it."""
     for detail in failure.details:
         if isinstance(detail, attempt_pb2.AttemptsFailed):
-            record.attempted(detail.attempts)
+            payer.attempted(detail.attempts)
 
 
 def _summed_up(failures: Sequence[tuple[Candidate, ServiceError]]) -> ServiceError:

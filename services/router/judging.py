@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omnisphere.chat.v1 import chat_pb2
@@ -21,10 +21,11 @@ from services.router.judge.accept import accept
 from services.router.judge.agreement import Answer, Asked, extracted
 from services.router.judge.asking import INSTRUCTION, MOST_TOKENS, parsed, prompt
 from services.router.judge.checks import findings
+from services.router.judge.scores import scores
 from services.router.peers import ProvidersPeer
-from services.router.plan import expected_cost
+from services.router.plan import Facts, expected_cost
 from services.router.quality.features import NAMES, read
-from services.router.record import Record
+from services.router.record import Payer, Record
 
 _JUDGE = decision_pb2.Verdict.Judge
 _OPTIONS = NAMES.index("options")
@@ -76,52 +77,101 @@ class AnswerJudge:
         newest = heard.answered[-1][0].model.id
         if self._verifier is None:
             return Verdict(len(heard.answered) - 1, self._prior(heard, newest))
-        prompt = last_user_text(heard.conversation)
-        reading = read(prompt, heard.facts.input_tokens)
-        options = math.expm1(float(reading.cheap[_OPTIONS]))
+        return self._verifier.verdict(self._evidence(heard))
+
+    def _evidence(self, heard: Heard) -> Asked:
+        """The answers as a verifier sees them."""
+        options = _options(heard.conversation, heard.facts)
         last = heard.plan.candidates[-1].model.id
         odds = [_log_odds(prediction.quality) for prediction in heard.facts.predictions.values()]
-        return self._verifier.verdict(
-            Asked(
-                priors=[_log_odds(self._prior(heard, candidate.model.id)) for candidate, _ in heard.answered],
-                answers=[
-                    Answer(extracted(_text(answered.message), round(options)), answered.usage.output_tokens)
-                    for _, answered in heard.answered
-                ],
-                reference=_log_odds(self._prior(heard, last)),
-                mean=sum(odds) / len(odds),
-                options=options,
-                in_tokens=heard.facts.input_tokens,
-                tasks=heard.facts.forecast.kinds,
-            )
+        return Asked(
+            priors=[_log_odds(self._prior(heard, candidate.model.id)) for candidate, _ in heard.answered],
+            answers=[
+                Answer(extracted(_text(answered.message), round(options)), answered.usage.output_tokens)
+                for _, answered in heard.answered
+            ],
+            reference=_log_odds(self._prior(heard, last)),
+            mean=sum(odds) / len(odds),
+            options=options,
+            in_tokens=heard.facts.input_tokens,
+            tasks=heard.facts.forecast.kinds,
         )
 
     async def _asked(self, heard: Heard, record: Record, request_id: str, model: str) -> Verdict | None:
         """What another model says; None: it failed, came too late, or said nothing of use."""
-        request = providers_pb.GenerateRequest()
-        generation = request.generation
-        generation.model, generation.request_id = model, request_id
-        generation.purpose, generation.call_id = attempt_pb2.PURPOSE_JUDGE, call_context.new_call_id()
-        generation.region_tags.extend(record.regions)
-        conversation, answer = generation.conversation, _text(heard.answered[-1][1].message)
-        conversation.messages.add(role=chat_pb2.ROLE_SYSTEM).parts.add(text=INSTRUCTION)
-        question = prompt(last_user_text(heard.conversation), answer)
-        conversation.messages.add(role=chat_pb2.ROLE_USER).parts.add(text=question)
-        conversation.sampling.temperature, conversation.sampling.max_output_tokens = 0.0, MOST_TOKENS
+        request = _judge_request(heard.conversation, heard.answered[-1][1], model, request_id, record.regions)
         try:
             response = await self._providers.generate(request, _SECONDS)
         except ServiceError as failure:
             if not says_what_it_cost(failure):
-                record.unsettled.append(generation.call_id)
+                record.unsettled.append(request.generation.call_id)
             book_failed(record, failure)
             return None
         record.attempted(response.end.attempts)
         good = parsed(_text(response.message))
         return None if good is None else Verdict(len(heard.answered) - 1, good)
 
+    async def scores(
+        self, heard: Heard, payer: Payer, request_id: str, regions: Sequence[str], judge_model: str
+    ) -> list[float | None]:
+        """See explore.Grader. What a rule finds a fault in is not good, whatever anybody says."""
+        faults = [bool(_fault(answered, heard.conversation)) for _, answered in heard.answered]
+        said: Sequence[float | None] | None = None
+        if judge_model:
+            said = [
+                None if bad else await self._grade(heard, answered, payer, request_id, regions, judge_model)
+                for bad, (_, answered) in zip(faults, heard.answered, strict=True)
+            ]
+        elif self._verifier is not None:
+            evidence = self._evidence(heard)
+            verdict = self._verifier.verdict(evidence)
+            said = None if verdict is None else scores(evidence, verdict)
+        known = said or [None] * len(faults)
+        return [0.0 if bad else good for bad, good in zip(faults, known, strict=True)]
+
+    def comparable(self, answered: Answered, conversation: chat_pb2.Conversation, facts: Facts) -> bool:
+        """See explore.Grader."""
+        return extracted(_text(answered.message), round(_options(conversation, facts))) is not None
+
+    async def _grade(
+        self, heard: Heard, answered: Answered, payer: Payer, request_id: str, regions: Sequence[str], model: str
+    ) -> float | None:
+        """One answer's grade of a judge model; None: it failed, or said nothing of use."""
+        try:
+            response = await self._providers.generate(
+                _judge_request(heard.conversation, answered, model, request_id, regions), _SECONDS
+            )
+        except ServiceError as failure:
+            book_failed(payer, failure)
+            return None
+        payer.attempted(response.end.attempts)
+        return parsed(_text(response.message))
+
     def _prior(self, heard: Heard, model: str) -> float:
         prediction = heard.facts.predictions.get(model)
         return prediction.quality if prediction else 0.5
+
+
+def _judge_request(
+    conversation: chat_pb2.Conversation, answered: Answered, model: str, request_id: str, regions: Sequence[str]
+) -> providers_pb.GenerateRequest:
+    request = providers_pb.GenerateRequest()
+    generation = request.generation
+    generation.model, generation.request_id = model, request_id
+    generation.purpose, generation.call_id = attempt_pb2.PURPOSE_JUDGE, call_context.new_call_id()
+    generation.region_tags.extend(regions)
+    asking = generation.conversation
+    asking.messages.add(role=chat_pb2.ROLE_SYSTEM).parts.add(text=INSTRUCTION)
+    question = prompt(last_user_text(conversation), _text(answered.message))
+    asking.messages.add(role=chat_pb2.ROLE_USER).parts.add(text=question)
+    asking.sampling.temperature, asking.sampling.max_output_tokens = 0.0, MOST_TOKENS
+    return request
+
+
+def _options(conversation: chat_pb2.Conversation, facts: Facts) -> float:
+    """How many alternatives the prompt lists."""
+    reading = read(last_user_text(conversation), facts.input_tokens)
+    return math.expm1(float(reading.cheap[_OPTIONS]))
 
 
 def _fault(answered: Answered, conversation: chat_pb2.Conversation) -> str:

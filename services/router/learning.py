@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 
 from services.chassis.clock import Clock
 from services.chassis.logs import Log
@@ -14,9 +15,12 @@ from services.router.judge.agreement import Asked
 from services.router.judge.untaught import by_agreement
 from services.router.metrics import RouterMetrics
 from services.router.outcome_book import OUTCOMES, OutcomeBook
-from services.router.outcomes import Outcomes
+from services.router.outcomes import Outcome, Outcomes
 from services.router.quality.predictor import Predictor
 from services.router.settings import RouterSettings
+
+if TYPE_CHECKING:
+    from services.router.outcome_stream import OutcomeStream
 
 
 class Learning:
@@ -37,8 +41,9 @@ class Learning:
                 on_lost=lambda rows, why: metrics.ledger_lost.labels(why).inc(rows),
             )
         self._book = OutcomeBook(ledger, log)
+        self._stream = _stream(settings, log, clock, metrics)
         key = settings.feedback_key.reveal().encode() if settings.feedback_key else secrets.token_bytes(32)
-        self.outcomes = Outcomes(self.forecasts, self._book.keep, key=key, clock=clock, metrics=metrics)
+        self.outcomes = Outcomes(self.forecasts, self._keep, key=key, clock=clock, metrics=metrics)
         self.verifier: Verifier = _NewestVerifier(predictor)
         self._artefacts = ArtefactKeeper(
             settings.artefact,
@@ -50,13 +55,37 @@ class Learning:
 
     async def start(self) -> None:
         """Take up what earlier processes learned."""
-        await self._book.start(self.forecasts.learn)
+        await self._book.start(self.outcomes.take)
+        if self._stream is not None:
+            self._stream.start(self.outcomes.take)
         self._artefacts.start()
 
     async def stop(self) -> None:
         """Write what waits."""
         await self._artefacts.stop()
+        if self._stream is not None:
+            await self._stream.stop()
         await self._book.stop()
+
+    def _keep(self, outcome: Outcome) -> None:
+        self._book.keep(outcome)
+        if self._stream is not None:
+            self._stream.tell(outcome)
+
+
+def _stream(settings: RouterSettings, log: Log, clock: Clock, metrics: RouterMetrics) -> OutcomeStream | None:
+    """What routers share outcomes through, where there are several."""
+    if settings.redis is None:
+        return None
+    from services.router.outcome_stream import OutcomeStream  # one machine never loads it
+
+    return OutcomeStream(
+        settings.redis.reveal(),
+        log=log,
+        clock=clock,
+        shared=metrics.outcomes_shared.set,
+        dropped=lambda: metrics.outcomes.labels("untold").inc(),
+    )
 
 
 class _NewestVerifier:

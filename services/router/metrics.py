@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import decision_pb2
@@ -68,7 +68,7 @@ class RouterMetrics:
             registry=registry,
         )
 
-        self._shadow = Counter(
+        self._hit_checks = Counter(
             "omnisphere_router_shadow_checks_total",
             "Checks of cached answers by what came of them.",
             ["check"],
@@ -76,8 +76,19 @@ class RouterMetrics:
         )
         self.outcomes = Counter(
             "omnisphere_router_outcomes",
-            "How good answers were, by who said it; other_artefact: it could not be learned from.",
+            "How good answers were, by who said it; other_artefact: not learned from; untold: not told other routers.",
             ["source"],
+            registry=registry,
+        )
+        self.outcomes_shared = Gauge(
+            "omnisphere_router_outcomes_shared",
+            "1: outcomes are shared with other routers; 0: Redis is away, or not configured.",
+            registry=registry,
+        )
+        self._explored = Counter(
+            "omnisphere_router_explored",
+            "Requests that other models were asked, too, to learn of them, by what came of it.",
+            ["result"],
             registry=registry,
         )
         self._verdicts = Counter(
@@ -109,7 +120,7 @@ class RouterMetrics:
             registry=registry,
         )
         # There from the start, where the values are few: Prometheus does not see a series rise that begins with 1.
-        for source in ("feedback", "judge", "shadow", "other_artefact"):
+        for source in ("feedback", "judge", "shadow", "other_artefact", "untold"):
             self.outcomes.labels(source)
         for file in ("policies", "artefact"):
             self.reload_failures.labels(file)
@@ -118,7 +129,9 @@ class RouterMetrics:
         for why in ("queue_full", "deadline_exceeded", "peer_unavailable"):
             self.stores_dropped.labels(why)
         for check in ("right", "wrong", "unknown", "queue_full", "budget"):
-            self._shadow.labels(check)
+            self._hit_checks.labels(check)
+        for result in ("learned", "unknown", "no_answer", "queue_full", "budget"):
+            self._explored.labels(result)
         for by in ("content", "request_id"):
             self.joined.labels(by)
         for kind in chat_pb2.Degradation.Kind.keys()[1:]:
@@ -151,9 +164,13 @@ class RouterMetrics:
         if savings.routing_nanousd > 0:
             self._routing_savings.inc(savings.routing_nanousd)
 
-    def shadow(self, result: str) -> None:
+    def hit_check(self, result: str) -> None:
         """Count a check of a cached answer."""
-        self._shadow.labels(result).inc()
+        self._hit_checks.labels(result).inc()
+
+    def explored(self, result: str) -> None:
+        """Count a request that others were asked, too."""
+        self._explored.labels(result).inc()
 
     def hit_again(self, decision: decision_pb2.Decision) -> Callable[[float], None]:
         """How to count, each time, a request that the cache answers again and again: figures looked up once."""

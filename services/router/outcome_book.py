@@ -9,7 +9,7 @@ from services.ledger.file import LedgerFailed
 from services.ledger.ledger import Ledger
 from services.ledger.table import Row, Table
 from services.router import feedback_token
-from services.router.outcomes import Outcome, Source
+from services.router.outcomes import SOURCES, Outcome
 
 OUTCOMES = Table(
     name="outcome",
@@ -28,7 +28,6 @@ OUTCOMES = Table(
     indexes=("at",),
 )
 _MOST_PLAYED = 100_000
-_SOURCES: dict[str, Source] = {"feedback": "feedback", "judge": "judge", "shadow": "shadow"}
 
 
 class OutcomeBook:
@@ -55,7 +54,7 @@ class OutcomeBook:
                 )
             )
 
-    async def start(self, take: Callable[[Outcome], None]) -> None:
+    async def start(self, take: Callable[[Outcome], object]) -> None:
         """Play what earlier processes kept, oldest first."""
         if self._ledger is None:
             return
@@ -85,7 +84,7 @@ def _outcome(row: Row) -> Outcome:
         task_type=str(task),
         model=str(model),
         score=float(score or 0.0),
-        source=_SOURCES.get(str(source), "feedback"),
+        source=SOURCES.get(str(source), "feedback"),
         at=float(at or 0) / 1000,
         propensity=float(propensity or 1.0),
         noted=feedback_token.unpacked(str(noted)),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from math import isfinite
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from services.chassis.clock import Clock
 from services.chassis.errors import InvalidRequest, Overloaded
@@ -16,6 +16,7 @@ from services.router.feedback_token import Subject
 from services.router.metrics import RouterMetrics
 
 Source = Literal["feedback", "judge", "shadow"]
+SOURCES: Final[Mapping[str, Source]] = {"feedback": "feedback", "judge": "judge", "shadow": "shadow"}
 _MOST_SCORED = 100_000
 _MOST_TENANTS = 10_000
 _PER_MINUTE = 600.0
@@ -90,16 +91,21 @@ class Outcomes:
         self.add(self._outcome(self._subject(answer), score, source))
 
     def add(self, outcome: Outcome) -> None:
-        """Take it up, once per answer and source."""
+        """Take it up, once per answer and source, and keep it."""
+        if self.take(outcome):
+            self._metrics.outcomes.labels(outcome.source).inc()
+            self._keep(outcome)
+
+    def take(self, outcome: Outcome) -> bool:
+        """Learn what an earlier process or another router found; false: it was known."""
         name = (outcome.tenant, outcome.request_id, outcome.model, outcome.source)
         if name in self._scored:
-            return
+            return False
         self._scored[name] = None
         if len(self._scored) > _MOST_SCORED:
             self._scored.popitem(last=False)
         self._learner.learn(outcome)
-        self._metrics.outcomes.labels(outcome.source).inc()
-        self._keep(outcome)
+        return True
 
     def _outcome(self, subject: Subject, score: float, source: Source) -> Outcome:
         return Outcome(

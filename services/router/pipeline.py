@@ -22,6 +22,7 @@ from services.router.cascade_run import Cascade
 from services.router.catalog import Catalogue, CatalogueKeeper
 from services.router.collect import Collector
 from services.router.execute import Answered, Executor
+from services.router.explore import Explorer
 from services.router.fit_step import FitStep
 from services.router.flight import Event, Flight, Follower
 from services.router.metrics import RouterMetrics
@@ -69,6 +70,7 @@ class Pipeline:
         executor: Executor,
         cascade: Cascade,
         outcomes: Outcomes,
+        explorer: Explorer,
         flights: Flights,
         after: AfterAnswer,
         metrics: RouterMetrics,
@@ -86,6 +88,7 @@ class Pipeline:
         self._executor = executor
         self._cascade = cascade
         self._outcomes = outcomes
+        self._explorer = explorer
         self._flights = flights
         self._after = after
         self._metrics = metrics
@@ -213,7 +216,7 @@ class Pipeline:
         else:
             answered, accepted = await self._cascade.run(plan, facts, ask.conversation, flight, record, stream=stream)
         record.saved(catalogue, ask.policy.row.reference_model, answered.usage, cached=None)
-        self._learnable(ask, facts, answered, record)
+        self._learnable(ask, plan, facts, answered, record)
         if accepted and not _unjudged(ask, delivery):
             self._store(ask, answered, simulated=catalogue.simulated)
         self._tell_context(ask, answered, record)
@@ -228,17 +231,17 @@ class Pipeline:
             plan, facts = self._planner.plan(ask, task, catalogue, fast=fast)
         return await self._fit.with_window(plan, facts, ask.conversation, record), facts
 
-    def _learnable(self, ask: Ask, facts: Facts, answered: Answered, record: Record) -> None:
-        """Note how long the answer was, and let the caller say how good."""
+    def _learnable(self, ask: Ask, plan: Plan, facts: Facts, answered: Answered, record: Record) -> None:
+        """Note how long the answer was, let the caller say how good, and perhaps ask others the same."""
         self._planner.answered(record.decision.task_type, answered.model, answered.usage)
 
-        def answer_of(model: str) -> Answer:
+        def answer_of(model: str, propensity: float = ask.propensity) -> Answer:
             return Answer(
                 tenant=ask.tenant,
                 request_id=ask.request_id,
                 task_type=record.decision.task_type,
                 model=model,
-                propensity=ask.propensity,
+                propensity=propensity,
                 noted=facts.forecast.note(model),
             )
 
@@ -247,6 +250,8 @@ class Pipeline:
             # What was learned already would only confirm itself.
             if verdict.fault or verdict.judge == decision_pb2.Verdict.JUDGE_MODEL:
                 self._outcomes.found(answer_of(verdict.model), verdict.confidence, "judge")
+        if plan.judged is None:
+            self._explorer.consider(ask, plan, facts, answered, record, answer_of)
 
     def _from_cache(
         self, hit: cache_pb.CachedReply, flight: Flight, ask: Ask, record: Record

@@ -29,14 +29,18 @@ _TOKEN_CLASSES = (
 _HANDLES = 64
 
 
-class Tally(Protocol):
+class Payer(Protocol):
+    """What calls to models are paid from."""
+
+    def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:
+        """Calls that were made, good or bad; their tokens and money add up."""
+
+
+class Tally(Payer, Protocol):
     """What the books need of any request: its decision, and calls that ended without a word of what they cost."""
 
     decision: decision_pb2.Decision
     unsettled: list[str]
-
-    def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:
-        """Calls that were made, good or bad; their tokens and money add up."""
 
 
 class Record:

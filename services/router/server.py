@@ -40,8 +40,10 @@ from services.router.edge.server import HttpDoor
 from services.router.embed import Embedder
 from services.router.example_keeper import ExampleKeeper, read_examples
 from services.router.execute import Executor
+from services.router.explore import Explorer
 from services.router.fit_step import FitStep
 from services.router.guard import Guard
+from services.router.hit_checks import HitChecks
 from services.router.hot import HotAnswers
 from services.router.judging import AnswerJudge
 from services.router.learning import Learning
@@ -133,16 +135,10 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
     )
     deadline = settings.deadline.total_seconds()
     ledger = _ledger(settings, log, metrics) if settings.ledger else None
-    shadow = Shadow(
-        cache=peers.cache,
-        providers=peers.providers,
-        clock=clock,
-        metrics=metrics,
-        log=log,
-        budget_nanousd=int(settings.shadow_usd_per_day * 1e9),
-    )
+    shadow = Shadow(clock=clock, log=log, budget_nanousd=int(settings.shadow_usd_per_day * 1e9))
+    checks = HitChecks(shadow, peers.cache, peers.providers, metrics)
     timeout = settings.cache_timeout.total_seconds()
-    cache = CacheStep(peers.cache, Guard(), clock, timeout=timeout, shadow=shadow)
+    cache = CacheStep(peers.cache, Guard(), clock, timeout=timeout, checks=checks)
     books = Books(
         ledger or NoBook(),
         metrics=metrics,
@@ -153,6 +149,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
     )
     fit = FitStep(peers.context, Guard(), clock, timeout=settings.context_timeout.total_seconds())
     executor = Executor(fit=fit, providers=peers.providers, deadline=deadline)
+    judge = AnswerJudge(peers.providers, learning.verifier)
     pipeline = Pipeline(
         policies=policies,
         catalogue=catalogue,
@@ -161,8 +158,16 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         tasks=TaskFinder(examples, peers.cache),
         planner=Planner(learning.forecasts),
         executor=executor,
-        cascade=Cascade(executor, AnswerJudge(peers.providers, learning.verifier)),
+        cascade=Cascade(executor, judge),
         outcomes=learning.outcomes,
+        explorer=Explorer(
+            shadow,
+            peers.providers,
+            judge,
+            learning.outcomes,
+            share=settings.explore_share,
+            counted=metrics.explored,
+        ),
         flights=Flights(remember_for=settings.remember_for, most_bytes=settings.remember_bytes),
         after=after,
         metrics=metrics,

@@ -33,6 +33,9 @@ class RouterSettings(ServerSettings):
     feedback_key: Secret | None = setting(
         None, "Signs feedback tokens, the same in all replicas; unset: tokens hold for one process."
     )
+    redis: Secret | None = setting(
+        None, "redis://[:password@]host:port/db, where routers share outcomes; unset: each learns from its own callers."
+    )
     channel_retries: bool = setting(True, "Whether channels repeat idempotent calls; off only to test the drain.")
     deadline: timedelta = setting(timedelta(seconds=300), "For a whole request, where the caller sets none.")
     cache_timeout: timedelta = setting(
@@ -51,7 +54,10 @@ class RouterSettings(ServerSettings):
     )
     waiting_stores: int = setting(1024, "Answers that may wait to be stored; more are not stored, and counted.")
     shadow_usd_per_day: float = setting(
-        1.0, "What checks of cached answers may cost within 24 hours, which the cache asks for; 0: none is made."
+        1.0, "What checks of cached answers and asking other models may cost within 24 hours; 0: neither is done."
+    )
+    explore_share: float = setting(
+        0.01, "The share of requests that two other models of the policy are asked, too, to learn of them; 0: none."
     )
     ledger: bool = setting(True, "Whether requests are kept: a JSON line and a row of a file under OMNISPHERE_STATE.")
     ledger_keep: timedelta = setting(timedelta(days=35), "How long the file keeps them; the lines go on.")

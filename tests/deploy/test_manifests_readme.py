@@ -51,9 +51,12 @@ def test_labels_the_secret_and_its_variable_are_the_ones_in_use(production: Sequ
     policies = list(manifests.of_kind(production, "NetworkPolicy").values())
     for access in re.findall(r"omnisphere-access=(\w+)", TEXT):
         assert f"'omnisphere-access': '{access}'" in str(policies)
-    (source,) = manifests.container(manifests.of_kind(production, "Deployment")["providers"])["envFrom"]
-    assert f"create secret generic {source['secretRef']['name']} " in TEXT
-    (variable,) = re.findall(r"--from-literal=(\w+)=", TEXT)
+    for service in ("providers", "router"):
+        (source,) = manifests.container(manifests.of_kind(production, "Deployment")[service])["envFrom"]
+        assert f"create secret generic {source['secretRef']['name']} " in TEXT
+    variable, *own = re.findall(r"--from-literal=(\w+)=", TEXT)
+    assert own
+    assert all(f"`{each}`" in (ROOT / "docs" / "configuration.md").read_text() for each in own)
     assert variable in {row.key_variable for row in shipped().vendors}
 
 

@@ -112,12 +112,12 @@ def test_production_runs_no_image_without_a_digest(production: Sequence[Object])
     assert all(f"@{DIGEST}" in image for image in images)
 
 
-def test_only_providers_refer_to_the_secret(every: Sequence[Object]):
+def test_a_secret_is_read_by_the_one_service_that_needs_it(every: Sequence[Object]):
     for name, deployment in _deployments(every).items():
         one = manifests.container(deployment)
         sources = one.get("envFrom", [])
-        secret = {"secretRef": {"name": "provider-keys", "optional": True}}
-        assert sources == ([secret] if name == "providers" else [])
+        secrets = {"providers": ["provider-keys"], "router": ["router-keys"]}
+        assert sources == [{"secretRef": {"name": each, "optional": True}} for each in secrets.get(name, ())]
         assert all(set(row) == {"name", "value"} for row in one["env"])
         assert all(
             "secret" not in volume and "projected" not in volume for volume in manifests.pod(deployment)["volumes"]
@@ -139,19 +139,23 @@ def test_the_edges_are_exactly_those_of_the_mesh(production: Sequence[Object]):
     }
     outside = {("providers", "internet", 443)} | {(name, "dns", 53) for name in SERVICES}
     assert out == inside | outside
+    to_redis = next(each["spec"]["egress"][-1] for each in policies if each["metadata"]["name"] == "router")
+    assert to_redis["to"][0]["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "redis"} | OWN}
+    assert [port["port"] for port in to_redis["ports"]] == [6379]
     applications = {("applications", "router", 50051), ("applications", "router", 8088)}
     metrics = {("metrics", name, port) for name in SERVICES for port in range(9461, 9465)}
     assert into == inside | applications | metrics
 
 
-def test_redis_is_reached_by_the_cache_alone_and_reaches_nobody():
+def test_redis_is_reached_by_cache_and_router_alone_and_reaches_nobody():
     policies = manifests.of_kind(manifests.read(K8S / "components" / "redis" / "network-policy.yaml"), "NetworkPolicy")
     redis, cache = policies["redis"]["spec"], policies["cache-to-redis"]["spec"]
     assert redis["policyTypes"] == ["Ingress", "Egress"]
     assert "egress" not in redis
     assert redis["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "redis"} | OWN}
     assert list(_edges({"spec": redis | {"podSelector": cache["podSelector"]}}, "ingress")) == [
-        ("cache", "cache", 6379)
+        ("cache", "cache", 6379),
+        ("router", "cache", 6379),
     ]
     to_redis, to_names = cache["egress"]
     assert to_redis["to"] == [{"podSelector": redis["podSelector"]}]

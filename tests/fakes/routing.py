@@ -8,6 +8,9 @@ from omnisphere.model.v1 import model_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.router.cascade_run import Heard
 from services.router.forecast import Evidence, Forecast, Prediction, Question
+from services.router.judge import Verdict
+from services.router.judge.agreement import Asked
+from services.router.judge.untaught import by_agreement
 from services.router.outcomes import Outcome
 from services.router.record import Record
 
@@ -57,3 +60,10 @@ class ScriptedJudge:
             accepted=accepted,
         )
         return found, len(heard.answered) - 1
+
+
+class AgreementVerifier:
+    """Bayes' rule over what is predicted, and which answers agree."""
+
+    def verdict(self, asked: Asked) -> Verdict:
+        return by_agreement(asked)

@@ -90,3 +90,25 @@ async def test_three_replicas_hit_as_often_as_one_and_forget_together(redis: Red
                 if not (await third.call(third.admin.GetStats, admin_pb.GetStatsRequest())).cache_entries:
                     break
                 await asyncio.sleep(0.02)
+
+
+async def test_what_one_router_learns_the_other_knows(redis: RedisServer, state: Path) -> None:
+    shared = {"OMNISPHERE_ROUTER_REDIS": redis.url, "OMNISPHERE_ROUTER_FEEDBACK_KEY": "the same in both"}
+    async with (
+        in_one_process(folder(state, "a"), **shared) as one,
+        in_one_process(folder(state, "b"), **shared) as other,
+    ):
+        options = pb.RequestOptions(policy="cost_aware", task_hint="research")
+        request = pb.CompleteRequest(conversation=asking("Who knows?"), options=options)
+        answered = await one.call(one.router.Complete, request)
+        # It counts at whichever router it arrives.
+        feedback = pb.RecordFeedbackRequest(feedback_token=answered.decision.feedback_token, score=0.0)
+        await other.call(other.router.RecordFeedback, feedback)
+        explain = pb.ExplainRequest(conversation=asking("And now?"), options=options)
+        async with asyncio.timeout(20):
+            while True:
+                known = (await one.call(one.router.Explain, explain)).decision.candidates
+                if any(each.outcomes for each in known):
+                    break
+                await asyncio.sleep(0.02)
+        assert {each.model: each.outcomes for each in known if each.outcomes} == {answered.decision.model: 1}

@@ -99,18 +99,27 @@ async def test_outcomes_change_what_auto_chooses(mesh: Mesh) -> None:
         request = pb.RecordFeedbackRequest(feedback_token=decision.feedback_token, score=score)
         fields.note(await mesh.router.RecordFeedback(request, metadata=metadata))
 
+    async def explained() -> dict[str, tuple[int, int]]:
+        options = pb.RequestOptions(task_hint=task)
+        options.cache.no_cache = True
+        request = pb.ExplainRequest(conversation=asking("Translate: a morning"), options=options)
+        response = await mesh.router.Explain(request, metadata=metadata)
+        return {each.model: (each.evidence, each.outcomes) for each in response.decision.candidates}
+
     before = await ask("Translate: the first morning")
     assert before.strategy == "rule"
+    assert set((await explained()).values()) == {(EVIDENCE.EVIDENCE_PRIOR, 0)}
     only = 'strategy = "fixed"\nreference_model = "claude-opus"\nmodels = ["{}"]'
     for model, score in ((before.model, 0.0), ("gpt-5-mini", 1.0), ("claude-opus", 1.0)):
-        texts = [f"Translate for {model}: morning number {number}" for number in range(30)]
+        texts = [f"Translate for {model}: morning number {number}" for number in range(170)]
         answered = await asyncio.gather(*(ask(text, only.format(model)) for text in texts))
         await asyncio.gather(*(rate(decision, score) for decision in answered))
     after = await ask("Translate: the last morning")
     assert after.strategy == "cost_aware"
     assert after.model != before.model
     named = {candidate.model: candidate for candidate in after.candidates}
-    assert (named[before.model].evidence, named[before.model].outcomes) == (EVIDENCE.EVIDENCE_LEARNED, 30)
+    assert (named[before.model].evidence, named[before.model].outcomes) == (EVIDENCE.EVIDENCE_LEARNED, 170)
+    assert (await explained())["gpt-5-mini"] == (EVIDENCE.EVIDENCE_LEARNED, 170)
     assert named[before.model].predicted_quality < 0.4 < named["gpt-5-mini"].predicted_quality
     # Nobody else is moved.
     other = await complete(mesh, "Translate: somebody else's morning", task_hint=task)
@@ -131,6 +140,24 @@ async def test_a_split_says_which_arm_was_drawn_and_how_probably(state: Path) ->
         assert decision.split.policy == "trial"
         assert decision.split.propensity == pytest.approx(0.25 if decision.policy == "rule" else 0.75)
     assert len({decision.policy for decision in stay}) == 1
+
+
+async def test_others_are_asked_in_the_background_and_the_books_agree(state: Path) -> None:
+    async with in_one_process(state, OMNISPHERE_ROUTER_EXPLORE_SHARE="1") as mesh:
+        alone = await complete(mesh, "What is 17 times 3? Answer with the number alone.", policy="rule")
+        assert len(alone.decision.attempts) == 1
+        count = "omnisphere_router_explored_total{"
+        async with asyncio.timeout(20):
+            while not sum(float(line.split()[-1]) for line in await lines(mesh, count)):  # noqa: ASYNC110 - metrics have no event to wait for
+                await asyncio.sleep(0.01)
+        results = {line.split('"')[1] for line in await lines(mesh, count) if not line.endswith(" 0.0")}
+        assert results <= {"learned", "unknown"}
+        assert 2 <= await mesh.upstream_requests() <= 3
+        assert await mesh.book_differences() == []
+
+
+async def lines(mesh: Mesh, start: str) -> list[str]:
+    return [line for line in (await mesh.router_metrics()).splitlines() if line.startswith(start)]
 
 
 async def test_what_removes_every_model_is_said(mesh: Mesh) -> None:

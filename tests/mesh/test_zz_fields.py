@@ -1,13 +1,11 @@
-"""No field of a response exists without code that sets it: the tests of the mesh have seen every one, or it waits.
+"""No field of a response exists without code that sets it: the tests of the mesh have seen every one.
 
-Runs last, and only together with all other tests of the mesh. What waits stands in waiting_fields.toml with the piece
-of work that it waits for; the list may only shrink, since a field that was seen may not stand in it.
+Runs last, and only together with all other tests of the mesh.
 """
 
 from __future__ import annotations
 
 import shutil
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -41,19 +39,11 @@ def _response_fields() -> Iterator[str]:
                 yield from fields.reachable(method.output_type, walked)
 
 
-def _waiting() -> dict[str, str]:
-    """field -> what it waits for"""
-    document = tomllib.loads((HERE / "waiting_fields.toml").read_text())
-    return {name: issue for issue, names in document.items() for name in names}
-
-
-def test_every_response_field_was_seen_or_waits(request: pytest.FixtureRequest) -> None:
+def test_every_response_field_was_seen(request: pytest.FixtureRequest) -> None:
     run = {Path(item.fspath).name for item in request.session.items}
     if not {path.name for path in HERE.glob("test_*.py")} <= run:
         pytest.skip("needs all tests of the mesh, and all of them green")
-    every, waiting = set(_response_fields()), _waiting()
+    every = set(_response_fields())
     if shutil.which("redis-server") is None:
         every -= NEEDS_REDIS
-    assert sorted(every - fields.SEEN - set(waiting)) == [], "set by no code that the mesh tests reach"
-    assert sorted(set(waiting) & fields.SEEN) == [], "seen now: take them off the waiting list"
-    assert sorted(set(waiting) - every) == [], "not in the contract"
+    assert sorted(every - fields.SEEN) == [], "set by no code that the mesh tests reach"

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -28,10 +29,12 @@ from services.router.collect import Collector
 from services.router.embed import Embedder
 from services.router.example_keeper import ExampleKeeper
 from services.router.execute import Executor
+from services.router.explore import Explorer
 from services.router.fit_step import FitStep
 from services.router.flight import Event
 from services.router.guard import Guard
 from services.router.hot import HotAnswers
+from services.router.judging import AnswerJudge
 from services.router.metrics import RouterMetrics
 from services.router.outcomes import Outcomes
 from services.router.pipeline import Delivery, Pipeline
@@ -39,6 +42,7 @@ from services.router.planner import Planner
 from services.router.policy import load_policies
 from services.router.policy_keeper import PolicyKeeper
 from services.router.service import RouterService
+from services.router.shadow import Shadow
 from services.router.single_flight import Flights
 from services.router.task_finder import TaskFinder
 from services.router.usage import Usage
@@ -46,7 +50,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import ListedBook
 from tests.fakes.log import ReadableLog
 from tests.fakes.peers import ScriptedCache, ScriptedContext, ScriptedProviders
-from tests.fakes.routing import ScriptedForecaster, ScriptedJudge
+from tests.fakes.routing import AgreementVerifier, ScriptedForecaster, ScriptedJudge
 
 POLICIES = load_policies(None)
 
@@ -185,7 +189,15 @@ class Outcome:
 class Rig:
     """A whole pipeline on scripted peers and a clock that stands still."""
 
-    def __init__(self, *, remember_bytes: int = 1 << 20, deadline: float = 300.0, waiting: int = 100) -> None:
+    def __init__(
+        self,
+        *,
+        remember_bytes: int = 1 << 20,
+        deadline: float = 300.0,
+        waiting: int = 100,
+        explore: float = 0.0,
+        budget: int = 10**9,
+    ) -> None:
         self.clock = FakeClock()
         self.log = ReadableLog("router")
         self.cache = ScriptedCache()
@@ -201,6 +213,8 @@ class Rig:
             self.forecaster, self.forecaster.kept.append, key=b"feedback", clock=self.clock, metrics=self.metrics
         )
         self.dropped: list[str] = []
+        self.explored: list[str] = []
+        self.shadow = Shadow(clock=self.clock, log=self.log, budget_nanousd=budget)
         self.after = AfterAnswer(waiting=waiting, log=self.log, dropped=self.dropped.append, pause=0)
         self.catalogue = CatalogueKeeper(self.providers, every=timedelta(hours=1), log=self.log)
         step = CacheStep(self.cache, Guard(), self.clock, timeout=0.25)
@@ -224,6 +238,14 @@ class Rig:
             executor=executor,
             cascade=Cascade(executor, self.judge),
             outcomes=self.outcomes,
+            explorer=Explorer(
+                self.shadow,
+                self.providers,
+                AnswerJudge(self.providers, AgreementVerifier()),
+                self.outcomes,
+                share=explore,
+                counted=self.explored.append,
+            ),
             flights=self.flights,
             after=self.after,
             metrics=self.metrics,
@@ -283,15 +305,17 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(*, remember_bytes: int = 1 << 20, deadline: float = 300.0, waiting: int = 100) -> AsyncIterator[Rig]:
+async def rig(**settings: Any) -> AsyncIterator[Rig]:
     """A started rig."""
-    made = Rig(remember_bytes=remember_bytes, deadline=deadline, waiting=waiting)
+    made = Rig(**settings)
     made.after.start()
+    made.shadow.start()
     await made.catalogue.start()
     try:
         yield made
     finally:
         await made.settle_books()
+        await made.shadow.stop()
         await made.catalogue.stop()
         await made.after.stop()
 

@@ -11,12 +11,12 @@ from services.chassis.errors import ProviderUnavailable
 from services.router.cascade_run import Heard
 from services.router.execute import Answered
 from services.router.forecast import Evidence, Forecast, Prediction
-from services.router.judge.untaught import by_agreement
 from services.router.judging import AnswerJudge
 from services.router.plan import Candidate, Facts, Judged, Plan
 from services.router.record import Record
 from tests.fakes.clock import FakeClock
 from tests.fakes.peers import ScriptedProviders, answer, failed
+from tests.fakes.routing import AgreementVerifier
 from tests.unit.router.samples import admitted, assistant, model, talk
 
 JUDGE = decision_pb2.Verdict
@@ -27,7 +27,7 @@ QUALITY = {"cheap": 0.7, "fair": 0.75, "big": 0.9}
 class Bench:
     def __init__(self, judge="learned", *, threshold=0.9, rate=0.0):
         self.providers = ScriptedProviders([CHEAP, FAIR, BIG])
-        self.judge = AnswerJudge(self.providers, _Agreement())
+        self.judge = AnswerJudge(self.providers, AgreementVerifier())
         self.record = Record(admitted("What is 6 times 7?"), FakeClock())
         rungs = tuple(Candidate(each, "") for each in (CHEAP, FAIR, BIG))
         self.plan = Plan("cascade", rungs, judged=Judged(rate, threshold, judge, "fair"))
@@ -41,11 +41,6 @@ class Bench:
         ]
         heard = Heard(talk("What is 6 times 7?"), self.plan, self.facts, answered)
         return await self.judge.verdict(heard, self.record, "r-1")
-
-
-class _Agreement:
-    def verdict(self, asked):
-        return by_agreement(asked)
 
 
 async def test_a_fault_is_never_accepted_and_an_earlier_answer_stays_the_best():

@@ -10,6 +10,7 @@ from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.providers.v1 import attempt_pb2
 from services.chassis import call_context
 from services.chassis.errors import PeerUnavailable
+from services.router.hit_checks import HitChecks
 from services.router.metrics import RouterMetrics
 from services.router.shadow import Shadow
 from tests.fakes.clock import FakeClock
@@ -25,20 +26,14 @@ class Checks:
         self.cache, self.providers, self.clock = ScriptedCache(), ScriptedProviders(fleet()), FakeClock()
         self.registry = CollectorRegistry()
         self.providers.play(PRIMARY, answer(fresh))
-        self.shadow = Shadow(
-            cache=self.cache,
-            providers=self.providers,
-            clock=self.clock,
-            metrics=RouterMetrics(self.registry),
-            log=ReadableLog("router"),
-            budget_nanousd=budget,
-        )
+        self.shadow = Shadow(clock=self.clock, log=ReadableLog("router"), budget_nanousd=budget)
+        self.checks = HitChecks(self.shadow, self.cache, self.providers, RouterMetrics(self.registry))
 
     def check(self, kept: str = "Like this.") -> None:
         reply = cache_pb.CachedReply(message=assistant(kept), model=PRIMARY)
         served = cache_pb.LookUpResponse(reply=reply, entry_id="entry", check_probability=0.25)
         with call_context.entered(caller(tenant="tenant-1", deadline=1.0)):
-            self.shadow.check(cache_pb.Query(conversation=talk("How?")), served)
+            self.checks.check(cache_pb.Query(conversation=talk("How?"), region_tags=["eu"]), served)
 
     def counted(self, check: str) -> Any:
         return self.registry.get_sample_value("omnisphere_router_shadow_checks_total", {"check": check})
@@ -52,6 +47,7 @@ async def test_a_check_asks_the_model_of_the_answer_for_the_same_tenant_and_repo
     await checks.shadow.stop()
     (asked,) = checks.providers.asked
     assert (asked.model, asked.purpose) == (PRIMARY, attempt_pb2.PURPOSE_SHADOW)
+    assert list(asked.region_tags) == ["eu"]
     assert checks.providers.seen[0].caller.tenant == "tenant-1"
     assert checks.providers.seen[0].deadline is None
     (report,) = checks.cache.reported
