@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
@@ -79,21 +79,36 @@ def embeds(model: model_pb2.Model) -> bool:
     return model_pb2.CAPABILITY_EMBEDDINGS in model.capabilities
 
 
+_number = lru_cache(maxsize=4_096)(Decimal)
+
+
 def list_price(model: model_pb2.Model, usage: chat_pb2.Usage) -> chat_pb2.Cost:
     """What these tokens cost at the model's list price of a small request. An estimate: bills come from attempts."""
     if not model.HasField("prices"):
         return chat_pb2.Cost(nanousd=0, priced=False)
     prices = model.prices
-    fresh = Decimal(prices.input_usd_per_mtok)
+    fresh, output = prices.input_usd_per_mtok, prices.output_usd_per_mtok
     usd_per_million = (
-        fresh * usage.input_uncached_tokens
-        + Decimal(prices.cache_read_usd_per_mtok or fresh) * usage.input_cache_read_tokens
-        + Decimal(prices.cache_write_usd_per_mtok or fresh) * usage.input_cache_write_tokens
-        + Decimal(prices.output_usd_per_mtok) * usage.output_tokens
-        + Decimal(prices.reasoning_usd_per_mtok or prices.output_usd_per_mtok) * usage.reasoning_tokens
+        _number(fresh) * usage.input_uncached_tokens
+        + _number(prices.cache_read_usd_per_mtok or fresh) * usage.input_cache_read_tokens
+        + _number(prices.cache_write_usd_per_mtok or fresh) * usage.input_cache_write_tokens
+        + _number(output) * usage.output_tokens
+        + _number(prices.reasoning_usd_per_mtok or output) * usage.reasoning_tokens
     )
-    nanousd = (usd_per_million * 1_000).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
-    return chat_pb2.Cost(nanousd=int(nanousd), priced=True)
+    return chat_pb2.Cost(nanousd=_nanousd(usd_per_million), priced=True)
+
+
+def list_price_nanousd(model: model_pb2.Model, input_tokens: int, output_tokens: int) -> int | None:
+    """The same for fresh input and plain output, in 1e-9 USD; None: not priced. Asked of every model each time."""
+    if not model.HasField("prices"):
+        return None
+    prices = model.prices
+    fresh, output = _number(prices.input_usd_per_mtok), _number(prices.output_usd_per_mtok)
+    return _nanousd(fresh * input_tokens + output * output_tokens)
+
+
+def _nanousd(usd_per_million: Decimal) -> int:
+    return int((usd_per_million * 1_000).to_integral_value(ROUND_HALF_EVEN))
 
 
 class CatalogueKeeper:

@@ -12,6 +12,7 @@ from services.router.outcomes import Outcome
 from services.router.quality.predictor import Known, Predictor
 
 _TIERS = {value: name.removeprefix("TIER_").lower() for name, value in model_pb2.Tier.items()}
+_LEARNED, _PRIOR = Evidence.EVIDENCE_LEARNED, Evidence.EVIDENCE_PRIOR
 _MOST_TENANTS = 10_000
 # So many answers of the past count for how long the next one will be.
 _LENGTHS = 50
@@ -46,25 +47,33 @@ class Forecasts:
         self._unusable = unusable
         self._tenants: OrderedDict[str, _Heard] = OrderedDict()
         self._lengths: dict[tuple[str, str], _Length] = {}
+        self._models: Sequence[model_pb2.Model] = ()
+        self._known: Sequence[Known] = ()
 
     def predict(self, question: Question, models: Sequence[model_pb2.Model]) -> Forecast:
         """See Forecaster."""
-        known = [Known(model.id, _TIERS.get(model.tier, "")) for model in models]
+        known = self._known_of(models)
         found = self._predictor.predict_text(question.prompt, question.input_tokens, known, question.tenant)
         heard = self._tenants.get(question.tenant)
-        predictions = {}
-        for place, model in enumerate(models):
+        predictions, quality = {}, found.quality.tolist()
+        for place, model in enumerate(known):
             outcomes = heard.outcomes.get((question.task_type, model.id), 0) if heard else 0
-            moved = found.outcomes[place] > 0
             length = self._lengths.get((question.task_type, model.id))
             predictions[model.id] = Prediction(
-                quality=float(found.quality[place]),
-                evidence=Evidence.EVIDENCE_LEARNED if moved else Evidence.EVIDENCE_PRIOR,
+                quality=quality[place],
+                evidence=_LEARNED if found.outcomes[place] > 0 else _PRIOR,
                 outcomes=outcomes,
                 output_tokens=round(length.tokens) if length and length.number >= _LEAST_LENGTHS else None,
             )
-        places = {model.id: place for place, model in enumerate(models)}
+        places = {model.id: place for place, model in enumerate(known)}
         return Forecast(predictions, found.tasks, lambda model: found.noted(places[model]) if model in places else b"")
+
+    def _known_of(self, models: Sequence[model_pb2.Model]) -> Sequence[Known]:
+        """The models as the predictor names them; the same ones are mostly asked for again."""
+        if models is not self._models:
+            self._models = models
+            self._known = [Known(model.id, _TIERS.get(model.tier, "")) for model in models]
+        return self._known
 
     def learn(self, outcome: Outcome) -> None:
         """See Learner. Feedback moves its tenant alone."""

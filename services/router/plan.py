@@ -9,7 +9,7 @@ from typing import Any, Literal
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
 from omnisphere.router.v1 import decision_pb2
-from services.router.catalog import embeds, list_price
+from services.router.catalog import embeds, list_price_nanousd
 from services.router.forecast import NOTHING, Forecast, Prediction
 
 # What an answer is assumed to take before outcomes are known: tokens of output, bytes per token of input.
@@ -24,6 +24,9 @@ _NEEDS_TO_CAPABILITY = {
 }
 _PARTS_THAT_NEED = frozenset({"image", "document"})
 _Dropped = decision_pb2.Candidate.Dropped
+# Looked up once: an enum's names are looked up by text each time, and this is asked of every model.
+_SUITS, _RESTING = _Dropped.DROPPED_UNSPECIFIED, model_pb2.Endpoint.STATE_RESTING
+_NO_ENDPOINT, _NOT_ABLE = _Dropped.DROPPED_NO_ENDPOINT, _Dropped.DROPPED_CAPABILITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +133,23 @@ def input_bound(conversation: chat_pb2.Conversation) -> int:
 def unfit(model: model_pb2.Model, facts: Facts) -> decision_pb2.Candidate.Dropped.ValueType:
     """Why this model cannot take the request; UNSPECIFIED: it can."""
     if not model.endpoints:
-        return _Dropped.DROPPED_NO_ENDPOINT
-    if all(endpoint.state == model_pb2.Endpoint.STATE_RESTING for endpoint in model.endpoints):
+        return _NO_ENDPOINT
+    for endpoint in model.endpoints:
+        if endpoint.state != _RESTING:
+            break
+    else:
         return _Dropped.DROPPED_RESTING
     if embeds(model) or any(_NEEDS_TO_CAPABILITY[need] not in model.capabilities for need in facts.needs):
-        return _Dropped.DROPPED_CAPABILITY
+        return _NOT_ABLE
     if facts.regions and not any(facts.regions.intersection(endpoint.region_tags) for endpoint in model.endpoints):
         return _Dropped.DROPPED_REGION
     if facts.allowed and facts.allowed.isdisjoint((model.id, *model.aliases)):
         return _Dropped.DROPPED_NOT_ALLOWED
     if facts.max_cost_nanousd is not None:
-        cost = expected_cost(model, facts)
-        if not cost.priced or cost.nanousd > facts.max_cost_nanousd:  # unpriced is not free
+        cost = expected_nanousd(model, facts)
+        if cost is None or cost > facts.max_cost_nanousd:  # unpriced is not free
             return _Dropped.DROPPED_BUDGET
-    return _Dropped.DROPPED_UNSPECIFIED
+    return _SUITS
 
 
 def suited(facts: Facts) -> tuple[list[model_pb2.Model], list[Candidate]]:
@@ -152,19 +158,25 @@ def suited(facts: Facts) -> tuple[list[model_pb2.Model], list[Candidate]]:
     dropped: list[Candidate] = []
     for model in facts.models:
         why = unfit(model, facts)
-        if why == _Dropped.DROPPED_UNSPECIFIED:
+        if why == _SUITS:
             fit.append(model)
-        elif why != _Dropped.DROPPED_NO_ENDPOINT and not embeds(model):
+        elif why != _NO_ENDPOINT and not embeds(model):
             dropped.append(Candidate(model, "", why))
     return fit, dropped
 
 
 def expected_cost(model: model_pb2.Model, facts: Facts) -> chat_pb2.Cost:
-    """What the model will probably cost; its output as long as its answers were in this task, where that is known."""
+    """What the model will probably cost."""
+    nanousd = expected_nanousd(model, facts)
+    return chat_pb2.Cost(nanousd=nanousd or 0, priced=nanousd is not None)
+
+
+def expected_nanousd(model: model_pb2.Model, facts: Facts) -> int | None:
+    """The same in 1e-9 USD, None: not priced. Its output as long as its answers were in this task, where known."""
     prediction = facts.predictions.get(model.id)
     known = prediction.output_tokens if prediction is not None else None
     output = facts.output_tokens if known is None else min(known, facts.most_output_tokens)
-    return list_price(model, chat_pb2.Usage(input_uncached_tokens=facts.input_tokens, output_tokens=output))
+    return list_price_nanousd(model, facts.input_tokens, output)
 
 
 def described(plan: Plan, facts: Facts) -> list[decision_pb2.Candidate]:

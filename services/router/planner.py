@@ -39,7 +39,7 @@ class Planner:
         facts = replace(facts, forecast=self._forecaster.predict(question, facts.models))
         if ask.model:
             return Fixed(catalogue.answering(ask.model)).plan(facts), facts
-        return self._strategy(ask.policy, learned=_has_learned(facts), fast=fast).plan(facts), facts
+        return self._strategy(ask.policy, facts, fast=fast).plan(facts), facts
 
     def answered(self, task_type: str, model: str, usage: chat_pb2.Usage) -> None:
         """How long an answer was: the next one will cost about as much."""
@@ -57,14 +57,14 @@ class Planner:
             max_cost_nanousd=limit,
         )
 
-    def _strategy(self, policy: Policy, *, learned: bool, fast: bool) -> Strategy:
+    def _strategy(self, policy: Policy, facts: Facts, *, fast: bool) -> Strategy:
         row = policy.row
         match row.strategy:
             case "cascade" if not fast:
                 return Cascading(row, self._rate(policy))
             case "cost_aware" | "cascade":
                 return CostAware(row, self._rate(policy))
-            case "auto" if learned:
+            case "auto" if _has_learned(facts):
                 return CostAware(row, self._rate(policy))
             case "fixed":
                 return FixedOrder(row)

@@ -101,7 +101,7 @@ def _buckets(terms: list[bytes]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np
     if not len(mixed):
         return mixed, np.zeros(0, np.int64)
     starts = np.flatnonzero(np.concatenate((np.ones(1, bool), mixed[1:] != mixed[:-1])))
-    return mixed[starts], np.diff(starts, append=len(mixed))
+    return mixed[starts], np.append(starts[1:], len(mixed)) - starts
 
 
 def _cheap(data: bytes, size: int, in_tokens: int, terms: int, different: int) -> Floats:

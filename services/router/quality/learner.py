@@ -25,6 +25,11 @@ class Learner:
         self._cells, self._places = cells, places
         self._models: OrderedDict[str, tuple[MovingTable, StreamingRidge | None]] = OrderedDict()
 
+    @property
+    def has_learned(self) -> bool:
+        """Whether there was any outcome."""
+        return bool(self._models)
+
     def learn(self, model: str, shares: Floats, places: Floats, difference: float) -> None:
         """One outcome: quality minus what was foretold before this learner."""
         table, ridge = self._models.setdefault(model, self._fresh())

@@ -71,13 +71,15 @@ class Predictor:
         """The prediction for a prompt that was read; `tenant` adds what its own feedback taught."""
         tasks, places, columns = self._artefact.estimator.estimate(reading)
         before = self._of(columns, models)
-        learners = [self._shared]
         own = self._tenants.get(tenant)
-        if own is not None:
-            learners.append(own)
-        added = [sum(learner.offset(model.id, tasks, places) for learner in learners) for model in models]
-        outcomes = tuple(sum(learner.outcomes(model.id) for learner in learners) for model in models)
-        quality = clipped(before + np.array(added)) if any(outcomes) else before
+        learners = [learner for learner in (self._shared, own) if learner is not None and learner.has_learned]
+        if not learners:
+            return Prediction(before, (0,) * len(models), tasks, places, before)
+        outcomes = tuple(sum([learner.outcomes(model.id) for learner in learners]) for model in models)
+        quality = before
+        if any(outcomes):
+            added = [sum([learner.offset(model.id, tasks, places) for learner in learners]) for model in models]
+            quality = clipped(before + np.array(added))
         return Prediction(quality, outcomes, tasks, places, before)
 
     def predict_text(self, prompt: str, in_tokens: int, models: Sequence[Known], tenant: str = "") -> Prediction:

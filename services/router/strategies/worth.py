@@ -9,12 +9,12 @@ from omnisphere.model.v1 import model_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.router.catalog import named
 from services.router.exchange_rate import ExchangeRate
-from services.router.plan import Candidate, Facts, Plan, expected_cost, suited
+from services.router.plan import Candidate, Facts, Plan, expected_nanousd, suited
 from services.router.policy import PolicyRow
 from services.router.strategies.cost_aware import cheapest_above, ordered
 
 Floats = npt.NDArray[np.float64]
-_Dropped = decision_pb2.Candidate.Dropped
+_QUALITY, _NOT_NEEDED = decision_pb2.Candidate.DROPPED_QUALITY, decision_pb2.Candidate.DROPPED_NOT_NEEDED
 
 
 class CostAware:
@@ -46,10 +46,12 @@ class CostAware:
 
 
 def figures(models: list[model_pb2.Model], facts: Facts) -> tuple[Floats, Floats]:
-    """(predicted quality, expected cost in USD) of each model."""
-    quality = np.array([facts.predictions[model.id].quality for model in models])
-    cost = np.array([expected_cost(model, facts).nanousd * 1e-9 for model in models])
-    return quality, cost
+    """(predicted quality, expected cost in USD) of each model; one without a price counts as dear as the dearest."""
+    predictions = facts.predictions
+    quality = np.array([predictions[model.id].quality for model in models])
+    known = [expected_nanousd(model, facts) for model in models]
+    dearest = max((cost for cost in known if cost is not None), default=0)
+    return quality, np.array([dearest if cost is None else cost for cost in known]) * 1e-9
 
 
 def reference_of(facts: Facts, policy: PolicyRow) -> float:
@@ -61,5 +63,4 @@ def reference_of(facts: Facts, policy: PolicyRow) -> float:
 
 
 def _left(model: model_pb2.Model, quality: float, threshold: float) -> Candidate:
-    dropped = _Dropped.DROPPED_QUALITY if quality < threshold else _Dropped.DROPPED_NOT_NEEDED
-    return Candidate(model, "", dropped)
+    return Candidate(model, "", _QUALITY if quality < threshold else _NOT_NEEDED)

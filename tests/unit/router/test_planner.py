@@ -153,3 +153,10 @@ def test_a_resting_model_is_not_in_a_ladder():
     desk = Desk([model("cheap", states=resting), model("big", "claude-opus", price="15")])
     plan = desk.plan(COST_AWARE)
     assert (ids(plan), dropped(plan)) == (["big"], {"cheap": DROPPED.DROPPED_RESTING})
+
+
+def test_a_model_without_a_price_is_not_free():
+    desk = Desk([model("unknown", price=""), model("fair", price="1"), model("big", "claude-opus", price="15")])
+    desk.forecaster.quality = {"unknown": 0.8, "fair": 0.8, "big": 0.8}
+    assert ids(desk.plan(COST_AWARE)) == ["fair", "big"] or ids(desk.plan(COST_AWARE)) == ["fair", "unknown"]
+    assert ids(desk.plan(COST_AWARE + "quality_per_usd = 1.0"))[0] == "fair"
