@@ -21,7 +21,7 @@ from omnisphere.router.v1 import (
     router_service_pb2_grpc,
 )
 from services.chassis.client import open_channel
-from services.chassis.clock import SystemClock
+from services.chassis.clock import Clock, SystemClock
 from services.chassis.logs import Log
 from services.chassis.peer import Invoker, RemoteInvoker
 from services.chassis.server import Service, Servicer
@@ -116,52 +116,125 @@ def _channel(target: str, health_name: str, settings: RouterSettings) -> grpc.ai
     return open_channel(target, health_name=health_name, retries=settings.channel_retries)
 
 
+@dataclass(frozen=True, slots=True)
+class _Background:
+    """What goes on between requests, in the order in which it starts."""
+
+    ledger: Ledger | None
+    after: AfterAnswer
+    shadow: Shadow
+    learning: Learning
+    catalogue: CatalogueKeeper
+    policies: PolicyKeeper
+    examples: ExampleKeeper
+
+    async def start(self) -> None:
+        if self.ledger is not None:
+            self.ledger.start()
+        self.after.start()
+        self.shadow.start()
+        await self.learning.start()
+        await self.catalogue.start()
+        self.policies.start()
+        self.examples.start()
+
+    async def stop(self) -> None:
+        await self.policies.stop()
+        await self.examples.stop()
+        await self.catalogue.stop()
+        await self.shadow.stop()
+        await self.after.stop()
+        await self.learning.stop()
+        if self.ledger is not None:
+            await self.ledger.stop()
+
+
 def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers: Peers | None = None) -> Service:
     """The router. `peers` are handed in where they live in the same process."""
     clock = SystemClock()
     metrics = RouterMetrics(registry)
     peers = peers or remote_peers(settings)
-    catalogue = CatalogueKeeper(peers.providers, every=settings.catalogue_every, log=log)
-    policies = PolicyKeeper(
-        settings.routes,
-        lambda: catalogue.current,
-        log,
-        failed=lambda: metrics.reload_failures.labels("policies").inc(),
-    )
-    learning = Learning(settings, log, clock, metrics)
-    examples = ExampleKeeper(read_examples(settings.task_examples), peers.cache, log)
-    after = AfterAnswer(
-        waiting=settings.waiting_stores, log=log, dropped=lambda why: metrics.stores_dropped.labels(why).inc()
-    )
+    background = _background(settings, log, clock, metrics, peers)
+    catalogue, learning = background.catalogue, background.learning
     deadline = settings.deadline.total_seconds()
-    ledger = _ledger(settings, log, metrics) if settings.ledger else None
-    shadow = Shadow(clock=clock, log=log, budget_nanousd=int(settings.shadow_usd_per_day * 1e9))
-    checks = HitChecks(shadow, peers.cache, peers.providers, metrics)
-    timeout = settings.cache_timeout.total_seconds()
-    cache = CacheStep(peers.cache, Guard(), clock, timeout=timeout, checks=checks)
+    checks = HitChecks(background.shadow, peers.cache, peers.providers, metrics)
+    cache = CacheStep(peers.cache, Guard(), clock, timeout=settings.cache_timeout.total_seconds(), checks=checks)
     books = Books(
-        ledger or NoBook(),
+        background.ledger or NoBook(),
         metrics=metrics,
         providers=peers.providers,
-        after=after,
+        after=background.after,
         clock=clock,
         hash_key=settings.prompt_hash_key(),
     )
+    pipeline = _pipeline(settings, log, clock, metrics, peers, background, cache, books)
+    embedder = Embedder(providers=peers.providers, catalogue=catalogue, books=books, clock=clock, deadline=deadline)
+    usage = Usage(background.ledger, all_tenants=settings.believes_tenant())
+    hot = HotAnswers(cache, books, clock, catalogue, most_bytes=settings.hot_bytes)
+    service = RouterService(pipeline, catalogue, usage, embedder, hot, learning.outcomes)
+
+    async def stop() -> None:
+        await background.stop()
+        for channel in peers.channels:
+            await channel.close()
+
+    return Service(
+        name="router",
+        servicers=_servicers(service, peers),
+        start=background.start,
+        stop=stop,
+        conversation_methods=frozenset({"Complete", "StreamComplete", "Explain"}),
+        unread_methods=frozenset({"Complete"}),
+        door=_door(settings, Chat(pipeline), service, catalogue, background.policies, log, registry),
+    )
+
+
+def _background(settings: RouterSettings, log: Log, clock: Clock, metrics: RouterMetrics, peers: Peers) -> _Background:
+    catalogue = CatalogueKeeper(peers.providers, every=settings.catalogue_every, log=log)
+    return _Background(
+        ledger=_ledger(settings, log, metrics) if settings.ledger else None,
+        after=AfterAnswer(
+            waiting=settings.waiting_stores, log=log, dropped=lambda why: metrics.stores_dropped.labels(why).inc()
+        ),
+        shadow=Shadow(clock=clock, log=log, budget_nanousd=int(settings.shadow_usd_per_day * 1e9)),
+        learning=Learning(settings, log, clock, metrics),
+        catalogue=catalogue,
+        policies=PolicyKeeper(
+            settings.routes,
+            lambda: catalogue.current,
+            log,
+            failed=lambda: metrics.reload_failures.labels("policies").inc(),
+        ),
+        examples=ExampleKeeper(read_examples(settings.task_examples), peers.cache, log),
+    )
+
+
+def _pipeline(
+    settings: RouterSettings,
+    log: Log,
+    clock: Clock,
+    metrics: RouterMetrics,
+    peers: Peers,
+    background: _Background,
+    cache: CacheStep,
+    books: Books,
+) -> Pipeline:
+    learning, deadline = background.learning, settings.deadline.total_seconds()
     fit = FitStep(peers.context, Guard(), clock, timeout=settings.context_timeout.total_seconds())
     executor = Executor(fit=fit, providers=peers.providers, deadline=deadline)
     judge = AnswerJudge(peers.providers, learning.verifier)
-    pipeline = Pipeline(
-        policies=policies,
-        catalogue=catalogue,
+    return Pipeline(
+        policies=background.policies,
+        catalogue=background.catalogue,
         cache=cache,
         fit=fit,
-        tasks=TaskFinder(examples, peers.cache),
+        tasks=TaskFinder(background.examples, peers.cache),
         planner=Planner(learning.forecasts),
         executor=executor,
         cascade=Cascade(executor, judge),
         outcomes=learning.outcomes,
         explorer=Explorer(
-            shadow,
+            background.shadow,
             peers.providers,
             judge,
             learning.outcomes,
@@ -169,48 +242,12 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
             counted=metrics.explored,
         ),
         flights=Flights(remember_for=settings.remember_for, most_bytes=settings.remember_bytes),
-        after=after,
+        after=background.after,
         metrics=metrics,
         log=log,
         clock=clock,
         deadline=deadline,
         books=books,
-    )
-    embedder = Embedder(providers=peers.providers, catalogue=catalogue, books=books, clock=clock, deadline=deadline)
-    usage = Usage(ledger, all_tenants=settings.believes_tenant())
-
-    async def start() -> None:
-        if ledger is not None:
-            ledger.start()
-        after.start()
-        shadow.start()
-        await learning.start()
-        await catalogue.start()
-        policies.start()
-        examples.start()
-
-    async def stop() -> None:
-        await policies.stop()
-        await examples.stop()
-        await catalogue.stop()
-        await shadow.stop()
-        await after.stop()
-        await learning.stop()
-        if ledger is not None:
-            await ledger.stop()
-        for channel in peers.channels:
-            await channel.close()
-
-    hot = HotAnswers(cache, books, clock, catalogue, most_bytes=settings.hot_bytes)
-    service = RouterService(pipeline, catalogue, usage, embedder, hot, learning.outcomes)
-    return Service(
-        name="router",
-        servicers=_servicers(service, peers),
-        start=start,
-        stop=stop,
-        conversation_methods=frozenset({"Complete", "StreamComplete", "Explain"}),
-        unread_methods=frozenset({"Complete"}),
-        door=_door(settings, Chat(pipeline), service, catalogue, policies, log, registry),
     )
 
 
