@@ -80,6 +80,8 @@ def _environment(environ: Mapping[str, str], folder: str) -> dict[str, str]:
         "OMNISPHERE_STATE": folder,
         "OMNISPHERE_SIMULATOR": "on",
         "OMNISPHERE_SIMULATOR_LATENCY_SCALE": _LATENCY_SCALE,
+        # Nothing is asked that no table shows, and every run shows the same.
+        "OMNISPHERE_ROUTER_EXPLORE_SHARE": "0",
     }
 
 

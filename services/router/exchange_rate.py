@@ -2,7 +2,8 @@
 
 A rate that holds for one request alone would let every request be answered by the dearest model that its prediction
 favours; over a window, a request where a cheap model is as good makes up for nothing, and one where it is better pays
-for one where it is a little worse. That is what routing earns.
+for one where it is a little worse. That is what routing earns. Predictions move while outcomes are learned, so what is
+saved must hold for the whole window and for its newest part alone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-_WINDOW, _EVERY, _LEAST = 256, 32, 32
+_WINDOW, _LATELY, _EVERY, _LEAST = 256, 64, 32, 32
 # Per USD, from one that ignores money to one that ignores quality: a request costs 1e-6 to 1 USD.
 _RATES = np.concatenate(([0.0], np.geomspace(1e-2, 1e6, 97)))
 
@@ -36,8 +37,12 @@ class ExchangeRate:
             return _highest(self._recent[-1][0], reference)
         if self._rate is None or self._since >= _EVERY:
             self._since = 0
-            at_rates = np.mean([at for at, _ in self._recent], axis=0)
-            self._rate = _highest(at_rates, float(np.mean([wanted for _, wanted in self._recent])))
+            at_rates = np.stack([at for at, _ in self._recent])
+            wanted = np.array([one for _, one in self._recent])
+            self._rate = min(
+                _highest(at_rates[-number:].mean(axis=0), float(wanted[-number:].mean()))
+                for number in (_WINDOW, _LATELY)
+            )
         return self._rate
 
 

@@ -1,8 +1,9 @@
 """Asks other models of the policy what one has answered, off the caller's path, to learn how good they are.
 
-A share of requests, drawn by the request's id. Asked are the two of which fewest outcomes are known, the cheaper ones
-first; only models that the policy may choose, that may take the request, and that the purse can pay. The answers are
-judged side by side, each becomes an outcome of source `shadow`, and nobody but the predictor hears of them.
+A share of requests, drawn by the request's id. Asked are the reference model, which all others are measured by, and
+the one of which fewest outcomes are known, the cheaper one first; only models that the policy may choose, that may take
+the request, and that the purse can pay. The answers are judged side by side, each becomes an outcome of source
+`shadow`, and nobody but the predictor hears of them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from omnisphere.router.v1 import decision_pb2
 from services.chassis.errors import ServiceError
 from services.router.admit import Ask
 from services.router.cascade_run import Heard
+from services.router.catalog import named
 from services.router.execute import Answered, book_failed
 from services.router.outcomes import Answer, Outcomes
 from services.router.peers import ProvidersPeer
@@ -27,7 +29,7 @@ from services.router.plan import Candidate, Facts, Plan, expected_cost, suited
 from services.router.record import Payer, Record
 from services.router.shadow import Purse, Shadow
 
-_OTHERS = 2
+_OTHERS = 2  # with one alone a right answer and a wrong one cannot be told apart
 _ASK_SECONDS = 60.0
 
 
@@ -152,20 +154,22 @@ def drawn(request_id: str, share: float) -> bool:
 
 
 def _others(ask: Ask, facts: Facts, answered: str) -> list[model_pb2.Model]:
-    """The models to ask."""
+    """The models to ask, the reference model first."""
     row = ask.policy.row
-    named = row.names() - {row.judge_model} if row.tasks else set(row.models)
+    reference = named(facts.models, row.reference_model)
+    allowed = row.names() - {row.judge_model} if row.tasks else set(row.models)
     fit = [
         model
         for model in suited(facts)[0]
-        if model.id != answered and (not named or not named.isdisjoint((model.id, *model.aliases)))
+        if model.id != answered and (not allowed or not allowed.isdisjoint((model.id, *model.aliases)))
     ]
 
-    def known(model: model_pb2.Model) -> int:
+    def rank(model: model_pb2.Model) -> tuple[bool, int, int, str]:
         prediction = facts.predictions.get(model.id)
-        return prediction.outcomes if prediction else 0
+        known = prediction.outcomes if prediction else 0
+        return model is not reference, known, expected_cost(model, facts).nanousd, model.id
 
-    return sorted(fit, key=lambda model: (known(model), expected_cost(model, facts).nanousd, model.id))[:_OTHERS]
+    return sorted(fit, key=rank)[:_OTHERS]
 
 
 def _candidate(found: _Found, model: str) -> Candidate:

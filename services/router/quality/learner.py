@@ -1,4 +1,13 @@
-"""What outcomes taught since the last training, one learner for everybody and one per tenant. Not thread-safe."""
+"""What outcomes taught since the last training, one learner for everybody and one per tenant. Not thread-safe.
+
+An outcome says two things: how hard these prompts are here, for whoever answers, and how good this model is. So what a
+model did is shrunken to what the others did, and one of which nothing is known has what all had:
+
+    common = sum over models of their shrunken means / (sum of their trust + 0.2)
+
+0.2: how hard prompts are differs more from place to place than models do. Without it a model would gain on another for
+nothing but having been asked what is easy.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +25,7 @@ from services.router.quality.table import MovingTable
 _SILENT, _PENALTY = 50, 30.0
 # A learner knows at most so many models; the one that was longest not heard of is forgotten.
 _MOST_MODELS = 200
+_APART = 0.2
 
 
 class Learner:
@@ -24,6 +34,7 @@ class Learner:
     def __init__(self, cells: int, places: int = 0) -> None:
         self._cells, self._places = cells, places
         self._models: OrderedDict[str, tuple[MovingTable, StreamingRidge | None]] = OrderedDict()
+        self._whole, self._tasks = 0.0, np.zeros(cells)
 
     @property
     def has_learned(self) -> bool:
@@ -37,16 +48,17 @@ class Learner:
         if len(self._models) > _MOST_MODELS:
             self._models.popitem(last=False)
         if ridge is not None:
-            ridge.learn(places[: self._places], difference - table.offset(shares))
+            ridge.learn(places[: self._places], difference - self._by_table(table, shares))
         table.learn(shares, difference)
+        self._find_common()
 
     def offset(self, model: str, shares: Floats, places: Floats) -> float:
         """What to add to the forecast of a model."""
         known = self._models.get(model)
         if known is None:
-            return 0.0
+            return self._whole + float(shares @ self._tasks)
         table, ridge = known
-        found = table.offset(shares)
+        found = self._by_table(table, shares)
         if ridge is not None and table.outcomes >= _SILENT:
             found += ridge.predict(places[: self._places])
         return found
@@ -55,6 +67,19 @@ class Learner:
         """How many were learned of a model."""
         known = self._models.get(model)
         return known[0].outcomes if known is not None else 0
+
+    def _by_table(self, table: MovingTable, shares: Floats) -> float:
+        whole = table.whole(self._whole)
+        return whole + float(shares @ table.tasks(whole, self._tasks))
+
+    def _find_common(self) -> None:
+        """What all models have in common, on the whole and [cells] in each task."""
+        tables = [table for table, _ in self._models.values()]
+        trust = sum((table.trust for table in tables), np.full(self._cells + 1, _APART))
+        self._whole = sum(table.whole(0.0) for table in tables) / float(trust[-1])
+        nothing = np.zeros(self._cells)
+        apart = sum((table.tasks(table.whole(self._whole), nothing) for table in tables), nothing)
+        self._tasks = apart / trust[:-1]
 
     def _fresh(self) -> tuple[MovingTable, StreamingRidge | None]:
         ridge = StreamingRidge(self._places, _PENALTY) if self._places else None
@@ -81,6 +106,7 @@ class Learner:
             for number, name in enumerate(header["models"]):
                 ridge = StreamingRidge.restored(ridges[number], found._places) if found._places else None
                 found._models[str(name)] = (MovingTable.restored(tables[number], found._cells), ridge)
+            found._find_common()
         except Exception as failure:  # a state that is damaged anywhere is no state
             raise ValueError("not the state of a learner") from failure
         return found

@@ -76,10 +76,8 @@ class Predictor:
         if not learners:
             return Prediction(before, (0,) * len(models), tasks, places, before)
         outcomes = tuple(sum([learner.outcomes(model.id) for learner in learners]) for model in models)
-        quality = before
-        if any(outcomes):
-            added = [sum([learner.offset(model.id, tasks, places) for learner in learners]) for model in models]
-            quality = clipped(before + np.array(added))
+        added = [sum([learner.offset(model.id, tasks, places) for learner in learners]) for model in models]
+        quality = clipped(before + np.array(added))
         return Prediction(quality, outcomes, tasks, places, before)
 
     def predict_text(self, prompt: str, in_tokens: int, models: Sequence[Known], tenant: str = "") -> Prediction:

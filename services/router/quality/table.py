@@ -1,7 +1,8 @@
 """How much better or worse a model does than foretold, on the whole and per task: shrunken means of a bounded past.
 
-Mean = sum / (number + 5): nothing known is zero, tens of outcomes move it. Sums and numbers fade, so that no more than
-the last some hundred outcomes count: a model that got worse is found out, however long it was good.
+Mean = (5 x what others had + sum) / (5 + number): nothing known of a model is what the others had, tens of outcomes
+move it; a task is a mean of what the whole leaves. Sums and numbers fade, so that no more than the last some hundred
+outcomes count: a model that got worse is found out, however long it was good.
 """
 
 from __future__ import annotations
@@ -27,22 +28,27 @@ class MovingTable:
         """One outcome: the tasks' probabilities [cells], and quality minus forecast, in [-1, 1]."""
         if not (np.isfinite(shares).all() and -1 <= difference <= 1):
             raise ValueError("a share is not finite, or the difference lies outside [-1, 1]")
-        level = self._level()
         weights = np.append(shares, 1.0)
         kept = 1 - weights / MEMORY
         self._sums = self._sums * kept + weights * difference
-        self._sums[:-1] -= shares * level
         self._numbers = self._numbers * kept + weights
         self.outcomes += 1
 
-    def offset(self, shares: Floats) -> float:
-        """What to add to a forecast for a prompt of these tasks."""
-        if not self.outcomes:
-            return 0.0
-        return self._level() + float(shares @ (self._sums[:-1] / (self._numbers[:-1] + SHRINKAGE)))
+    @property
+    def trust(self) -> Floats:
+        """[cells + 1], from 0 where nothing is known to 1; the last place is the whole."""
+        found: Floats = self._numbers / (self._numbers + SHRINKAGE)
+        return found
 
-    def _level(self) -> float:
-        return float(self._sums[-1] / (self._numbers[-1] + SHRINKAGE))
+    def whole(self, others: float) -> float:
+        """What to add to any forecast, where other models had `others`."""
+        return float((self._sums[-1] + SHRINKAGE * others) / (self._numbers[-1] + SHRINKAGE))
+
+    def tasks(self, whole: float, others: Floats) -> Floats:
+        """What to add to that in each task [cells], where other models had `others` [cells]."""
+        left = self._sums[:-1] - self._numbers[:-1] * whole
+        found: Floats = (left + SHRINKAGE * others) / (self._numbers[:-1] + SHRINKAGE)
+        return found
 
     def state(self) -> Floats:
         """Everything it knows [2 * (cells + 1) + 1]."""

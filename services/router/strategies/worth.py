@@ -1,4 +1,9 @@
-"""Plans by worth: the model of the greatest quality less its price's worth; or the cheapest that is good enough."""
+"""Plans by worth: the model of the greatest quality less its price's worth; or the cheapest that is good enough.
+
+A model of which less is known than of the reference model is taken for as much worse as may be luck:
+
+    doubt after n outcomes = 0.5 / sqrt(n + 5)    the standard error of a share, at its largest
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,7 @@ from services.router.policy import PolicyRow
 from services.router.strategies.cost_aware import cheapest_above, ordered
 
 Floats = npt.NDArray[np.float64]
+_HALF, _PRIOR = 0.5, 5.0
 _QUALITY, _NOT_NEEDED = decision_pb2.Candidate.DROPPED_QUALITY, decision_pb2.Candidate.DROPPED_NOT_NEEDED
 
 
@@ -34,6 +40,7 @@ class CostAware:
         if not models:
             return Plan("cost_aware", (), tuple(dropped))
         quality, cost = figures(models, facts)
+        quality = quality - _doubts(models, facts, policy)
         if policy.threshold:
             order, why = cheapest_above(quality, cost, policy.threshold), f"cheapest of quality {policy.threshold:g}"
         else:
@@ -52,6 +59,16 @@ def figures(models: list[model_pb2.Model], facts: Facts) -> tuple[Floats, Floats
     known = [expected_nanousd(model, facts) for model in models]
     dearest = max((cost for cost in known if cost is not None), default=0)
     return quality, np.array([dearest if cost is None else cost for cost in known]) * 1e-9
+
+
+def _doubts(models: list[model_pb2.Model], facts: Facts, policy: PolicyRow) -> Floats:
+    """What to take off each predicted quality: nothing where the reference model is as little known."""
+    reference = named(facts.models, policy.reference_model)
+    prediction = facts.predictions.get(reference.id) if reference is not None else None
+    known = np.array([facts.predictions[model.id].outcomes for model in models])
+    allowed = _HALF / np.sqrt((prediction.outcomes if prediction else 0) + _PRIOR)
+    found: Floats = np.maximum(0.0, _HALF / np.sqrt(known + _PRIOR) - allowed)
+    return found
 
 
 def reference_of(facts: Facts, policy: PolicyRow) -> float:

@@ -46,6 +46,13 @@ async def test_models_of_the_policy_are_asked_and_those_that_agree_are_good():
         assert {each.propensity for each in it.forecaster.learned} == {1.0}
 
 
+async def test_the_reference_is_asked_first_and_the_least_known_next():
+    async with rig(explore=1.0) as it:
+        play(it, "42", "42", "42")
+        await ask(it)
+        assert shadows(it) == [REFERENCE, FALLBACK]
+
+
 async def test_a_table_asks_nobody_that_it_does_not_name():
     async with rig(explore=1.0) as it:
         play(it, "42", "42", "42")
@@ -84,11 +91,10 @@ async def test_without_money_nobody_is_asked_and_a_failure_is_paid_for():
         assert (shadows(it), it.explored) == ([], ["budget"])
     async with rig(explore=1.0, budget=10_000_000) as it:
         play(it, "42", "42", "42")
-        it.providers.play(FALLBACK, [failed(ProviderUnavailable, FALLBACK, cost=10_000_000)])
-        it.forecaster.seen = {REFERENCE: 1}
+        it.providers.play(REFERENCE, [failed(ProviderUnavailable, REFERENCE, cost=10_000_000)])
         await ask(it)
         # The first one took it all.
-        assert (shadows(it), it.explored) == ([FALLBACK], ["no_answer"])
+        assert (shadows(it), it.explored) == ([REFERENCE], ["no_answer"])
 
 
 async def test_a_judge_model_grades_what_nothing_can_agree_with():

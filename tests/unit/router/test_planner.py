@@ -160,3 +160,13 @@ def test_a_model_without_a_price_is_not_free():
     desk.forecaster.quality = {"unknown": 0.8, "fair": 0.8, "big": 0.8}
     assert ids(desk.plan(COST_AWARE)) == ["fair", "big"] or ids(desk.plan(COST_AWARE)) == ["fair", "unknown"]
     assert ids(desk.plan(COST_AWARE + "quality_per_usd = 1.0"))[0] == "fair"
+
+
+def test_a_model_that_is_little_known_is_not_taken_for_as_good_as_one_that_is_known_well():
+    desk = Desk([model("cheap", price="0.1"), model("big", "claude-opus", price="15")])
+    desk.forecaster.quality = {"cheap": 0.92, "big": 0.9}
+    assert ids(desk.plan(COST_AWARE))[0] == "cheap"  # nothing is known of either
+    desk.forecaster.seen = {"cheap": 6, "big": 200}
+    assert ids(desk.plan(COST_AWARE))[0] == "big"
+    desk.forecaster.seen = {"cheap": 200, "big": 200}
+    assert ids(desk.plan(COST_AWARE))[0] == "cheap"

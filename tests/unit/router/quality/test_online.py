@@ -43,14 +43,19 @@ def test_a_few_outcomes_move_the_table_as_counting_says():
     for _ in range(5):
         table.learn(np.zeros(1), -0.4)
     weights = (1 - 1 / MEMORY) ** np.arange(5)
-    assert table.offset(np.zeros(1)) == pytest.approx(-0.4 * weights.sum() / (weights.sum() + SHRINKAGE))
+    mean = -0.4 * weights.sum() / (weights.sum() + SHRINKAGE)
+    assert table.whole(0.0) == pytest.approx(mean)
+    # As far as its own outcomes say nothing, it is as the others.
+    left = SHRINKAGE / (weights.sum() + SHRINKAGE)
+    assert table.whole(0.2) == pytest.approx(mean + left * 0.2)
+    assert table.tasks(mean, np.array([0.3])) == pytest.approx([0.3])
 
 
 def test_a_task_moves_apart_from_the_whole():
     table = MovingTable(2)
     for number in range(200):
         table.learn(np.eye(2)[number % 2], 0.3 if number % 2 else -0.3)
-    bad, good = (table.offset(np.eye(2)[place]) for place in (0, 1))
+    bad, good = table.whole(0.0) + table.tasks(table.whole(0.0), np.zeros(2))
     assert bad < -0.2
     assert good > 0.2
 
@@ -61,13 +66,27 @@ def test_the_past_fades():
         table.learn(np.ones(1), 0.2)
     for _ in range(300):
         table.learn(np.ones(1), -0.2)
-    assert table.offset(np.ones(1)) < -0.1
+    assert table.whole(0.0) < -0.1
 
 
 @pytest.mark.parametrize("difference", [float("nan"), 1.5, -1.1])
 def test_a_table_refuses_what_is_no_difference(difference):
     with pytest.raises(ValueError, match="difference"):
         MovingTable(1).learn(np.ones(1), difference)
+
+
+def test_a_model_gains_on_others_by_being_better_and_not_by_being_asked():
+    learner = Learner(1)
+    for _ in range(30):
+        learner.learn("asked", np.ones(1), NOTHING, 0.5)  # these prompts are easier than foretold
+    asked, never = (learner.offset(model, np.ones(1), NOTHING) for model in ("asked", "never"))
+    assert asked == pytest.approx(0.5, abs=0.06)
+    assert 0 <= asked - never < 0.1
+    for _ in range(30):
+        learner.learn("worse", np.ones(1), NOTHING, 0.1)
+    asked, worse, never = (learner.offset(model, np.ones(1), NOTHING) for model in ("asked", "worse", "never"))
+    assert asked - worse > 0.25
+    assert worse < never < asked
 
 
 def test_a_learner_comes_back():
