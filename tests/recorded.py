@@ -11,13 +11,24 @@ import pytest
 
 
 @dataclass(frozen=True)
+class Said:
+    """One answer; its cost is price x tokens where none is given."""
+
+    text: str
+    short: str
+    quality: float
+    tokens: int
+    usd: float | None = None
+
+
+@dataclass(frozen=True)
 class Row:
-    """One prompt. Per model: text, quality, tokens of output, and USD or None for price x tokens."""
+    """One prompt, and its answers by model."""
 
     id: str
     prompt: str
     task: str
-    said: Mapping[str, tuple[str, float, int, float | None]]
+    said: Mapping[str, Said]
 
 
 def write(folder: Path, name: str, rows: list[Row], prices: Mapping[str, tuple[float, float]]) -> None:
@@ -29,16 +40,16 @@ def write(folder: Path, name: str, rows: list[Row], prices: Mapping[str, tuple[f
         in_tok = -(-len(row.prompt.encode()) // 4)
         made: dict[str, object] = {"id": row.id, "dataset": name, "task": row.task}
         made |= {"prompt": row.prompt, "in_tok": in_tok}
-        for model, (text, quality, tokens, usd) in row.said.items():
+        for model, said in row.said.items():
             into, out = prices.get(model, (0.0, 0.0))
             made |= {
-                f"q__{model}": quality,
-                f"c__{model}": (in_tok * into + tokens * out) / 1e6 if usd is None else usd,
-                f"o__{model}": tokens,
-                f"a__{model}": text.split()[-1].strip("."),
+                f"q__{model}": said.quality,
+                f"c__{model}": (in_tok * into + said.tokens * out) / 1e6 if said.usd is None else said.usd,
+                f"o__{model}": said.tokens,
+                f"a__{model}": said.short,
             }
         table.append(made)
-        texts.append({"id": row.id, **{f"r__{model}": said[0] for model, said in row.said.items()}})
+        texts.append({"id": row.id, **{f"r__{model}": said.text for model, said in row.said.items()}})
     parquet.write_table(pa.Table.from_pylist(table), folder / f"{name}.parquet")
     parquet.write_table(pa.Table.from_pylist(texts), folder / f"{name}_responses.parquet")
     (folder / "prices.json").write_text(json.dumps({model: [*price, "L"] for model, price in prices.items()}))

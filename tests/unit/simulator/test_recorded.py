@@ -14,13 +14,18 @@ from services.chassis.settings import StartError
 from services.simulator.recorded import read_recorded
 from services.simulator.server import Simulator
 from services.simulator.settings import SimulatorSettings
-from tests.recorded import Row, write
+from tests.recorded import Row, Said, write
 from tests.unit.simulator.conftest import Client
 
 PRICES = {"cheap": (0.15, 0.6), "dear": (3.0, 15.0)}
 ROWS = [
-    Row("1", "What is 6 times 7?", "sums", {"cheap": ("It is 41.", 0, 33, None), "dear": ("It is 42.", 1, 7, None)}),
-    Row("2", "And\n  twice that?", "sums", {"cheap": ("84", 1, 1, None), "dear": ("So it is 84.", 1, 5, None)}),
+    Row(
+        "1",
+        "What is 6 times 7?",
+        "sums",
+        {"cheap": Said("It is 41.", "41", 0, 33), "dear": Said("It is 42.", "42", 1, 7)},
+    ),
+    Row("2", "And\n  twice that?", "sums", {"cheap": Said("84", "84", 1, 1), "dear": Said("So it is 84.", "84", 1, 5)}),
 ]
 
 
@@ -94,7 +99,7 @@ async def test_an_answer_that_is_cut_has_the_tokens_that_are_left(asking):
 def test_costs_that_are_no_price_times_tokens_are_right_in_sum(tmp_path):
     usd = (0.001, 0.0035, 0.002)
     rows = [
-        Row(str(number), "x" * 40 * (number + 1), "t", {"odd": ("yes", 1, 10 * (3 - number), paid)})
+        Row(str(number), "x" * 40 * (number + 1), "t", {"odd": Said("yes", "yes", 1, 10 * (3 - number), paid)})
         for number, paid in enumerate(usd)
     ]
     write(tmp_path, "odd", rows, {})
@@ -113,7 +118,7 @@ def test_a_price_that_no_list_names_is_found_in_the_costs(tmp_path):
             str(size),
             "y" * 4 * size,
             "t",
-            {"known": ("yes", 1, 7 + size * size, (size * 2 + (7 + size * size) * 8) / 1e6)},
+            {"known": Said("yes", "yes", 1, 7 + size * size, (size * 2 + (7 + size * size) * 8) / 1e6)},
         )
         for size in range(1, 9)
     ]
