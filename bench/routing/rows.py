@@ -11,13 +11,12 @@ import numpy as np
 from bench.routing.recorded import Answers, Prompt
 from services.router.quality.artefact import Artefact, Escalation
 from services.router.quality.estimator import log_odds
-from services.router.quality.features import NAMES, Floats, Reading, read
+from services.router.quality.features import Floats, read
 from services.router.quality.predictor import Known, Prediction, Predictor
-from services.router.strategies.cascade import Cascade, State, alone
+from services.router.strategies.cascade import Cascade, State, Taught
 from services.router.strategies.cost_aware import choose
 
 Row = dict[str, Any]
-_OPTIONS = NAMES.index("options")
 
 
 class Decider:
@@ -27,22 +26,23 @@ class Decider:
         self._artefact = artefact
         self._predictor = Predictor(artefact)
         self._models = tuple(Known(name) for name in artefact.estimator.columns)
-        self._reference = artefact.estimator.columns.index(artefact.reference)
 
-    def decide(self, prompt: Prompt) -> tuple[Reading, Prediction, Floats, int]:
-        """(the prompt as read, qualities, USD, the model that is worth most): all that happens before one call."""
+    def decide(self, prompt: Prompt) -> tuple[Prediction, Floats, int]:
+        """(qualities, USD, the model that is worth most): all that happens before one call."""
         reading = read(prompt.text, prompt.in_tokens)
         prediction = self._predictor.predict(reading, self._models)
         usd = self._artefact.cost.expected(prompt.in_tokens, prediction.tasks)
-        return reading, prediction, usd, choose(prediction.quality, usd, self._artefact.rate)
+        return prediction, usd, choose(prediction.quality, usd, self._artefact.rate)
 
     def row(self, name: str, prompt: Prompt, answers: Answers, seed: int) -> Row:
         """The row of a prompt."""
-        reading, prediction, usd, chosen = self.decide(prompt)
+        prediction, usd, chosen = self.decide(prompt)
         columns = self._artefact.estimator.columns
+        taught = self._artefact.taught(prompt.in_tokens, prediction.tasks)
+        escalation = self._artefact.escalation
         cascade = None
-        if self._artefact.escalation is not None:
-            cascade = self._walk(self._artefact.escalation, prompt, reading, prediction, usd, answers)
+        if taught is not None and escalation is not None:
+            cascade = self._walk(taught, escalation, prompt, prediction, answers)
         return {
             "set": name,
             "id": prompt.id,
@@ -54,36 +54,30 @@ class Decider:
         }
 
     def _walk(
-        self,
-        escalation: Escalation,
-        prompt: Prompt,
-        reading: Reading,
-        prediction: Prediction,
-        usd: Floats,
-        answers: Answers,
+        self, taught: Taught, escalation: Escalation, prompt: Prompt, prediction: Prediction, answers: Answers
     ) -> Row:
-        columns, ladder = self._artefact.estimator.columns, escalation.ladder
-        best = alone(ladder, usd, prediction.tasks, escalation.rate)
+        columns, models = taught.columns, taught.ladder.models
+        best = taught.alone(taught.rate, columns.__contains__)
         if best is not None:
-            return {"calls": [columns[best]], "answer": columns[best]}
+            return {"calls": [best], "answer": best}
         odds = log_odds(prediction.quality)
-        cascade = Cascade(ladder, escalation.verifier, escalation.rate)
+        cascade = Cascade(taught.ladder, escalation.verifier, taught.rate)
         state = State(
-            priors=[float(odds[columns.index(model)]) for model in ladder.models],
-            mean=float(odds.mean()),
-            options=float(np.expm1(reading.cheap[_OPTIONS]).round()),
+            models=models,
+            priors=[float(odds[columns.index(model)]) for model in models],
+            mean=prediction.mean,
+            options=prediction.options,
             in_tokens=prompt.in_tokens,
             tasks=prediction.tasks,
-            price_usd=float(usd[self._reference]),
+            price_usd=taught.price_usd,
         )
         while True:
             step = cascade.next(state)
             if step.ask is None:
                 break
-            said = answers.ask(prompt, ladder.models[step.ask])
-            state = state.with_answer(said)
-        served = step.serve if step.serve is not None else len(ladder.models) - 1
-        return {"calls": list(ladder.models[: len(state.answers)]), "answer": ladder.models[served]}
+            state = state.with_answer(answers.ask(prompt, models[step.ask]))
+        served = step.serve if step.serve is not None else len(models) - 1
+        return {"calls": list(models[: len(state.answers)]), "answer": models[served]}
 
 
 def decision_us(artefact: Artefact, prompts: Sequence[Prompt], characters: int) -> float:

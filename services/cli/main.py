@@ -110,14 +110,27 @@ def simulate(
     port: Annotated[int, typer.Option("--port", help="0 takes a free one")] = 9180,
     latency_scale: Annotated[float, typer.Option("--latency-scale", help="0: answers at once")] = 1.0,
     fleet: Annotated[Path | None, typer.Option("--fleet", help="a fleet.toml of your own")] = None,
+    replay_outcomes: Annotated[
+        Path | None,
+        typer.Option("--replay-outcomes", help="a folder of recorded outcomes: their models, their answers"),
+    ] = None,
+    replay_set: Annotated[str, typer.Option("--set", help="which set of that folder; empty: the only one")] = "",
     fault: Annotated[list[str] | None, typer.Option("--fault", help="an outage to rehearse, S01 to S16")] = None,
     model: Annotated[str, typer.Option("--model", help="the model that it meets; *: every one")] = "*",
 ) -> None:
-    """Run a fleet of simulated models, good or with an outage; `omnisphere faults` lists the outages."""
+    """Run a fleet of simulated or recorded models, good or with an outage; `omnisphere faults` lists the outages."""
     from services.cli.up import simulate as run_simulator
     from services.simulator.settings import SimulatorSettings
 
-    settings = SimulatorSettings(port=port, latency_scale=latency_scale, fleet=fleet)
+    if fleet is not None and replay_outcomes is not None:
+        _fail(StartError("--replay-outcomes: not together with --fleet"))
+    settings = SimulatorSettings(
+        port=port,
+        latency_scale=latency_scale,
+        fleet=fleet,
+        replay_outcomes=replay_outcomes,
+        replay_set=replay_set,
+    )
     _run(run_simulator(console, settings, fault or [], model))
 
 

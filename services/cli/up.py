@@ -18,6 +18,7 @@ from services.chassis.settings import StartError, environment, state_directory
 from services.providers.endpoints import operator_file, shipped
 from services.router.policy import load_policies
 from services.simulator.fleet import FleetError
+from services.simulator.recorded import Recorded
 from services.simulator.scenarios import SCENARIOS
 from services.simulator.server import Simulator
 from services.simulator.settings import SimulatorSettings
@@ -101,11 +102,20 @@ async def simulate(console: Console, settings: SimulatorSettings, outages: Seque
         for fault in SCENARIOS[name].faults:
             simulator.faults.add(replace(fault, model=model))
         console.print(f"{name}: {SCENARIOS[name].text}", highlight=False)
+    if simulator.recorded is not None:
+        console.print(_replayed(simulator.recorded), highlight=False)
     asked_to_stop = catch_signals()
     where = f"http://{settings.host}:{simulator.port}"
     console.print(f"{len(simulator.fleet)} simulated models at {where}/v1, books at {where}/books; Ctrl-C ends it")
     await asked_to_stop.wait()
     await simulator.stop()
+
+
+def _replayed(recorded: Recorded) -> str:
+    told = f"{recorded.name}: {len(recorded.prompts):,} recorded prompts; no other is answered"
+    if recorded.fitted:
+        told += f"; right in sum, not each, are the costs of {', '.join(sorted(recorded.fitted))}"
+    return told
 
 
 def check_all(console: Console, environ: Mapping[str, str]) -> None:

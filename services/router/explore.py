@@ -41,7 +41,7 @@ class Grader(Protocol):
     ) -> list[float | None]:
         """How probably each answer is good; None: unknown. Raises nothing."""
 
-    def comparable(self, answered: Answered, conversation: chat_pb2.Conversation, facts: Facts) -> bool:
+    def comparable(self, answered: Answered, facts: Facts) -> bool:
         """Whether another answer could agree with this one."""
 
 
@@ -108,7 +108,7 @@ class Explorer:
             return False
         if answered.finish_reason != chat_pb2.FINISH_REASON_STOP:
             return False
-        return _judge_model(ask) != "" or self._grader.comparable(answered, ask.conversation, facts)
+        return _judge_model(ask) != "" or self._grader.comparable(answered, facts)
 
     async def _explored(self, found: _Found, purse: Purse) -> str:
         heard = [(_candidate(found, found.answered.model), found.answered)]

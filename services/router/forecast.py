@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from omnisphere.model.v1 import model_pb2
 from omnisphere.router.v1 import decision_pb2
+
+if TYPE_CHECKING:  # strategies plan with forecasts
+    from services.router.strategies.cascade import Taught
 
 Floats = npt.NDArray[np.float64]
 Evidence = decision_pb2.Candidate.Evidence
@@ -44,12 +47,16 @@ class Question:
 class Forecast:
     """What is predicted for one request, by concrete id; `kinds`: how probable each task is that training knew.
 
-    `note` gives what must be kept to learn from the outcome of a model.
+    `note` gives what must be kept to learn from the outcome of a model. `mean`: the log-odds of all that training knew;
+    `options`: how many the prompt lists; `taught`: the cascade that training found, None where it found none.
     """
 
     models: Mapping[str, Prediction] = field(default_factory=dict)
     kinds: Floats = field(default_factory=lambda: np.zeros(0))
     note: Callable[[str], bytes] = lambda _: b""
+    mean: float = 0.0
+    options: int = 0
+    taught: Taught | None = None
 
 
 class Forecaster(Protocol):

@@ -66,7 +66,14 @@ class Forecasts:
                 output_tokens=round(length.tokens) if length and length.number >= _LEAST_LENGTHS else None,
             )
         places = {model.id: place for place, model in enumerate(known)}
-        return Forecast(predictions, found.tasks, lambda model: found.noted(places[model]) if model in places else b"")
+        return Forecast(
+            predictions,
+            found.tasks,
+            lambda model: found.noted(places[model]) if model in places else b"",
+            mean=found.mean,
+            options=found.options,
+            taught=self._predictor.artefact.taught(question.input_tokens, found.tasks),
+        )
 
     def _known_of(self, models: Sequence[model_pb2.Model]) -> Sequence[Known]:
         """The models as the predictor names them; the same ones are mostly asked for again."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
@@ -17,25 +18,25 @@ from services.router.cascade_run import Heard
 from services.router.classify import last_user_text
 from services.router.execute import Answered, book_failed, says_what_it_cost
 from services.router.judge import Verdict, Verifier
-from services.router.judge.accept import accept
-from services.router.judge.agreement import Answer, Asked, extracted
+from services.router.judge.agreement import Answer
 from services.router.judge.asking import INSTRUCTION, MOST_TOKENS, parsed, prompt
-from services.router.judge.checks import findings
+from services.router.judge.checks import LOOKS, findings
 from services.router.judge.scores import scores
+from services.router.judge.short_answer import extracted
 from services.router.peers import ProvidersPeer
 from services.router.plan import Facts, expected_cost
-from services.router.quality.features import NAMES, read
+from services.router.quality.estimator import log_odds
 from services.router.record import Payer, Record
+from services.router.strategies.cascade import State
 
 _JUDGE = decision_pb2.Verdict.Judge
-_OPTIONS = NAMES.index("options")
 _SECONDS = 20.0
 
 
 class AnswerJudge:
-    """See cascade_run.Judge. `verifier` is the learned one; None: where it would speak, the prediction speaks alone."""
+    """See cascade_run.Judge. `verifier` is the learned one."""
 
-    def __init__(self, providers: ProvidersPeer, verifier: Verifier | None) -> None:
+    def __init__(self, providers: ProvidersPeer, verifier: Verifier) -> None:
         self._providers = providers
         self._verifier = verifier
 
@@ -44,57 +45,47 @@ class AnswerJudge:
         candidate, answered = heard.answered[-1]
         newest = len(heard.answered) - 1
         found = decision_pb2.Verdict(model=candidate.model.id)
-        problem = _fault(answered, heard.conversation)
+        judged = heard.plan.judged
+        problem = _fault(answered, heard)
         if problem:
             found.judge, found.fault = _JUDGE.JUDGE_CHECKS, problem
             return found, max(0, newest - 1)
-        judged = heard.plan.judged
         if judged is None or judged.judge == "checks" or answered.finish_reason == chat_pb2.FINISH_REASON_TOOL_CALLS:
             found.judge, found.accepted = _JUDGE.JUDGE_CHECKS, True
             found.confidence = self._prior(heard, candidate.model.id)
             return found, newest
+        state = self._state(heard)
         if judged.judge == "model":
             verdict = await self._asked(heard, record, request_id, judged.judge_model)
             found.judge = _JUDGE.JUDGE_MODEL
         else:
-            verdict = self._learned(heard)
+            verdict = self._verifier.verdict(state.asked())
             found.judge = _JUDGE.JUDGE_LEARNED
         if verdict is None:
             found.judge = _JUDGE.JUDGE_UNKNOWN
             return found, newest
         found.confidence = verdict.good
         found.model = heard.answered[verdict.served][0].model.id
-        last = heard.plan.candidates[-1].model.id
-        price = expected_cost(heard.plan.candidates[-1].model, heard.facts).nanousd * 1e-9
-        if judged.threshold:
-            found.accepted = verdict.good >= judged.threshold
-        else:
-            found.accepted = accept(verdict, prior=self._prior(heard, last), price_usd=price, rate=judged.rate)
+        found.accepted = verdict.good >= judged.threshold if judged.threshold else state.takes(verdict, judged.rate)
         return found, verdict.served
 
-    def _learned(self, heard: Heard) -> Verdict | None:
-        """What priors and agreement say; without a verifier the prediction alone."""
-        newest = heard.answered[-1][0].model.id
-        if self._verifier is None:
-            return Verdict(len(heard.answered) - 1, self._prior(heard, newest))
-        return self._verifier.verdict(self._evidence(heard))
-
-    def _evidence(self, heard: Heard) -> Asked:
-        """The answers as a verifier sees them."""
-        options = _options(heard.conversation, heard.facts)
-        last = heard.plan.candidates[-1].model.id
-        odds = [_log_odds(prediction.quality) for prediction in heard.facts.predictions.values()]
-        return Asked(
-            priors=[_log_odds(self._prior(heard, candidate.model.id)) for candidate, _ in heard.answered],
-            answers=[
-                Answer(extracted(_text(answered.message), round(options)), answered.usage.output_tokens)
+    def _state(self, heard: Heard) -> State:
+        """The cascade as training knew it: who answered and what, and who would be asked in the end."""
+        facts, last = heard.facts, heard.plan.candidates[-1].model
+        price = heard.plan.judged.price_usd if heard.plan.judged is not None else None
+        models = (*(candidate.model.id for candidate, _ in heard.answered), last.id)
+        return State(
+            models=models,
+            priors=[float(odds) for odds in log_odds(np.array([self._prior(heard, model) for model in models]))],
+            mean=facts.forecast.mean,
+            options=facts.forecast.options,
+            in_tokens=facts.input_tokens,
+            tasks=facts.forecast.kinds,
+            price_usd=expected_cost(last, facts).nanousd * 1e-9 if price is None else price,
+            answers=tuple(
+                Answer(extracted(_text(answered.message), facts.forecast.options), answered.usage.output_tokens)
                 for _, answered in heard.answered
-            ],
-            reference=_log_odds(self._prior(heard, last)),
-            mean=sum(odds) / len(odds),
-            options=options,
-            in_tokens=heard.facts.input_tokens,
-            tasks=heard.facts.forecast.kinds,
+            ),
         )
 
     async def _asked(self, heard: Heard, record: Record, request_id: str, model: str) -> Verdict | None:
@@ -115,23 +106,23 @@ class AnswerJudge:
         self, heard: Heard, payer: Payer, request_id: str, regions: Sequence[str], judge_model: str
     ) -> list[float | None]:
         """See explore.Grader. What a rule finds a fault in is not good, whatever anybody says."""
-        faults = [bool(_fault(answered, heard.conversation)) for _, answered in heard.answered]
+        faults = [bool(_fault(answered, heard)) for _, answered in heard.answered]
         said: Sequence[float | None] | None = None
         if judge_model:
             said = [
                 None if bad else await self._grade(heard, answered, payer, request_id, regions, judge_model)
                 for bad, (_, answered) in zip(faults, heard.answered, strict=True)
             ]
-        elif self._verifier is not None:
-            evidence = self._evidence(heard)
-            verdict = self._verifier.verdict(evidence)
-            said = None if verdict is None else scores(evidence, verdict)
+        else:
+            asked = self._state(heard).asked()
+            verdict = self._verifier.verdict(asked)
+            said = None if verdict is None else scores(asked, verdict)
         known = said or [None] * len(faults)
         return [0.0 if bad else good for bad, good in zip(faults, known, strict=True)]
 
-    def comparable(self, answered: Answered, conversation: chat_pb2.Conversation, facts: Facts) -> bool:
+    def comparable(self, answered: Answered, facts: Facts) -> bool:
         """See explore.Grader."""
-        return extracted(_text(answered.message), round(_options(conversation, facts))) is not None
+        return extracted(_text(answered.message), facts.forecast.options) is not None
 
     async def _grade(
         self, heard: Heard, answered: Answered, payer: Payer, request_id: str, regions: Sequence[str], model: str
@@ -168,23 +159,22 @@ def _judge_request(
     return request
 
 
-def _options(conversation: chat_pb2.Conversation, facts: Facts) -> float:
-    """How many alternatives the prompt lists."""
-    reading = read(last_user_text(conversation), facts.input_tokens)
-    return math.expm1(float(reading.cheap[_OPTIONS]))
+def _fault(answered: Answered, heard: Heard) -> str:
+    """The first thing that a rule finds wrong; empty: nothing.
 
-
-def _fault(answered: Answered, conversation: chat_pb2.Conversation) -> str:
-    """The first thing that a rule finds wrong; empty: nothing."""
+    A verifier that was trained on this ladder has seen answers that loop or break off, and knows better what they are
+    worth: on recorded outcomes, overruling it for an answer's looks cost more and gained nothing.
+    """
+    conversation = heard.conversation
     calls = [part.tool_call for part in answered.message.parts if part.WhichOneof("content") == "tool_call"]
     if calls:
         return "" if all(_is_object(call.arguments_json) for call in calls) else "schema"
-    found = findings(
-        last_user_text(conversation),
-        _text(answered.message),
-        cut_off=answered.finish_reason == chat_pb2.FINISH_REASON_LENGTH,
-        schema=_schema(conversation.response_format),
-    )
+    text, cut_off = _text(answered.message), answered.finish_reason == chat_pb2.FINISH_REASON_LENGTH
+    schema = _schema(conversation.response_format)
+    found = findings(last_user_text(conversation), text, cut_off=cut_off, schema=schema)
+    is_taught = heard.plan.judged is not None and heard.plan.judged.is_taught
+    if is_taught and not cut_off:
+        found = tuple(finding for finding in found if finding not in LOOKS)
     return found[0].value if found else ""
 
 
@@ -204,11 +194,6 @@ def _is_object(text: str) -> bool:
         return isinstance(json.loads(text or "{}"), dict)
     except ValueError:
         return False
-
-
-def _log_odds(quality: float) -> float:
-    inside = min(0.995, max(0.005, quality))
-    return math.log(inside / (1 - inside))
 
 
 def _text(message: chat_pb2.Message) -> str:

@@ -89,7 +89,10 @@ def _stream(settings: RouterSettings, log: Log, clock: Clock, metrics: RouterMet
 
 
 class _NewestVerifier:
-    """The verifier of the artefact in use; where that has none, priors and agreement by Bayes' rule."""
+    """The verifier of the artefact in use, for the ladder that it was taught; else priors and agreement by Bayes' rule.
+
+    What was learned of some models (who of them errs alike) says nothing of others.
+    """
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
@@ -97,4 +100,6 @@ class _NewestVerifier:
     def verdict(self, asked: Asked) -> Verdict | None:
         """See Verifier."""
         escalation = self._predictor.artefact.escalation
-        return by_agreement(asked) if escalation is None else escalation.verifier.verdict(asked)
+        if escalation is None or not escalation.ladder.begins_with(asked.models):
+            return by_agreement(asked)
+        return escalation.verifier.verdict(asked)

@@ -247,8 +247,9 @@ class Pipeline:
 
         record.decision.feedback_token = self._outcomes.token(answer_of(answered.model))
         for verdict in record.decision.verdicts:
-            # What was learned already would only confirm itself.
-            if verdict.fault or verdict.judge == decision_pb2.Verdict.JUDGE_MODEL:
+            # What was learned already would only confirm itself; and rules that speak of bad answers alone would make
+            # every model look worse with every request.
+            if verdict.judge == decision_pb2.Verdict.JUDGE_MODEL:
                 self._outcomes.found(answer_of(verdict.model), verdict.confidence, "judge")
         if plan.judged is None:
             self._explorer.consider(ask, plan, facts, answered, record, answer_of)

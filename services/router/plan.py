@@ -15,6 +15,8 @@ from services.router.forecast import NOTHING, Forecast, Prediction
 # What an answer is assumed to take before outcomes are known: tokens of output, bytes per token of input.
 TYPICAL_OUTPUT_TOKENS = 300
 _BYTES_PER_TOKEN = 4
+# What a message of one text part of 128 to 16,383 bytes takes beside the text.
+_FRAMING_BYTES = 11
 _MOST_OUTPUT_TOKENS = 1_000_000
 _NEEDS_TO_CAPABILITY = {
     "tools": model_pb2.CAPABILITY_TOOLS,
@@ -61,13 +63,19 @@ class Judged:
     """How the answers of a cascade are weighed.
 
     Good enough is `threshold`; where that is 0, what the last model would add is set against its price, a dollar being
-    worth `rate` in quality.
+    worth `rate` in quality. `price_usd`: that price where training foretells it; else it is that of the list.
     """
 
     rate: float
     threshold: float
     judge: Literal["learned", "model", "checks"]
     judge_model: str = ""
+    price_usd: float | None = None
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether training found this ladder and taught its verifier."""
+        return self.price_usd is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,8 @@ class Facts:
     # What the request may cost, in 1e-9 USD; None: anything.
     max_cost_nanousd: int | None = None
     forecast: Forecast = NOTHING
+    # How many bytes of the input are not text but its wrapping.
+    framing_bytes: int = 0
 
     @property
     def predictions(self) -> Mapping[str, Prediction]:
@@ -96,8 +106,8 @@ class Facts:
 
     @property
     def input_tokens(self) -> int:
-        """A guess at the tokens of input."""
-        return -(-self.input_bytes // _BYTES_PER_TOKEN)
+        """A guess at the tokens of input: as training counts, by the bytes of what was written."""
+        return -(-max(0, self.input_bytes - self.framing_bytes) // _BYTES_PER_TOKEN)
 
 
 def facts_of(
@@ -118,6 +128,7 @@ def facts_of(
         input_bytes=input_bound(conversation),
         output_tokens=TYPICAL_OUTPUT_TOKENS if limit is None else min(limit, TYPICAL_OUTPUT_TOKENS),
         most_output_tokens=_MOST_OUTPUT_TOKENS if limit is None else limit,
+        framing_bytes=_FRAMING_BYTES * len(conversation.messages),
     )
 
 

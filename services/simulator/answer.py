@@ -18,24 +18,25 @@ _QUOTED = 60
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A text or tool calls; `finish` is OpenAI's finish reason."""
+    """A text or tool calls; `finish` is OpenAI's finish reason; `tokens` of output where they are not to be counted."""
 
     text: str
     finish: str = "stop"
     tool_calls: tuple[ToolCall, ...] = ()
+    tokens: int | None = None
 
 
 def answer(request: ChatRequest, model: Model, bank: Bank, room: int) -> Reply:
     """The model's reply; `room` is how many tokens its window has left for the output."""
-    asked, after = _last_user(request.messages)
+    asked, after = last_user(request.messages)
     prompt = bank.find(asked)
     calls = _calls_to_make(request, prompt, after)
     if calls:
         return Reply("", "tool_calls", _identified(calls, model, asked, len(request.messages)))
-    return _cut(_text_reply(request, model, prompt, asked, after), request, room)
+    return cut(_text_reply(request, model, prompt, asked, after), request, room)
 
 
-def _last_user(messages: tuple[Message, ...]) -> tuple[str, tuple[Message, ...]]:
+def last_user(messages: tuple[Message, ...]) -> tuple[str, tuple[Message, ...]]:
     """The text of the last user message, and the messages after it."""
     for index in range(len(messages) - 1, -1, -1):
         if messages[index].role == "user":
@@ -110,12 +111,12 @@ def _generic(model: Model, asked: str) -> str:
     )
 
 
-def _cut(reply: Reply, request: ChatRequest, room: int) -> Reply:
+def cut(reply: Reply, request: ChatRequest, room: int) -> Reply:
     """Apply stop texts, then the limit of output tokens."""
     stops = [place for stop in request.stop if (place := reply.text.find(stop)) >= 0]
     if stops:
-        reply = replace(reply, text=reply.text[: min(stops)], finish="stop")
+        reply = replace(reply, text=reply.text[: min(stops)], finish="stop", tokens=None)
     limit = room if request.max_tokens is None else min(room, request.max_tokens)
     if count_text(reply.text) > limit:
-        return replace(reply, text=cut_to_tokens(reply.text, limit), finish="length")
+        return replace(reply, text=cut_to_tokens(reply.text, limit), finish="length", tokens=None)
     return reply

@@ -54,6 +54,13 @@ def no_chat_model() -> Refused:
     return Refused(ApiError(404, message, param="model"))
 
 
+def not_recorded(model: str, recorded: str, *, is_prompt: bool) -> Refused:
+    """A 400 for what no recording answers; `is_prompt`: the prompt is recorded, this model's answer is not."""
+    missing = f"No answer of `{model}` to this prompt" if is_prompt else "This prompt"
+    message = f"{missing} is recorded in `{recorded}`; a replay answers what was recorded, and nothing else."
+    return Refused(ApiError(400, message, "not_recorded", param="messages", code="not_recorded"))
+
+
 def context_too_long(tokens: int, window: int) -> ApiError:
     """A 400 for an input over the model's window."""
     return ApiError(

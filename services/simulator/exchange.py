@@ -29,6 +29,8 @@ class Exchange:
     @property
     def output_tokens(self) -> int:
         """Tokens of the whole reply."""
+        if self.reply.tokens is not None:
+            return self.reply.tokens
         return count_text(self.reply.text) + count_calls(self.reply.tool_calls)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from services.simulator.answer import answer
+from services.simulator.answer import Reply, answer
 from services.simulator.api_error import ApiError, Refused, context_too_long, invalid, no_chat_model, unknown_model
 from services.simulator.bank import load_bank
 from services.simulator.books import Books, Entry
@@ -25,6 +25,8 @@ from services.simulator.models_list import models_list
 from services.simulator.openai_embeddings import embeddings, read_embeddings
 from services.simulator.play import play
 from services.simulator.read_request import named_model, parse_json
+from services.simulator.recorded import Recorded, read_recorded
+from services.simulator.replayed import replayed
 from services.simulator.script import Script, answer_script, body_script, error_script
 from services.simulator.settings import SimulatorSettings
 from services.simulator.spoil import spoiled
@@ -48,6 +50,7 @@ class Simulator:
         self.faults = FaultTable()
         self.requests: deque[dict[str, object]] = deque(maxlen=_KEPT_REQUESTS)
         self.fleet: dict[str, Model] = {}
+        self.recorded: Recorded | None = None
         self._bank = load_bank()
         self._scale = 1.0
         self._port = 0
@@ -60,8 +63,12 @@ class Simulator:
         return self._port
 
     async def start(self, settings: SimulatorSettings) -> None:
-        """Listen; raise FleetError for a bad fleet, OSError for a port in use."""
-        self.fleet = load_fleet(settings.fleet or BUNDLED_FLEET)
+        """Listen; raise FleetError for a bad fleet, StartError for bad recordings, OSError for a port in use."""
+        if settings.replay_outcomes is not None:
+            self.recorded = read_recorded(settings.replay_outcomes.expanduser(), settings.replay_set)
+            self.fleet = dict(self.recorded.models)
+        else:
+            self.fleet = load_fleet(settings.fleet or BUNDLED_FLEET)
         self._scale = settings.latency_scale
         runner = web.AppRunner(
             self._application(),
@@ -122,10 +129,11 @@ class Simulator:
             if model.dimensions:
                 raise no_chat_model()
             request = dialect.read(document)
+            reply, prompt_tokens = self._replied(request, model)
         except Refused:
             self.books.refuse(model)
             raise
-        exchange, script = self._prepared(request, dialect, model)
+        exchange, script = self._prepared(request, dialect, model, reply, prompt_tokens)
         entry = self.books.open(model, exchange.prompt_tokens)
         return await self._serve(http, script, entry, exchange.output_tokens)
 
@@ -159,16 +167,23 @@ class Simulator:
         finally:
             self._answering.discard(task)
 
-    def _prepared(self, request: ChatRequest, dialect: Dialect, model: Model) -> tuple[Exchange, Script]:
-        """What to send: the answer, the answer as a fault leaves it, or an error."""
+    def _replied(self, request: ChatRequest, model: Model) -> tuple[Reply, int]:
+        """(what the model says, tokens of input). Raises Refused."""
+        if self.recorded is not None:
+            return replayed(request, model, self.recorded)
         prompt_tokens = count_prompt(request)
-        room = max(1, model.window - prompt_tokens)
+        return answer(request, model, self._bank, max(1, model.window - prompt_tokens)), prompt_tokens
+
+    def _prepared(
+        self, request: ChatRequest, dialect: Dialect, model: Model, reply: Reply, prompt_tokens: int
+    ) -> tuple[Exchange, Script]:
+        """What to send: the answer, the answer as a fault leaves it, or an error."""
         exchange = Exchange(
             id=uuid.uuid4().hex,
             created=int(time.time()),
             model=model.id,
             prompt_tokens=prompt_tokens,
-            reply=answer(request, model, self._bank, room),
+            reply=reply,
             wants_usage=request.wants_usage,
         )
         fault = self.faults.take(model.id)

@@ -20,6 +20,10 @@ class SimulatorSettings:
     port: int = setting(9180, "The HTTP port; 0 takes a free one.")
     latency_scale: float = setting(1.0, "How much of the models' pace is kept; 0: no waiting at all.")
     fleet: Path | None = setting(None, "A fleet.toml in place of the bundled one.")
+    replay_outcomes: Path | None = setting(
+        None, "A folder of recorded outcomes whose models answer in place of the fleet's, each with what it said then."
+    )
+    replay_set: str = setting("", "Which set of that folder; empty: the only one.")
 
 
 def load(environ: Mapping[str, str]) -> SimulatorSettings:

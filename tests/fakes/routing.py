@@ -13,6 +13,7 @@ from services.router.judge.agreement import Asked
 from services.router.judge.untaught import by_agreement
 from services.router.outcomes import Outcome
 from services.router.record import Record
+from services.router.strategies.cascade import Taught
 
 
 class ScriptedForecaster:
@@ -25,10 +26,12 @@ class ScriptedForecaster:
         self.learned: list[Outcome] = []
         self.kept: list[Outcome] = []
         self.lengths: list[tuple[str, str, int]] = []
+        self.taught: Taught | None = None
 
     def predict(self, question: Question, models: Sequence[model_pb2.Model]) -> Forecast:
         self.asked.append(question)
-        return Forecast({model.id: self._prediction(model.id) for model in models}, note=lambda model: model.encode())
+        predictions = {model.id: self._prediction(model.id) for model in models}
+        return Forecast(predictions, note=lambda model: model.encode(), taught=self.taught)
 
     def answered(self, task_type: str, model: str, output_tokens: int) -> None:
         self.lengths.append((task_type, model, output_tokens))
@@ -43,10 +46,11 @@ class ScriptedForecaster:
 
 
 class ScriptedJudge:
-    """Accepts the answers of `good` models, and thinks the newest answer the best one."""
+    """Accepts the answers of `good` models, and thinks the newest answer the best one; those of `faulty` are empty."""
 
     def __init__(self) -> None:
         self.good: set[str] = set()
+        self.faulty: set[str] = set()
         self.heard: list[Heard] = []
 
     async def verdict(self, heard: Heard, record: Record, request_id: str) -> tuple[decision_pb2.Verdict, int]:
@@ -58,6 +62,7 @@ class ScriptedJudge:
             judge=decision_pb2.Verdict.JUDGE_LEARNED,
             confidence=0.9 if accepted else 0.1,
             accepted=accepted,
+            fault="empty" if model in self.faulty else "",
         )
         return found, len(heard.answered) - 1
 

@@ -7,7 +7,6 @@ is wrong with that (models err alike) is learned on top of it (learned.py).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,9 +20,6 @@ _OPEN, _FEWEST = 10.0, 3.0
 # In log-odds: an answer that could not be found in the text is as bad as this.
 _MISSING = 3.0
 _LONGEST = 400
-_CHOICE = re.compile(r"(?:answer|option|choice)\s*(?:is|:)?\s*\**\(?([A-J])\b", re.IGNORECASE)
-_LETTER = re.compile(r"\(?([A-J])\)?[.:)]?")
-_NUMBER = re.compile(r"-?\d[\d,]*\.?\d*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +35,10 @@ class Asked:
     """One request as a verifier sees it: the log-odds of the priors, and the answers so far, in the order asked.
 
     `reference`: the prior of the model that would be asked in the end; `mean`: that of all models; `options`: how many
-    the prompt lists, 0 for none; `tasks`: the predictor's probabilities.
+    the prompt lists, 0 for none; `tasks`: the predictor's probabilities. `models`: those that answered, then the last.
     """
 
+    models: Sequence[str]
     priors: Sequence[float]
     answers: Sequence[Answer]
     reference: float
@@ -76,24 +73,6 @@ def canonical(answer: str | None) -> str | None:
         return repr(round(float(text.replace(",", "").rstrip(".%").lstrip("$")), 4) + 0.0)
     except ValueError:
         return text[:_LONGEST] or None
-
-
-def extracted(text: str, options: int) -> str | None:
-    """The short answer in a model's text: the chosen letter where the prompt lists options, else the last number,
-    else a text that is short by itself; None where there is none of these.
-    """
-    stripped = text.strip()
-    if options > 1:
-        if _LETTER.fullmatch(stripped):
-            return stripped.strip("().: ").lower()
-        found = _CHOICE.findall(stripped)
-        return found[-1].lower() if found else None
-    if "```" in stripped:
-        return None
-    numbers = _NUMBER.findall(stripped[-_LONGEST:])
-    if numbers:
-        return canonical(numbers[-1])
-    return canonical(stripped) if stripped and len(stripped) <= _LONGEST // 4 else None
 
 
 def equal(answers: Sequence[Sequence[str | None]]) -> tuple[Bools, Bools]:

@@ -50,6 +50,10 @@ class Finding(StrEnum):
     REPETITION = "repetition"
 
 
+# How an answer looks. Where what answers say is compared, that is the better evidence.
+LOOKS = frozenset({Finding.TRUNCATED, Finding.REPETITION})
+
+
 def findings(
     question: str, answer: str, *, cut_off: bool, schema: Mapping[str, Any] | None = None
 ) -> tuple[Finding, ...]:

@@ -21,8 +21,8 @@ import numpy.typing as npt
 from services.router.judge.learned import LearnedVerifier, learned_verifier
 from services.router.quality.cost import CostModel, cost_model
 from services.router.quality.estimator import Estimator, estimator
-from services.router.quality.features import VERSION
-from services.router.strategies.cascade import Ladder, ladder
+from services.router.quality.features import VERSION, Floats
+from services.router.strategies.cascade import Ladder, Taught, ladder
 
 # Raise it whenever the meaning of the arrays changes.
 FORMAT: Final = 1
@@ -76,6 +76,13 @@ class Artefact:
     escalation: Escalation | None
     evaluation: Evaluation
     provenance: Mapping[str, Any]
+
+    def taught(self, in_tokens: int, tasks: Floats) -> Taught | None:
+        """The cascade of one request, by its tokens and the probabilities of its tasks; None: there is no ladder."""
+        if self.escalation is None:
+            return None
+        usd = self.cost.expected(in_tokens, tasks)
+        return Taught(self.escalation.ladder, self.estimator.columns, self.escalation.rate, usd, tasks)
 
     def dump(self) -> bytes:
         """The file's bytes, the same for the same artefact."""

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.router.quality.artefact import Artefact
-from services.router.quality.estimator import clipped
-from services.router.quality.features import Floats, Reading, read
+from services.router.quality.estimator import clipped, log_odds
+from services.router.quality.features import NAMES, Floats, Reading, read
 from services.router.quality.learner import Learner
 
 # Coordinates that the streaming ridge looks at.
@@ -25,6 +25,7 @@ PLACES = 24
 _MOST_TENANTS = 1_000
 # A prompt's facts are kept with the request until its feedback comes: as 16-bit numbers.
 _KEPT = np.dtype("<f2")
+_OPTIONS = NAMES.index("options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class Known:
 class Prediction:
     """Per model in the order asked for: quality (0, 1), and how many outcomes moved it; 0: it is the prior alone.
 
-    `tasks` [tasks] and `places` are what the artefact read of the prompt; `before` what it said without any outcome.
+    `tasks` [tasks] and `places` are what the artefact read of the prompt; `before` what it said without any outcome;
+    `mean` the log-odds of that over all its columns; `options` how many the prompt lists.
     """
 
     quality: Floats
@@ -47,6 +49,8 @@ class Prediction:
     tasks: Floats
     places: Floats
     before: Floats
+    mean: float
+    options: int
 
     def noted(self, place: int) -> bytes:
         """What must be kept to learn from the outcome of the model at this place, about 250 bytes."""
@@ -73,12 +77,13 @@ class Predictor:
         before = self._of(columns, models)
         own = self._tenants.get(tenant)
         learners = [learner for learner in (self._shared, own) if learner is not None and learner.has_learned]
-        if not learners:
-            return Prediction(before, (0,) * len(models), tasks, places, before)
-        outcomes = tuple(sum([learner.outcomes(model.id) for learner in learners]) for model in models)
-        added = [sum([learner.offset(model.id, tasks, places) for learner in learners]) for model in models]
-        quality = clipped(before + np.array(added))
-        return Prediction(quality, outcomes, tasks, places, before)
+        quality, outcomes = before, (0,) * len(models)
+        if learners:
+            outcomes = tuple(sum([learner.outcomes(model.id) for learner in learners]) for model in models)
+            added = [sum([learner.offset(model.id, tasks, places) for learner in learners]) for model in models]
+            quality = clipped(before + np.array(added))
+        options = round(float(np.expm1(reading.cheap[_OPTIONS])))
+        return Prediction(quality, outcomes, tasks, places, before, float(log_odds(columns).mean()), options)
 
     def predict_text(self, prompt: str, in_tokens: int, models: Sequence[Known], tenant: str = "") -> Prediction:
         """`predict`, reading the prompt first."""

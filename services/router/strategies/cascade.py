@@ -10,7 +10,7 @@ any               none (verifier failed, or unknown)   as if asking on were wort
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,6 +38,11 @@ class Ladder:
     cost_usd: Floats
     singles: Floats
 
+    def begins_with(self, models: Sequence[str]) -> bool:
+        """Whether these are its first models in their order, and then its last one."""
+        *asked, last = models
+        return tuple(asked) == self.models[: len(asked)] and last == self.models[-1]
+
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """What an artefact keeps of it."""
         return {
@@ -49,9 +54,35 @@ class Ladder:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """One request in a cascade. `priors`: log-odds per model of the ladder; `price_usd`: of the last model."""
+class Taught:
+    """What training says of one request's cascade: the ladder, its rate, and the USD expected of every column."""
 
+    ladder: Ladder
+    columns: tuple[str, ...]
+    rate: float
+    usd: Floats
+    tasks: Floats
+
+    @property
+    def price_usd(self) -> float:
+        """What asking the last model will probably cost."""
+        return float(self.usd[self.columns.index(self.ladder.models[-1])])
+
+    def alone(self, rate: float, may_be_asked: Callable[[str], bool]) -> str | None:
+        """The single model that is worth at least as much as the ladder; None: walk the ladder."""
+        may = np.array([may_be_asked(column) for column in self.columns])
+        best = alone(self.ladder, self.usd, self.tasks, rate, may)
+        return None if best is None else self.columns[best]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One request in a cascade. `models` of the ladder, their `priors` as log-odds; `price_usd`: of the last one.
+
+    `mean`: the log-odds of all models that training knew.
+    """
+
+    models: Sequence[str]
     priors: Sequence[float]
     mean: float
     options: float
@@ -63,6 +94,25 @@ class State:
     def with_answer(self, answer: Answer) -> State:
         """The state after the next model of the ladder has answered."""
         return replace(self, answers=(*self.answers, answer))
+
+    def asked(self) -> Asked:
+        """What a verifier is told."""
+        calls = len(self.answers)
+        return Asked(
+            models=(*self.models[:calls], self.models[-1]),
+            priors=self.priors[:calls],
+            answers=self.answers,
+            reference=self.priors[-1],
+            mean=self.mean,
+            options=self.options,
+            in_tokens=self.in_tokens,
+            tasks=self.tasks,
+        )
+
+    def takes(self, verdict: Verdict | None, rate: float) -> bool:
+        """Whether the best answer so far is served, a dollar being worth `rate` in quality."""
+        prior = 1 / (1 + float(np.exp(-self.priors[-1])))
+        return accept(verdict, prior=prior, price_usd=self.price_usd, rate=rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +139,22 @@ class Cascade:
             return Step(0, None)
         if asked > last:
             return Step(None, last)
-        verdict = self._verifier.verdict(
-            Asked(
-                priors=state.priors[:asked],
-                answers=state.answers,
-                reference=state.priors[last],
-                mean=state.mean,
-                options=state.options,
-                in_tokens=state.in_tokens,
-                tasks=state.tasks,
-            )
-        )
-        prior = 1 / (1 + float(np.exp(-state.priors[last])))
-        if verdict is not None and accept(verdict, prior=prior, price_usd=state.price_usd, rate=self._rate):
+        verdict = self._verifier.verdict(state.asked())
+        if verdict is not None and state.takes(verdict, self._rate):
             return Step(None, verdict.served, verdict)
         return Step(asked, None, verdict)
 
 
-def alone(ladder: Ladder, cost_usd: Floats, tasks: Floats, rate: float) -> int | None:
-    """The place of the single model [columns] that is worth at least as much as the ladder; None: walk the ladder."""
+def alone(
+    ladder: Ladder, cost_usd: Floats, tasks: Floats, rate: float, may: npt.NDArray[np.bool_] | None = None
+) -> int | None:
+    """The place of the single model [columns] that is worth at least as much as the ladder; None: walk the ladder.
+
+    `may` [columns]: which models may be asked; None: all.
+    """
     single = tasks @ ladder.singles - rate * cost_usd
+    if may is not None:
+        single = np.where(may, single, -np.inf)
     together = float(tasks @ (ladder.gain - rate * ladder.cost_usd))
     best = int(single.argmax())
     return best if single[best] >= together else None

@@ -140,3 +140,10 @@ async def test_fast_means_one_model_at_once_and_nothing_is_kept(it):
     assert (outcome.decision.strategy, list(outcome.decision.verdicts)) == ("cost_aware", [])
     await it.settle_books()
     assert it.cache.stored == []
+
+
+async def test_what_rules_find_is_not_learned_for_they_speak_of_bad_answers_alone(it):
+    it.judge.good, it.judge.faulty = {FALLBACK}, {PRIMARY}
+    outcome = await it.ask(options=options())
+    assert [verdict.fault for verdict in outcome.decision.verdicts] == ["empty", ""]
+    assert it.forecaster.learned == []

@@ -25,12 +25,12 @@ QUALITY = {"cheap": 0.7, "fair": 0.75, "big": 0.9}
 
 
 class Bench:
-    def __init__(self, judge="learned", *, threshold=0.9, rate=0.0):
+    def __init__(self, judge="learned", *, threshold=0.9, rate=0.0, price_usd=None):
         self.providers = ScriptedProviders([CHEAP, FAIR, BIG])
         self.judge = AnswerJudge(self.providers, AgreementVerifier())
         self.record = Record(admitted("What is 6 times 7?"), FakeClock())
         rungs = tuple(Candidate(each, "") for each in (CHEAP, FAIR, BIG))
-        self.plan = Plan("cascade", rungs, judged=Judged(rate, threshold, judge, "fair"))
+        self.plan = Plan("cascade", rungs, judged=Judged(rate, threshold, judge, "fair", price_usd))
         predictions = {name: Prediction(quality, Evidence.EVIDENCE_PRIOR, 0) for name, quality in QUALITY.items()}
         self.facts = Facts("t", (CHEAP, FAIR, BIG), frozenset(), 100, 100, forecast=Forecast(predictions))
 
@@ -95,3 +95,27 @@ async def test_a_tool_call_with_sound_arguments_needs_no_judge():
     bench = Bench("model")
     found, _ = await bench.hear("x", finish=chat_pb2.FINISH_REASON_TOOL_CALLS)
     assert (found.judge, found.accepted, bench.providers.asked) == (JUDGE.JUDGE_CHECKS, True, [])
+
+
+LOOPS = "We add and add and add and add and add it. " * 6 + "It is 42."
+
+
+async def test_how_an_answer_looks_is_left_to_a_verifier_that_was_trained_on_this_ladder():
+    found, _ = await Bench().hear("It is 42.", LOOPS)
+    assert (found.fault, found.accepted) == ("repetition", False)
+    found, best = await Bench(price_usd=0.01).hear("It is 42.", LOOPS)
+    assert (found.judge, found.fault, found.accepted, best) == (JUDGE.JUDGE_LEARNED, "", True, 0)
+
+
+async def test_what_was_cut_off_or_refused_is_a_fault_on_every_ladder():
+    bench = Bench(price_usd=0.01)
+    found, _ = await bench.hear("It is 42.", "It is 42.", finish=chat_pb2.FINISH_REASON_LENGTH)
+    assert found.fault == "truncated"
+    found, _ = await bench.hear("It is 42.", "I'm sorry, but I cannot help with 42.")
+    assert found.fault == "refusal"
+
+
+async def test_the_price_that_training_foretold_goes_before_the_list():
+    doubtful = {"threshold": 0.0, "rate": 1.0}
+    assert not (await Bench(price_usd=0.0, **doubtful).hear("It is 42."))[0].accepted
+    assert (await Bench(price_usd=0.5, **doubtful).hear("It is 42."))[0].accepted

@@ -81,3 +81,11 @@ def test_the_planned_models_are_described_first():
         ("a", "primary", Dropped.DROPPED_UNSPECIFIED),
         ("b", "fallback", Dropped.DROPPED_RESTING),
     ]
+
+
+@pytest.mark.parametrize("size", [130, 400, 16_000])
+def test_tokens_are_guessed_from_what_was_written_and_not_from_its_wrapping(size):
+    conversation = talk("x" * size)
+    assert facts_of(conversation, frozenset(), "t", []).input_tokens == -(-size // 4)
+    longer = talk("x" * size, "y" * size, "z" * size)
+    assert facts_of(longer, frozenset(), "t", []).input_tokens == -(-3 * size // 4)

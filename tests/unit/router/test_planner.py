@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from omnisphere.model.v1 import model_pb2
@@ -10,6 +11,7 @@ from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.errors import UnknownModel
 from services.router.catalog import Catalogue
 from services.router.planner import Planner
+from services.router.strategies.cascade import Ladder, Taught
 from tests.fakes.routing import ScriptedForecaster
 from tests.unit.router.samples import FALLBACK, PRIMARY, REFERENCE, admitted, fleet, model
 
@@ -96,6 +98,55 @@ def test_a_cascade_of_one_model_judges_nothing():
     desk = Desk([model("big", "claude-opus")])
     plan = desk.plan('strategy = "cascade"\nreference_model = "claude-opus"')
     assert (ids(plan), plan.judged) == (["big"], None)
+
+
+CASCADE = 'strategy = "cascade"\nreference_model = "claude-opus"\n'
+
+
+def taught_desk(*, gain=0.0):
+    """Training found that fair, then cheap, then big is the way, at 0.003 USD beside 0.02 for big alone."""
+    desk = Desk([model("cheap", price="0.1"), model("fair", price="1"), model("big", "claude-opus", price="15")])
+    desk.forecaster.quality = {"cheap": 0.6, "fair": 0.7, "big": 0.9}
+    columns = ("cheap", "fair", "big", "gone")
+    ladder = Ladder(("fair", "cheap", "big"), np.array([gain]), np.array([0.003]), np.array([[-0.5, -0.1, 0.0, 0.5]]))
+    desk.forecaster.taught = Taught(ladder, columns, 10.0, np.array([0.0001, 0.002, 0.02, 0.001]), np.ones(1))
+    return desk
+
+
+@pytest.mark.parametrize("models", ["", 'models = ["fair", "cheap", "claude-opus"]'])
+def test_the_ladder_of_training_is_walked_at_its_own_rate_and_price(models):
+    plan = taught_desk().plan(CASCADE + models)
+    assert ids(plan) == ["fair", "cheap", "big"]
+    assert plan.judged is not None
+    assert (plan.judged.rate, plan.judged.price_usd, plan.judged.is_taught) == (10.0, 0.02, True)
+
+
+def test_the_policys_own_rate_goes_before_that_of_training():
+    plan = taught_desk().plan(CASCADE + "quality_per_usd = 50.0")
+    assert plan.judged is not None
+    assert (plan.judged.rate, plan.judged.price_usd) == (50.0, 0.02)
+
+
+def test_a_model_that_is_worth_as_much_as_the_ladder_is_asked_alone_if_it_can_be():
+    plan = taught_desk(gain=-0.2).plan(CASCADE)
+    assert (ids(plan), plan.judged) == (["fair"], None)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        CASCADE + 'models = ["cheap", "fair", "claude-opus"]',
+        CASCADE + 'models = ["fair", "claude-opus"]',
+        CASCADE + "margin = 0.1",
+        CASCADE + "threshold = 0.8",
+        CASCADE + 'judge = "checks"',
+        'strategy = "cascade"\nreference_model = "fair"',
+    ],
+)
+def test_what_training_found_for_something_else_is_not_used(policy):
+    plan = taught_desk().plan(policy)
+    assert plan.judged is not None
+    assert not plan.judged.is_taught
 
 
 def test_fixed_asks_the_models_of_the_policy_in_its_order():

@@ -176,11 +176,13 @@ def test_the_ladder_walks_and_its_verifier_comes_back(artefact):
     assert escalation is not None
     assert escalation.ladder.models[-1] == "large"
     calls = escalation.verifier.first
+    models = (*escalation.ladder.models[:calls], escalation.ladder.models[-1])
     back = parse(artefact.dump()).escalation
     assert back is not None
     verdicts = []
     for said in (["1"] * calls, [str(number + 2) for number in range(calls)]):
-        asked = Asked([1.0] * calls, [Answer(one, 5) for one in said], 2.0, 1.0, 0.0, 10, np.array([0.5, 0.5]))
+        answers = [Answer(one, 5) for one in said]
+        asked = Asked(models, [1.0] * calls, answers, 2.0, 1.0, 0.0, 10, np.array([0.5, 0.5]))
         verdict = escalation.verifier.verdict(asked)
         assert verdict == back.verifier.verdict(asked)
         assert verdict is not None
@@ -190,5 +192,34 @@ def test_the_ladder_walks_and_its_verifier_comes_back(artefact):
         agreed, apart = verdicts
         assert agreed.good > apart.good + 0.2
         assert (apart.instead or 0) - apart.good > (agreed.instead or 0) - agreed.good
-    nothing = Asked([1.0], [], 2.0, 1.0, 0.0, 10, np.array([0.5, 0.5]))
+    nothing = Asked(models, [1.0], [], 2.0, 1.0, 0.0, 10, np.array([0.5, 0.5]))
     assert escalation.verifier.verdict(nothing) is None
+
+
+def test_a_verifier_speaks_of_the_ladder_that_it_was_taught_alone(artefact):
+    from services.router.judge.agreement import Answer, Asked
+    from services.router.judge.untaught import by_agreement
+    from services.router.learning import _NewestVerifier
+    from services.router.quality.predictor import Predictor
+
+    escalation = artefact.escalation
+    calls, newest = escalation.verifier.first, _NewestVerifier(Predictor(artefact))
+    answers = [Answer("1", 5)] * calls
+    own = (*escalation.ladder.models[:calls], escalation.ladder.models[-1])
+    asked = Asked(own, [1.0] * calls, answers, 2.0, 1.0, 0.0, 10, np.array([0.5, 0.5]))
+    assert newest.verdict(asked) == escalation.verifier.verdict(asked)
+    other = replace(asked, models=("somebody", *own[1:]))
+    assert newest.verdict(other) == by_agreement(other)
+
+
+def test_a_request_hears_what_training_says_of_its_cascade(artefact):
+    from services.router.forecast import Question
+    from services.router.forecasting import Forecasts
+    from services.router.quality.predictor import Predictor
+
+    prompt = "What is the sum of 31 apples and 45 apples?"
+    found = Forecasts(Predictor(artefact)).predict(Question("t", "simple_qa", prompt, 11), [])
+    tasks, _, columns = artefact.estimator.estimate(read(prompt, 11))
+    assert found.mean == pytest.approx(float(np.log(columns / (1 - columns)).mean()))
+    assert found.taught is not None
+    assert found.taught.price_usd == pytest.approx(float(artefact.cost.expected(11, tasks)[2]))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from services.router.judge.agreement import canonical, equal, extracted, grouped
+from services.router.judge.agreement import canonical, equal, grouped
 
 
 @pytest.mark.parametrize(
@@ -29,24 +29,6 @@ def test_the_same_in_other_letters_is_the_same(one, other):
 @pytest.mark.parametrize(("one", "other"), [("42", "43"), ("A", "B"), ("0.1", "0.2"), ("nan", "1")])
 def test_others_stay_apart(one, other):
     assert canonical(one) != canonical(other)
-
-
-@pytest.mark.parametrize(
-    ("text", "options", "found"),
-    [
-        ("Let us think.\nThe answer is (C).", 4, "c"),
-        ("B", 4, "b"),
-        ("(D).", 4, "d"),
-        ("Hard to say.", 4, None),
-        ("So there are 12 apples and 30 pears, 42 in all.", 0, "42.0"),
-        ("Paris", 0, "paris"),
-        ("```python\nprint(1)\n```", 0, None),
-        ("", 0, None),
-        ("word " * 200, 0, None),
-    ],
-)
-def test_the_short_answer_is_found_in_a_text(text, options, found):
-    assert extracted(text, options) == found
 
 
 def test_a_missing_answer_equals_itself_alone():

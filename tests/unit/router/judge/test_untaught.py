@@ -16,7 +16,8 @@ from services.router.judge.untaught import by_agreement
 def asked(answers: list[str | None], good: list[float], options: float = 0.0) -> Asked:
     odds = [log(p / (1 - p)) for p in good]
     tasks = np.zeros(0)
-    return Asked(odds, [Answer(text, 1) for text in answers], 0.0, 0.0, options, 10, tasks)
+    models = [str(place) for place in range(len(odds) + 1)]
+    return Asked(models, odds, [Answer(text, 1) for text in answers], 0.0, 0.0, options, 10, tasks)
 
 
 def test_one_answer_is_as_good_as_its_model():

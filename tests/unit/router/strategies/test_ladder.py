@@ -12,7 +12,7 @@ from services.router.judge.agreement import Answer
 from services.router.strategies.cascade import Cascade, Ladder, State, alone
 
 LADDER = Ladder(("cheap", "middle", "dear"), np.array([0.0]), np.array([0.002]), np.array([[-0.2, -9.0, 0.0]]))
-START = State((1.0, 1.0, 2.0), 1.0, 0.0, 10, np.ones(1), 0.01)
+START = State(LADDER.models, (1.0, 1.0, 2.0), 1.0, 0.0, 10, np.ones(1), 0.01)
 SAID = Answer("42", 5)
 
 
@@ -65,6 +65,17 @@ def test_where_nothing_is_foretold_of_the_dear_model_its_prior_counts():
 
 def test_a_hopeless_prompt_is_not_sent_on():
     assert steps(Verdict(0, 0.1, 0.1)) == [(0, None), (None, 0)]
+
+
+def test_a_ladder_knows_who_walks_it():
+    assert LADDER.begins_with(("cheap", "dear"))
+    assert LADDER.begins_with(("cheap", "middle", "dear"))
+    assert not LADDER.begins_with(("middle", "dear"))
+    assert not LADDER.begins_with(("cheap", "middle"))
+
+
+def test_only_models_that_may_be_asked_stand_beside_the_ladder():
+    assert alone(LADDER, np.array([0.0001, 0.002, 0.01]), np.ones(1), 1_000.0, np.array([False, True, True])) is None
 
 
 @pytest.mark.parametrize(("gain", "found"), [(0.0, None), (-0.1, 2), (-0.3, 2)])
