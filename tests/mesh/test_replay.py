@@ -64,6 +64,7 @@ def recorded(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("topology", [in_one_process, as_four_processes])
 async def test_the_mesh_goes_the_way_that_was_reckoned(tmp_path, recorded, topology):
     learn, judge, artefact, environ = recorded
