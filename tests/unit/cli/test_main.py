@@ -117,3 +117,12 @@ async def test_context_fit_names_what_is_wrong_with_a_file(tmp_path: Path):
         assert (code, out) == (2, "")
         assert str(file) in err
         assert problem in err
+
+
+async def test_simulate_says_in_one_line_why_recordings_cannot_be_replayed(tmp_path: Path):
+    code, out, err = await _omnisphere(tmp_path, "simulate", "--replay-outcomes", str(tmp_path), "--port", "0")
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    both = ("--fleet", str(tmp_path / "fleet.toml"), "--replay-outcomes", str(tmp_path))
+    code, _, err = await _omnisphere(tmp_path, "simulate", *both)
+    assert (code, err) == (2, "--replay-outcomes: not together with --fleet\n")
