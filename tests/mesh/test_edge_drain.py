@@ -59,7 +59,7 @@ async def test_sigterm_under_load_breaks_no_answer(state: Path) -> None:
         endings = Counter(await asyncio.gather(*callers))
     assert endings == {"ConnectError": 8}
     assert set(statuses) == {200}
-    assert statuses[200] > 50
+    assert statuses[200] > 8  # each was in the middle of it
 
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])

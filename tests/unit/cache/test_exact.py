@@ -197,7 +197,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(STEPS, max_size=60), st.integers(1, 6), st.sampled_from([2_500, 6_000, 10**6]))
 def test_the_table_does_what_a_naive_one_does(steps, most_entries, most_bytes):
     # What a listener believes to be in the table: nothing may leave in silence.

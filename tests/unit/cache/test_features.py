@@ -21,7 +21,7 @@ ONE_SIDED = (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(TEXTS, TEXTS)
 def test_any_two_texts_have_finite_features_that_do_not_depend_on_which_comes_first(one: str, other: str):
     words = word_vectors()

@@ -146,6 +146,12 @@ async def test_a_replica_that_starts_later_reads_everything(server: RedisServer)
             await one.keep(f"Question number {number}?", f"Answer {number}.")
     async with replicas(server, 1) as (late,):
         for number in (0, 100, 249):
+
+            async def found(number: int = number) -> bool:
+                answered = await late.ask(f"Question number {number}?")
+                return bool(answered.outcome == pb.CACHE_OUTCOME_EXACT_HIT)
+
+            await until(found)
             assert (await late.ask(f"Question number {number}?")).reply == reply(f"Answer {number}.")
 
 

@@ -18,9 +18,7 @@ from tests.unit.context.conversations import assistant, calls, conversation, con
 
 MODELS = st.sampled_from(["gpt-5", "gpt-4", "claude-sonnet-4-5", "deepseek-chat", "gemini-2.5-pro", "sim-small"])
 INSTRUCTIONS = (chat.ROLE_SYSTEM, chat.ROLE_DEVELOPER)
-many = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+many = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def ask(asked, window, *, model="gpt-5", reserved=1):

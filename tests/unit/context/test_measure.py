@@ -29,7 +29,7 @@ def part(**content):
     return chat.Message(role=chat.ROLE_USER, parts=[chat.Part(**content)])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=TEXTS)
 def test_openai_texts_count_as_in_tiktoken(ruler, encodings, text):
     plain = len(encodings.get(O200K).encode_ordinary(text))
@@ -39,7 +39,7 @@ def test_openai_texts_count_as_in_tiktoken(ruler, encodings, text):
         assert measured == Tokens(plain + 4, plain + 4)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=TEXTS)
 def test_bounds_lie_between_estimate_and_bytes(ruler, text):
     for model in (OPENAI, "gpt-4", CLAUDE, "deepseek-chat", "gemini-2.5-pro", "qwen3", "llama3", "other"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from services.router.quality.learner import Learner
@@ -14,7 +14,6 @@ from services.router.quality.table import MEMORY, SHRINKAGE, MovingTable
 NOTHING = np.zeros(0)
 
 
-@settings(deadline=None)
 @given(some.integers(0, 10_000), some.integers(1, 6), some.integers(1, 40), some.floats(0.1, 50))
 def test_streaming_equals_batch(seed, width, number, penalty):
     chance = np.random.default_rng(seed)
