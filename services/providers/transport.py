@@ -48,13 +48,13 @@ class Answering:
     @property
     def tells_limits(self) -> bool:
         """Whether the head says how much may still be sent."""
-        return any(b"ratelimit-" in name.lower() for name, _ in self._reply.headers)
+        return b"ratelimit-" in b" ".join([name for name, _ in self._reply.headers])
 
     @property
     def headers(self) -> Mapping[str, str]:
         """By name in lower case; of a repeated one the first."""
         pairs = reversed(self._reply.headers)
-        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in pairs}
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body. Raises ProviderUnavailable when it stalls, breaks off, or is larger than allowed."""
@@ -71,6 +71,8 @@ class Answering:
         while chunk := await self._piece(taken):
             taken += len(chunk)
             chunks.append(chunk)
+            if self._reply.is_over:  # as small bodies are from the start
+                break
             self.patience.begun(time.monotonic())
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
@@ -82,7 +84,8 @@ class Answering:
 
     async def _piece(self, taken: int) -> bytes:
         """The next piece after `taken` bytes; empty: that was all."""
-        cause, left = self.patience.cause(), self.patience.left(time.monotonic())
+        ends, cause = self.patience.ends()
+        left = ends - time.monotonic()
         if left <= 0:
             raise self._failed(cause)  # also where bytes wait: a flood of comments is no answer
         try:
@@ -97,7 +100,7 @@ class Answering:
 
     def _refuse_encoding(self) -> None:
         for name, value in self._reply.headers:
-            if name.lower() == b"content-encoding" and value.lower() != b"identity":
+            if name == b"content-encoding" and value.lower() != b"identity":
                 raise self._failed("content_encoding")  # never asked for: may be a bomb
 
     def _failed(self, cause: str) -> ServiceError:
