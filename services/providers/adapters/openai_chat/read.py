@@ -10,7 +10,6 @@ from services.providers.adapters import Ending, MalformedAnswer
 from services.providers.adapters.json_text import (
     compact,
     count,
-    decoded,
     mapping,
     objects,
     parsed_object,
@@ -32,6 +31,8 @@ _FINISH: FinishWords = {
     "content_filter": chat_pb2.FINISH_REASON_CONTENT_FILTER,
     "error": chat_pb2.FINISH_REASON_ERROR,
 }
+# What every message has; most have nothing beside it, or only fields that are empty.
+_ALWAYS = ("role", "content")
 # What else a message may have: said in another form, or not at all.
 _NO_PLACE = ("audio", "images")
 
@@ -47,7 +48,7 @@ class OpenAIChatReading(BaseReading):
 
     def whole(self, body: bytes) -> None:
         """Read a chat.completion object."""
-        document = parsed_object(decoded(body))
+        document = parsed_object(body)
         self._envelope(document)
         choices = document.get("choices")
         if not isinstance(choices, list):
@@ -96,8 +97,9 @@ class OpenAIChatReading(BaseReading):
         message = choice.get(where) or {}
         if not isinstance(message, dict):
             raise MalformedAnswer
-        if len(message) == 1 and isinstance(message.get("content"), str):
-            self.answer.text(message["content"])  # most chunks of most streams
+        content = message.get("content")
+        if isinstance(content, str) and not any(value and name not in _ALWAYS for name, value in message.items()):
+            self.answer.text(content)
         else:
             self._message(message)
         if isinstance(choice.get("finish_reason"), str):
