@@ -125,7 +125,7 @@ class Caller:
         endpoint, key = pick.endpoint, pick.key
         adapter = self._formats[endpoint.format]
         try:
-            encoded = adapter.encode(conversation, endpoint.target(model), stream=tries.need.stream)
+            encoded = adapter.encode(conversation, directory.target(model, endpoint), stream=tries.need.stream)
         except BaseException:
             self._sender.never_sent(pick)
             raise

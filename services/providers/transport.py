@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from functools import lru_cache
 from typing import Self
 
@@ -114,7 +114,7 @@ class Transport:
         self._limits = limits
         self._pools = {STRAIGHT: Pool()}
 
-    async def post(
+    def post(
         self,
         url: str,
         headers: Mapping[str, str],
@@ -123,10 +123,10 @@ class Transport:
         *,
         stream: bool,
         via: Via = STRAIGHT,
-    ) -> Answering:
+    ) -> Awaitable[Answering]:
         """Send, and wait for the head of the answer: `async with await post(...)`. Leaving the block hangs up."""
         patience = Patience(self._limits, time.monotonic(), stream=stream)
-        return await self._ask("POST", url, headers, body, provider, patience, via)
+        return self._ask("POST", url, headers, body, provider, patience, via)
 
     async def get(
         self, url: str, headers: Mapping[str, str], provider: str, *, patience: float
@@ -155,14 +155,14 @@ class Transport:
         via: Via = STRAIGHT,
     ) -> Answering:
         pool = self._pools.get(via) or self._pools.setdefault(via, Pool(via))
-        cause = patience.cause()
+        ends, cause = patience.ends()
         try:
             origin, head = _place(method, url)
             said = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
             if said.count("\n") != len(headers) or said.count("\r") != len(headers):
                 raise httpx.LocalProtocolError("a header of more than one line")
             request = b"%b%bcontent-length: %d\r\n\r\n%b" % (head, said.encode("latin-1"), len(body), body)
-            left = patience.left(time.monotonic())
+            left = ends - time.monotonic()
             reply = await pool.ask(origin, request, connect=self._limits.connect, patience=left)
         except httpx.ReadTimeout:
             raise ProviderUnavailable(provider=provider, cause=cause, provider_type="transport") from None
