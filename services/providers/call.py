@@ -146,7 +146,7 @@ class Caller:
     async def _whole(self, begin: Callable[[Pick], _Call], pick: Pick) -> pb.GenerateResponse:
         call = begin(pick)
         try:
-            async with await self._sender.send(call) as answering:
+            with await self._sender.send(call) as answering:
                 body = await answering.body()
                 call.reading.whole(body)
             parts, call.ending = call.reading.finish()
@@ -173,9 +173,10 @@ class Caller:
     async def _pieces(self, call: _Call) -> _Pieces:
         """The pieces of one stream, as they come. At its end the attempt is booked, however it ended."""
         try:
-            async with await self._sender.send(call) as answering, aclosing(self._read(call, answering)) as pieces:
-                async for parts in pieces:
-                    yield parts
+            with await self._sender.send(call) as answering:
+                async with aclosing(self._read(call, answering)) as pieces:
+                    async for parts in pieces:
+                        yield parts
             parts, call.ending = call.reading.finish()
             if not call.ending.complete:
                 raise MalformedAnswer("stream_truncated")

@@ -58,7 +58,7 @@ class Sender:
         self._clock = clock
 
     async def send(self, exchange: Exchange) -> Answering:
-        """The request is out and its answer is a 200: `async with await send(...)`. Leaving the block hangs up."""
+        """The request is out and its answer is a 200: `with await send(...)`. Leaving the block hangs up."""
         endpoint = exchange.endpoint
         answering = await self._transport.post(
             address(endpoint.base_url, exchange.path),
@@ -73,7 +73,7 @@ class Sender:
             now, wall = self._clock.monotonic(), self._clock.wall()
             self._picker.headers(exchange.pick, answering.headers, now, wall)
         if answering.status != 200:
-            async with answering:
+            with answering:
                 raise await self._refusal(exchange, answering)
         return answering
 

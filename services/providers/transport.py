@@ -76,10 +76,10 @@ class Answering:
             self.patience.begun(time.monotonic())
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._reply.close()
 
     async def _piece(self, taken: int) -> bytes:
@@ -124,7 +124,7 @@ class Transport:
         stream: bool,
         via: Via = STRAIGHT,
     ) -> Awaitable[Answering]:
-        """Send, and wait for the head of the answer: `async with await post(...)`. Leaving the block hangs up."""
+        """Send, and wait for the head of the answer: `with await post(...)`. Leaving the block hangs up."""
         patience = Patience(self._limits, time.monotonic(), stream=stream)
         return self._ask("POST", url, headers, body, provider, patience, via)
 
@@ -134,8 +134,9 @@ class Transport:
         """(status, body, server header) of a small document."""
         whole = Patience(self._limits, time.monotonic(), stream=False)
         try:
-            async with asyncio.timeout(patience), await self._ask("GET", url, headers, b"", provider, whole) as got:
-                return got.status, await got.body(), got.headers.get("server", "")
+            async with asyncio.timeout(patience):
+                with await self._ask("GET", url, headers, b"", provider, whole) as got:
+                    return got.status, await got.body(), got.headers.get("server", "")
         except TimeoutError as failure:
             raise ProviderUnavailable(provider=provider, cause="timeout", provider_type="transport") from failure
 

@@ -10,7 +10,6 @@ from services.providers.adapters import Ending, MalformedAnswer
 from services.providers.adapters.json_text import (
     compact,
     count,
-    mapping,
     objects,
     parsed_object,
     string,
@@ -161,8 +160,8 @@ class OpenAIChatReading(BaseReading):
 def _usage(raw: Mapping[str, Any]) -> chat_pb2.Usage:
     """completion_tokens has the reasoning in it, unless the total says it is on top."""
     prompt, completion = count(raw, "prompt_tokens"), count(raw, "completion_tokens")
-    details_of_prompt = mapping(raw.get("prompt_tokens_details"))
-    reasoning = count(mapping(raw.get("completion_tokens_details")), "reasoning_tokens")
+    details_of_prompt = raw.get("prompt_tokens_details")
+    reasoning = count(raw.get("completion_tokens_details"), "reasoning_tokens")
     if reasoning and count(raw, "total_tokens") == prompt + completion + reasoning:
         completion += reasoning
     return disjoint(
