@@ -87,7 +87,9 @@ class Caller:
         except ServiceError as failure:
             tries.tell(failure)
             raise
-        yield pb.StreamGenerateResponse(end=_end(call))
+        response = pb.StreamGenerateResponse()
+        _write_end(call, response.end)
+        yield response
 
     def _resolved(self, generation: pb.Generation, *, stream: bool) -> tuple[Directory, ModelRow, Tries]:
         directory = self._directory()
@@ -160,7 +162,10 @@ class Caller:
             self._given_up(call)
             raise
         self._done(call)
-        return pb.GenerateResponse(message=message, end=_end(call))
+        response = pb.GenerateResponse()
+        response.message.CopyFrom(message)
+        _write_end(call, response.end)
+        return response
 
     async def _opened(
         self, begin: Callable[[Pick], _Call], pick: Pick
@@ -266,13 +271,13 @@ class Caller:
         self._sender.book(call, outcome, usage, error=error)
 
 
-def _end(call: _Call) -> pb.GenerationEnd:
+def _write_end(call: _Call, end: pb.GenerationEnd) -> None:
+    """In place: half of what it costs to make it first and then copy it."""
     assert call.ending is not None  # noqa: S101 - only a read answer gets here
-    return pb.GenerationEnd(
-        finish_reason=call.ending.finish_reason,
-        attempts=call.tries.attempts,
-        degradations=[*call.degradations, *call.ending.degradations],
-    )
+    end.finish_reason = call.ending.finish_reason
+    for attempt in call.tries.attempts:
+        end.attempts.add().CopyFrom(attempt)
+    end.degradations.extend((*call.degradations, *call.ending.degradations))
 
 
 def _read(documents: Iterable[str], reading: Reading) -> Iterator[Sequence[chat_pb2.PartDelta]]:

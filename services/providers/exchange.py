@@ -118,10 +118,11 @@ class Sender:
             provider_finish_reason=exchange.finish_word,
             upstream_id=exchange.upstream_id,
             upstream_model=exchange.upstream_model,
-            usage=usage,
-            cost=meter.cost(usage, exchange.price, exchange.started_wall),
             simulated=exchange.endpoint.simulated,
         )
+        # In place: half of what it costs to hand them over when the attempt is made.
+        attempt.usage.CopyFrom(usage)
+        attempt.cost.CopyFrom(meter.cost(usage, exchange.price, exchange.started_wall))
         seconds = exchange.started_wall.timestamp()
         attempt.started_at.seconds, attempt.started_at.nanos = int(seconds), int(seconds % 1 * 1_000_000) * 1_000
         _set(attempt.latency, now - exchange.started)
