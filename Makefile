@@ -35,6 +35,7 @@ up: $(STAMP) ## keep a mesh running in one process; Ctrl-C ends it
 
 .PHONY: test
 test: $(STAMP) ## all tests
+	@$(BIN)/python -m compileall -q services protos/python bench # a hundred processes are started: none compiles all anew
 	$(BIN)/python -m pytest
 
 .PHONY: test-unit

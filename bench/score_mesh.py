@@ -47,6 +47,7 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
         "providers": {
             "cpu_vs_echo": ratio(rows, "providers", "providers", "echo", "cpu_us"),
             "rps_vs_echo": ratio(rows, "providers", "providers", "echo", "rps"),
+            "floor_cpu_vs_echo": ratio(rows, "providers", "exchange", "echo", "cpu_us"),
             **_relay(rows),
         },
         "echo": {"stream_tokens_s": _tokens(rows, "stream", "echo")},

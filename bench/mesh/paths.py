@@ -70,12 +70,15 @@ def stream(rig: Rig, size: Size) -> Iterator[Row]:
 
 
 def providers(rig: Rig, size: Size) -> Iterator[Row]:
-    """A small chat through the providers service alone, beside an echo of the same question."""
+    """A small chat through the providers service alone, beside its floors and an echo of the same question."""
     asked = providers_pb.GenerateRequest(generation=ours.generation(MODEL))
-    length = verify.generate(rig.providers.port, asked)
     echo = Target("echo", rig.echo.port, ours.COMPLETE, framed(ours.small()), rig.echo.pids, 1)
-    mine = Target("providers", rig.providers.port, ours.GENERATE, framed(asked), rig.providers.pids, length)
-    yield from _both("providers", [mine, echo], size)
+    targets = []
+    for name in ("providers", "constant", "exchange"):
+        running: Running = getattr(rig, name)
+        length = verify.on_the_wire(verify.generate(running.port, asked))
+        targets.append(Target(name, running.port, ours.GENERATE, framed(asked), running.pids, length))
+    yield from _both("providers", [*targets, echo], size)
 
 
 def http(edge: Running, mock: Running, size: Size) -> Iterator[Row]:

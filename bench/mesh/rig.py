@@ -10,18 +10,22 @@ from pathlib import Path
 from bench.mesh import ours, upstream, verify
 from bench.mesh.ours import Running
 from bench.mesh.processes import Servers
+from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """`bare` is one process without ledger and logs. `mesh` is four processes, `providers` one of them. `echo2` is an
-    echo behind an echo."""
+    """`bare` is one process without ledger and logs. `mesh` is four processes, `providers` one of them. `constant` and
+    `exchange` are the floors of that one: our server alone, and with the bytes of the exchange. `echo2` is an echo
+    behind an echo."""
 
     paced: Running
     one_process: Running
     bare: Running
     mesh: Running
     providers: Running
+    constant: Running
+    exchange: Running
     echo: Running
     echo2: Running
 
@@ -66,12 +70,20 @@ async def everything(servers: Servers, base: Mapping[str, str], behind: Upstream
     folder = servers.folder / "mesh"
     folder.mkdir()
     async with ours.four_processes(ours.environment(base, folder, behind.config), folder) as (mesh, providers):
+        asked = providers_pb.GenerateRequest(generation=ours.generation(upstream.MODEL))
+        generated = servers.folder / "generated.bin"
+        generated.write_bytes(verify.generate(providers.port, asked).SerializeToString())
+        floor = ("bench.mesh.floor", "--answer", str(generated))
+        constant = servers.python(*floor, environ=base)
+        exchange = servers.python(*floor, "--upstream", str(behind.at_once.port), environ=base)
         yield Rig(
             paced=behind.paced,
             one_process=one,
             bare=bare,
             mesh=mesh,
             providers=providers,
+            constant=Running(constant.port, 0, (constant.process.pid,)),
+            exchange=Running(exchange.port, 0, (exchange.process.pid,)),
             echo=Running(echo.port, 0, (echo.process.pid,)),
             echo2=Running(front.port, 0, (front.process.pid, echo.process.pid)),
         )

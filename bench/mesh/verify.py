@@ -40,8 +40,9 @@ def complete(port: int, request: pb.CompleteRequest) -> pb.CompleteResponse:
     return answer
 
 
-def generate(port: int, request: providers_pb.GenerateRequest) -> int:
-    """One whole answer of the providers service; its bytes on the wire. Raises BenchError."""
+def generate(port: int, request: providers_pb.GenerateRequest) -> providers_pb.GenerateResponse:
+    """One whole answer of the providers service. Raises BenchError."""
+    answer: providers_pb.GenerateResponse
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         try:
             answer = ProvidersServiceStub(channel).Generate(request, timeout=_SECONDS, wait_for_ready=True)
@@ -50,7 +51,7 @@ def generate(port: int, request: providers_pb.GenerateRequest) -> int:
     text = "".join(part.text for part in answer.message.parts)
     if not text.startswith(_WORDS) or len(answer.end.attempts) != 1:
         raise BenchError(f"Generate on port {port} answered {text[:80]!r}")
-    return on_the_wire(answer)
+    return answer
 
 
 def hit(port: int, request: pb.CompleteRequest) -> pb.CompleteResponse:

@@ -117,23 +117,18 @@ class Answer:
 
     def message(self) -> chat_pb2.Message:
         """The whole answer so far."""
-        message = chat_pb2.Message(role=chat_pb2.ROLE_ASSISTANT)
-        for at, part in enumerate(self._parts):
-            copy = message.parts.add()
-            copy.CopyFrom(part)
-            if at not in self._texts:
-                continue  # it came at once
-            text = "".join(self._texts[at])
+        for at, pieces in self._texts.items():
+            part, text = self._parts[at], "".join(pieces)
             match part.WhichOneof("content"):
                 case "text":
-                    copy.text = text
+                    part.text = text
                 case "reasoning":
-                    copy.reasoning.text = text
+                    part.reasoning.text = text
                 case "refusal":
-                    copy.refusal = text
+                    part.refusal = text
                 case _:
-                    copy.tool_call.arguments_json = text
-        return message
+                    part.tool_call.arguments_json = text
+        return chat_pb2.Message(role=chat_pb2.ROLE_ASSISTANT, parts=self._parts)
 
     @property
     def has_tool_calls(self) -> bool:

@@ -65,9 +65,9 @@ class Embedder:
         self, directory: Directory, model: ModelRow, tries: Tries, request: pb.EmbedRequest, pick: Pick
     ) -> pb.EmbedResponse:
         adapter = self._formats[pick.endpoint.format]
-        exchange = self._begun(directory, adapter, pick.endpoint.target(model), tries, request, pick)
+        exchange = self._begun(directory, adapter, directory.target(model, pick.endpoint), tries, request, pick)
         try:
-            async with await self._sender.send(exchange) as answering:
+            with await self._sender.send(exchange) as answering:
                 body = await answering.body()
             embedded = adapter.read(body, texts=len(request.texts), dimensions=_dimensions(request))
         except Exception as failure:

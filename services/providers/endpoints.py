@@ -249,7 +249,9 @@ class Directory:
         self._overrides: dict[tuple[str, str], list[PriceOverride]] = {}
         for override in overrides:
             self._overrides.setdefault((override.model, override.endpoint), []).append(override)
+        # Worked out when they are first asked for.
         self._prices: dict[tuple[str, str], Price | None] = {}
+        self._targets: dict[tuple[str, str], Target] = {}
         self.models = {row.id: row for row in models}
         self.endpoints = endpoints
         self._by_name = {alias: row.id for row in models for alias in row.aliases} | {i: i for i in self.models}
@@ -282,6 +284,13 @@ class Directory:
         if place not in self._prices:
             self._prices[place] = self._found_price(self.models[model], endpoint)
         return self._prices[place]
+
+    def target(self, model: ModelRow, endpoint: Endpoint) -> Target:
+        """The model as requests there name it."""
+        place = (model.id, endpoint.name)
+        if place not in self._targets:
+            self._targets[place] = endpoint.target(model)
+        return self._targets[place]
 
     def guess(self, model: str) -> Price:
         """For a model without a known price: the dearest list price of its tier, so that nobody is surprised."""

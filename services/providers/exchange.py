@@ -58,7 +58,7 @@ class Sender:
         self._clock = clock
 
     async def send(self, exchange: Exchange) -> Answering:
-        """The request is out and its answer is a 200: `async with await send(...)`. Leaving the block hangs up."""
+        """The request is out and its answer is a 200: `with await send(...)`. Leaving the block hangs up."""
         endpoint = exchange.endpoint
         answering = await self._transport.post(
             address(endpoint.base_url, exchange.path),
@@ -73,7 +73,7 @@ class Sender:
             now, wall = self._clock.monotonic(), self._clock.wall()
             self._picker.headers(exchange.pick, answering.headers, now, wall)
         if answering.status != 200:
-            async with answering:
+            with answering:
                 raise await self._refusal(exchange, answering)
         return answering
 
@@ -118,10 +118,11 @@ class Sender:
             provider_finish_reason=exchange.finish_word,
             upstream_id=exchange.upstream_id,
             upstream_model=exchange.upstream_model,
-            usage=usage,
-            cost=meter.cost(usage, exchange.price, exchange.started_wall),
             simulated=exchange.endpoint.simulated,
         )
+        # In place: half of what it costs to hand them over when the attempt is made.
+        attempt.usage.CopyFrom(usage)
+        attempt.cost.CopyFrom(meter.cost(usage, exchange.price, exchange.started_wall))
         seconds = exchange.started_wall.timestamp()
         attempt.started_at.seconds, attempt.started_at.nanos = int(seconds), int(seconds % 1 * 1_000_000) * 1_000
         _set(attempt.latency, now - exchange.started)

@@ -39,6 +39,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         self.status = 0
+        # Names in lower case, in the order in which they came.
         self.headers: list[tuple[bytes, bytes]] = []
         self._head_done = self._complete = self._keep_alive = False
         self._ends_with_connection = True
@@ -71,6 +72,11 @@ class Connection(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether piece() has nothing more to give, and nothing to wait for."""
+        return self._complete and not self._pieces
 
     @property
     def reusable(self) -> bool:
@@ -106,14 +112,14 @@ class Connection(asyncio.Protocol):
         if parser is None or self._complete:
             self.abort()  # nobody asked
             return
+        if not self._head_done:
+            self._head_bytes += len(data)
         try:
             parser.feed_data(data)
         except httptools.HttpParserError:
             self._fail(httpx.RemoteProtocolError("the answer is no HTTP"))
-        if not self._head_done:
-            self._head_bytes += len(data)
-            if self._head_bytes > _MOST_HEAD_BYTES:
-                self._fail(httpx.RemoteProtocolError("the head is too large"))
+        if not self._head_done and self._head_bytes > _MOST_HEAD_BYTES:
+            self._fail(httpx.RemoteProtocolError("the head is too large"))
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -129,7 +135,7 @@ class Connection(asyncio.Protocol):
     # What the parser tells
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name, value))
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None  # noqa: S101 - it is the one that tells
@@ -138,10 +144,11 @@ class Connection(asyncio.Protocol):
             self.headers = []  # an interim answer; the real one follows
             return
         self.status = status
-        if sum(len(name) + len(value) for name, value in self.headers) > _MOST_HEAD_BYTES:
+        # What came with the head's end may be body: only a large read is worth counting.
+        if self._head_bytes > _MOST_HEAD_BYTES and self._named_bytes() > _MOST_HEAD_BYTES:
             self._fail(httpx.RemoteProtocolError("the head is too large"))
             return
-        names = {name.lower() for name, _ in self.headers}
+        names = [name for name, _ in self.headers]
         self._ends_with_connection = b"content-length" not in names and b"transfer-encoding" not in names
         self._head_done = True
 
@@ -156,6 +163,9 @@ class Connection(asyncio.Protocol):
         if self._head_done and self._parser is not None:
             self._complete = True
             self._keep_alive = self._parser.should_keep_alive()
+
+    def _named_bytes(self) -> int:
+        return sum(len(name) + len(value) for name, value in self.headers)
 
     # Waiting
 

@@ -20,14 +20,12 @@ def cost(usage: chat_pb2.Usage, price: Price | None, at: datetime) -> chat_pb2.C
 
 def any_tokens(usage: chat_pb2.Usage) -> bool:
     """Whether anything was used."""
-    return any(
-        (
-            usage.input_uncached_tokens,
-            usage.input_cache_read_tokens,
-            usage.input_cache_write_tokens,
-            usage.output_tokens,
-            usage.reasoning_tokens,
-        )
+    return bool(
+        usage.input_uncached_tokens
+        or usage.output_tokens
+        or usage.input_cache_read_tokens
+        or usage.input_cache_write_tokens
+        or usage.reasoning_tokens
     )
 
 

@@ -20,21 +20,18 @@ OUTCOME_WORDS = {
 _SECONDS = tuple(0.01 * 2**power for power in range(14))
 _TOKENS = tuple(4**power for power in range(14))
 
-_CLASSES = {
-    "input_uncached": "input_uncached_tokens",
-    "input_cache_read": "input_cache_read_tokens",
-    "input_cache_write": "input_cache_write_tokens",
-    "output": "output_tokens",
-    "reasoning": "reasoning_tokens",
-}
+_CLASSES = ("input_uncached", "input_cache_read", "input_cache_write", "output", "reasoning")
 
 
 class _Series(NamedTuple):
     """What every attempt of one kind counts in, looked up once: its labels are bounded, and so are the kinds."""
 
     attempts: Count
+    tokens: tuple[Count, ...]
     cost: Count
+    unpriced: Count
     duration: Distribution
+    first_chunk: Distribution
     input: Distribution
     output: Distribution | None
 
@@ -143,28 +140,29 @@ class ProvidersMetrics:
             mine = self._series[kind] = self._of(attempt, operation)
         mine.attempts.value += 1
         mine.cost.value += attempt.cost.nanousd
+        mine.unpriced.value += not attempt.cost.priced
         mine.duration.observe(_seconds(attempt.latency))
-        source = "estimated" if usage.estimated else "reported"
-        counts = {name: tokens for name, field in _CLASSES.items() if (tokens := getattr(usage, field))}
-        for name, tokens in counts.items():
-            self._tokens.labels(attempt.model, name, source).inc(tokens)
-        if not attempt.cost.priced:
-            self._unpriced.labels(attempt.model).inc()
         if attempt.HasField("time_to_first_token"):
-            place = (operation, attempt.endpoint, attempt.model)
-            self._first_chunk.labels(*place).observe(_seconds(attempt.time_to_first_token))
-        output = counts.pop("output", 0) + counts.pop("reasoning", 0)
-        mine.input.observe(sum(counts.values()))
+            mine.first_chunk.observe(_seconds(attempt.time_to_first_token))
+        fresh, read, write = usage.input_uncached_tokens, usage.input_cache_read_tokens, usage.input_cache_write_tokens
+        output, reasoning = usage.output_tokens, usage.reasoning_tokens
+        for count, tokens in zip(mine.tokens, (fresh, read, write, output, reasoning), strict=True):
+            count.value += tokens
+        mine.input.observe(fresh + read + write)
         if mine.output is not None:
-            mine.output.observe(output)
+            mine.output.observe(output + reasoning)
 
     def _of(self, attempt: attempt_pb2.Attempt, operation: Operation) -> _Series:
         model, place = attempt.model, (operation, attempt.endpoint, attempt.model)
         words = PURPOSE_WORDS[attempt.purpose], OUTCOME_WORDS[attempt.outcome]
+        source = "estimated" if attempt.usage.estimated else "reported"
         return _Series(
             attempts=self._attempts.labels(model, attempt.endpoint, *words),
-            cost=self._cost.labels(model, "estimated" if attempt.usage.estimated else "reported"),
+            tokens=tuple(self._tokens.labels(model, name, source) for name in _CLASSES),
+            cost=self._cost.labels(model, source),
+            unpriced=self._unpriced.labels(model),
             duration=self._duration.labels(*place, attempt.error_reason),
+            first_chunk=self._first_chunk.labels(*place),
             input=self._usage.labels(*place, "input"),
             output=self._usage.labels(*place, "output") if operation == "chat" else None,
         )

@@ -34,13 +34,20 @@ class Patience:
         self._first_cause = "first_token_timeout" if stream else "total_timeout"
         self._progress: float | None = None
 
+    def ends(self) -> tuple[float, str]:
+        """(when it must have made progress, the cause that its failure would have)."""
+        over = min((self._first, self._first_cause), (self._ends, "total_timeout"))
+        if self._progress is not None:
+            over = min(over, (self._progress + self._idle, "idle_timeout"))
+        return over
+
     def left(self, now: float) -> float:
         """Seconds until it must have made progress; 0 or less: it is over."""
-        return self._next()[0] - now
+        return self.ends()[0] - now
 
     def cause(self) -> str:
         """What runs out next."""
-        return self._next()[1]
+        return self.ends()[1]
 
     def begun(self, now: float) -> None:
         """The answer itself has begun."""
@@ -51,9 +58,3 @@ class Patience:
     def progressed(self, now: float) -> None:
         """An event came, with or without a piece of the answer."""
         self._progress = now
-
-    def _next(self) -> tuple[float, str]:
-        over = min((self._first, self._first_cause), (self._ends, "total_timeout"))
-        if self._progress is not None:
-            over = min(over, (self._progress + self._idle, "idle_timeout"))
-        return over

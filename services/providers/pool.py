@@ -48,6 +48,11 @@ class Reply:
         """What has come since the last time, after at most `patience` seconds; empty: the body is whole."""
         return await self._connection.piece(patience)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the body is whole, and all of it was taken."""
+        return self._connection.is_over
+
     def close(self) -> None:
         """Give the connection back where the body is whole; else hang up."""
         self._pool.give_back(self._connection, self._origin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from functools import lru_cache
 from typing import Self
 
@@ -48,13 +48,13 @@ class Answering:
     @property
     def tells_limits(self) -> bool:
         """Whether the head says how much may still be sent."""
-        return any(b"ratelimit-" in name.lower() for name, _ in self._reply.headers)
+        return b"ratelimit-" in b" ".join([name for name, _ in self._reply.headers])
 
     @property
     def headers(self) -> Mapping[str, str]:
         """By name in lower case; of a repeated one the first."""
         pairs = reversed(self._reply.headers)
-        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in pairs}
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body. Raises ProviderUnavailable when it stalls, breaks off, or is larger than allowed."""
@@ -71,18 +71,21 @@ class Answering:
         while chunk := await self._piece(taken):
             taken += len(chunk)
             chunks.append(chunk)
+            if self._reply.is_over:  # as small bodies are from the start
+                break
             self.patience.begun(time.monotonic())
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._reply.close()
 
     async def _piece(self, taken: int) -> bytes:
         """The next piece after `taken` bytes; empty: that was all."""
-        cause, left = self.patience.cause(), self.patience.left(time.monotonic())
+        ends, cause = self.patience.ends()
+        left = ends - time.monotonic()
         if left <= 0:
             raise self._failed(cause)  # also where bytes wait: a flood of comments is no answer
         try:
@@ -97,7 +100,7 @@ class Answering:
 
     def _refuse_encoding(self) -> None:
         for name, value in self._reply.headers:
-            if name.lower() == b"content-encoding" and value.lower() != b"identity":
+            if name == b"content-encoding" and value.lower() != b"identity":
                 raise self._failed("content_encoding")  # never asked for: may be a bomb
 
     def _failed(self, cause: str) -> ServiceError:
@@ -111,7 +114,7 @@ class Transport:
         self._limits = limits
         self._pools = {STRAIGHT: Pool()}
 
-    async def post(
+    def post(
         self,
         url: str,
         headers: Mapping[str, str],
@@ -120,10 +123,10 @@ class Transport:
         *,
         stream: bool,
         via: Via = STRAIGHT,
-    ) -> Answering:
-        """Send, and wait for the head of the answer: `async with await post(...)`. Leaving the block hangs up."""
+    ) -> Awaitable[Answering]:
+        """Send, and wait for the head of the answer: `with await post(...)`. Leaving the block hangs up."""
         patience = Patience(self._limits, time.monotonic(), stream=stream)
-        return await self._ask("POST", url, headers, body, provider, patience, via)
+        return self._ask("POST", url, headers, body, provider, patience, via)
 
     async def get(
         self, url: str, headers: Mapping[str, str], provider: str, *, patience: float
@@ -131,8 +134,9 @@ class Transport:
         """(status, body, server header) of a small document."""
         whole = Patience(self._limits, time.monotonic(), stream=False)
         try:
-            async with asyncio.timeout(patience), await self._ask("GET", url, headers, b"", provider, whole) as got:
-                return got.status, await got.body(), got.headers.get("server", "")
+            async with asyncio.timeout(patience):
+                with await self._ask("GET", url, headers, b"", provider, whole) as got:
+                    return got.status, await got.body(), got.headers.get("server", "")
         except TimeoutError as failure:
             raise ProviderUnavailable(provider=provider, cause="timeout", provider_type="transport") from failure
 
@@ -152,14 +156,14 @@ class Transport:
         via: Via = STRAIGHT,
     ) -> Answering:
         pool = self._pools.get(via) or self._pools.setdefault(via, Pool(via))
-        cause = patience.cause()
+        ends, cause = patience.ends()
         try:
             origin, head = _place(method, url)
             said = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
             if said.count("\n") != len(headers) or said.count("\r") != len(headers):
                 raise httpx.LocalProtocolError("a header of more than one line")
             request = b"%b%bcontent-length: %d\r\n\r\n%b" % (head, said.encode("latin-1"), len(body), body)
-            left = patience.left(time.monotonic())
+            left = ends - time.monotonic()
             reply = await pool.ask(origin, request, connect=self._limits.connect, patience=left)
         except httpx.ReadTimeout:
             raise ProviderUnavailable(provider=provider, cause=cause, provider_type="transport") from None

@@ -55,11 +55,11 @@ class Trier:
         `once` makes one attempt, and ends its pick whatever happens: by booking it, or by giving it up.
         """
 
-        async def attempt() -> T:
+        def attempt() -> Awaitable[T]:
             pick = self._picker.pick(tries.endpoints, tries.need, tries.tried, self._clock.monotonic())
             if tries.attempts:
                 self._metrics.retried(tries.attempts[-1])
-            return await once(pick)
+            return once(pick)
 
         try:
             return await self._retries.run(

@@ -35,10 +35,6 @@ SERVICES = {"router", "cache", "context", "providers"}
 TARGET_LABELS = {"service", "instance", "job"}
 # Not on any page of ours: Prometheus makes it.
 FROM_PROMETHEUS = {"up"}
-# No sample before the first event, and no run of ours has one; their labels are looked up in the code instead.
-WITHOUT_SAMPLES = {
-    "omnisphere_providers_unpriced_attempts_total": "every model of the catalogue has a price",
-}
 REASONS = {*BY_REASON, ""}
 # The values that a matcher may name.
 VALUES: Mapping[str, set[str]] = {
@@ -104,9 +100,6 @@ def test_an_expression_asks_for_what_a_mesh_shows(expression: Expression, shown:
     for asked in expression.asked():
         if asked.name in FROM_PROMETHEUS:
             labels = set[str]()
-        elif asked.name in WITHOUT_SAMPLES:
-            assert asked.name not in shown, "it has samples now: take it off the list"
-            labels = set(METRICS[asked.name].labels)
         else:
             assert asked.name in shown, f"nobody shows {asked.name}"
             labels = shown[asked.name]

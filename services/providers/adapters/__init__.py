@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from omnisphere.chat.v1 import chat_pb2
 
@@ -46,8 +46,7 @@ class Target:
     capabilities: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """A request on the wire."""
 
     path: str
@@ -55,8 +54,7 @@ class Encoded:
     degradations: tuple[chat_pb2.Degradation, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How an answer ended. `usage` None: the provider reported none."""
 
     finish_reason: chat_pb2.FinishReason.ValueType

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from services.providers.adapters import Embedded, Encoded, MalformedAnswer, Target
 from services.providers.adapters.headers import google
-from services.providers.adapters.json_text import Json, decoded, dumped, parsed_object
+from services.providers.adapters.json_text import Json, dumped, parsed_object
 from services.providers.adapters.reading import refuse
 from services.providers.adapters.vectors import same_length, vector
 
@@ -31,7 +31,7 @@ class GeminiEmbeddings:
 
     def read(self, body: bytes, *, texts: int, dimensions: int | None) -> Embedded:
         """The vectors, in the order of the texts."""
-        document = parsed_object(decoded(body))
+        document = parsed_object(body)
         refuse(document.get("error"))
         rows = document.get("embeddings") or []
         if not isinstance(rows, list):

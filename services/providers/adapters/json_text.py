@@ -19,12 +19,14 @@ _HALF = re.compile("[\ud800-\udfff]")
 _NOTHING: Mapping[str, Any] = {}
 
 
-def parsed(text: str) -> Any:  # noqa: ANN401 - whatever the provider sent
-    """The JSON document. An escaped half of a surrogate pair, which no UTF-8 can carry, becomes U+FFFD."""
+def parsed(text: str | bytes) -> Any:  # noqa: ANN401 - whatever the provider sent
+    """The JSON document. Bytes that are no UTF-8, and an escaped half of a surrogate pair, become U+FFFD."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         pass  # so few documents are that the slower reader may look at what the strict one refuses
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig", errors="replace")
     try:
         document = json.loads(text)
         if _ESCAPED_HALF.search(text):
@@ -35,17 +37,12 @@ def parsed(text: str) -> Any:  # noqa: ANN401 - whatever the provider sent
     return document
 
 
-def parsed_object(text: str) -> Json:
+def parsed_object(text: str | bytes) -> Json:
     """The JSON object. Raises MalformedAnswer for any other document."""
     document = parsed(text)
     if not isinstance(document, dict):
         raise MalformedAnswer
     return document
-
-
-def decoded(body: bytes) -> str:
-    """A whole body as text."""
-    return body.decode("utf-8-sig", errors="replace")
 
 
 def dumped(body: object) -> bytes:

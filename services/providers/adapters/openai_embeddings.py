@@ -14,7 +14,7 @@ from typing import Any
 from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import Embedded, Encoded, MalformedAnswer, Target
 from services.providers.adapters.headers import bearer
-from services.providers.adapters.json_text import Json, count, decoded, dumped, parsed_object, string
+from services.providers.adapters.json_text import Json, count, dumped, parsed_object, string
 from services.providers.adapters.reading import refuse
 from services.providers.adapters.vectors import same_length, vector
 
@@ -39,7 +39,7 @@ class OpenAIEmbeddings:
 
     def read(self, body: bytes, *, texts: int, dimensions: int | None) -> Embedded:
         """The vectors, whichever way they are written."""
-        document = parsed_object(decoded(body))
+        document = parsed_object(body)
         refuse(document.get("error"))
         rows = document.get("data")
         if not isinstance(rows, list):

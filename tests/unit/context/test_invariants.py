@@ -6,7 +6,7 @@ import pytest
 
 from bench.invariants.run import run_cases
 
-CASES = 2_000
+CASES = 1_000
 
 
 @pytest.mark.slow

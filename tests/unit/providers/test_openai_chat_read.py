@@ -156,6 +156,13 @@ def test_an_answer_is_the_same_whole_and_streamed(name):
     assert ending.complete
 
 
+def test_fields_that_are_empty_beside_the_text_change_nothing():
+    padded = whole(content="yes", refusal=None, annotations=[], tool_calls=[], reasoning_content="", audio=None)
+    assert read_whole(padded) == read_whole(whole(content="yes"))
+    refused, _ = read_whole(whole(content="", refusal="no"))
+    assert [part.refusal for part in refused.parts] == ["no"]
+
+
 def test_the_answer_and_its_model_have_the_providers_names():
     reading = OpenAIChat().reading(model="m")
     reading.event(json.dumps(delta(content="a") | {"model": "m-2026-01-01"}))

@@ -68,18 +68,16 @@ SCRIPTS: dict[str, tuple[Serve, str]] = {
 async def test_whatever_a_server_does_is_a_cause(transport: Transport, name: str):
     serve, cause = SCRIPTS[name]
     server, url = await listening(serve)
-    with pytest.raises(ProviderUnavailable) as failure:
-        async with await transport.post(url, {}, b"{}", "p", stream=True) as answering:
-            await answering.body()
+    with pytest.raises(ProviderUnavailable) as failure, await transport.post(url, {}, b"{}", "p", stream=True) as got:
+        await got.body()
     assert failure.value.metadata == {"provider": "p", "cause": cause, "provider_type": "transport"}
     server.close()
 
 
 async def test_a_bad_chunk_is_a_cause(transport: Transport):
     server, url = await listening(sending(CHUNKED + b"5\r\nhello\r\nZZ\r\nxx"))
-    with pytest.raises(ProviderUnavailable) as failure:
-        async with await transport.post(url, {}, b"{}", "p", stream=True) as answering:
-            await answering.body()
+    with pytest.raises(ProviderUnavailable) as failure, await transport.post(url, {}, b"{}", "p", stream=True) as got:
+        await got.body()
     assert failure.value.metadata["cause"] in ("protocol", "hung_up")  # by how it arrived
     server.close()
 
@@ -96,9 +94,8 @@ async def test_a_bad_chunk_is_a_cause(transport: Transport):
     ],
 )
 async def test_an_address_where_nobody_is_is_a_cause(transport: Transport, url: str, cause: str):
-    with pytest.raises(ProviderUnavailable) as failure:
-        async with await transport.post(url, {}, b"{}", "p", stream=True):
-            raise AssertionError
+    with pytest.raises(ProviderUnavailable) as failure, await transport.post(url, {}, b"{}", "p", stream=True):
+        raise AssertionError
     assert failure.value.metadata["cause"] == cause
     with pytest.raises(ProviderUnavailable):
         await transport.get(url, {}, "p", patience=1)
@@ -106,7 +103,7 @@ async def test_an_address_where_nobody_is_is_a_cause(transport: Transport, url: 
 
 async def test_a_body_that_ends_with_its_connection_is_whole(transport: Transport):
     server, url = await listening(sending(HEAD + b"connection: close\r\n\r\nhello"))
-    async with await transport.post(url, {}, b"{}", "p", stream=True) as answering:
+    with await transport.post(url, {}, b"{}", "p", stream=True) as answering:
         assert (answering.status, await answering.body()) == (200, b"hello")
     server.close()
 
@@ -122,7 +119,7 @@ async def test_leaving_early_hangs_up_at_once(transport: Transport, read_first: 
         hung_up.set()
 
     server, url = await listening(serve)
-    async with await transport.post(url, {}, b"{}", "p", stream=True) as answering:
+    with await transport.post(url, {}, b"{}", "p", stream=True) as answering:
         chunks = answering.chunks()
         if read_first:
             assert await anext(chunks) == b"hello"
@@ -140,8 +137,9 @@ async def test_an_answer_before_the_end_of_a_large_request_does_not_wait_for_it(
             await asyncio.sleep(0.01)  # slower than the request
 
     server, url = await listening(serve)
-    async with asyncio.timeout(1), await transport.post(url, {}, b"x" * (16 << 20), "p", stream=True) as answering:
-        assert (answering.status, await answering.body()) == (413, b"no")
+    async with asyncio.timeout(1):
+        with await transport.post(url, {}, b"x" * (16 << 20), "p", stream=True) as answering:
+            assert (answering.status, await answering.body()) == (413, b"no")
     server.close()
 
 
@@ -160,7 +158,7 @@ async def test_a_connection_is_used_again_after_a_whole_answer_and_not_after_hal
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
     for _ in range(3):
-        async with await transport.post(url, {}, b"{}", "p", stream=True) as answering:
+        with await transport.post(url, {}, b"{}", "p", stream=True) as answering:
             assert await answering.body() == b"hello"
     assert connections == 1
     server.close()
@@ -194,11 +192,10 @@ async def test_a_whole_answer_may_take_longer_to_begin_than_a_stream():
 
     server, url = await listening(late)
     hasty = Transport(replace(LIMITS, connect=0.05, first_token=0.05))
-    async with await hasty.post(url, {}, b"{}", "p", stream=False) as answering:
+    with await hasty.post(url, {}, b"{}", "p", stream=False) as answering:
         assert await answering.body() == b"done"
-    with pytest.raises(ProviderUnavailable) as failure:
-        async with await hasty.post(url, {}, b"{}", "p", stream=True):
-            pass
+    with pytest.raises(ProviderUnavailable) as failure, await hasty.post(url, {}, b"{}", "p", stream=True):
+        pass
     assert failure.value.metadata["cause"] == "first_token_timeout"
     await hasty.close()
     await asyncio.sleep(0.2)  # until the server has noticed

@@ -81,7 +81,7 @@ async def _listening(serve, **more) -> tuple[asyncio.Server, int]:
 
 
 async def _asked(transport: Transport, url: str, via: Via) -> bytes:
-    async with await transport.post(url, {}, b"{}", "p", stream=False, via=via) as answering:
+    with await transport.post(url, {}, b"{}", "p", stream=False, via=via) as answering:
         return await answering.body()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import Ending, MalformedAnswer
-from services.providers.adapters.json_text import compact, count, decoded, mapping, parsed_object, string
+from services.providers.adapters.json_text import compact, count, mapping, parsed_object, string
 from services.providers.adapters.reading import BaseReading, FinishWords, refuse
 from services.providers.adapters.usage import disjoint
 
@@ -38,7 +38,7 @@ class AnthropicMessagesReading(BaseReading):
 
     def whole(self, body: bytes) -> None:
         """Read a message object."""
-        document = parsed_object(decoded(body))
+        document = parsed_object(body)
         refuse(document.get("error"))
         blocks = document.get("content")
         if not isinstance(blocks, list):

@@ -7,7 +7,7 @@ from typing import Any
 
 from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import Ending, MalformedAnswer
-from services.providers.adapters.json_text import count, decoded, mapping, objects, parsed_object, string
+from services.providers.adapters.json_text import count, mapping, objects, parsed_object, string
 from services.providers.adapters.reading import BaseReading, FinishWords, refuse
 from services.providers.adapters.usage import disjoint
 
@@ -35,7 +35,7 @@ class CohereChatReading(BaseReading):
 
     def whole(self, body: bytes) -> None:
         """Read a chat response."""
-        document = parsed_object(decoded(body))
+        document = parsed_object(body)
         refuse(document.get("error"))
         message = document.get("message")
         if not isinstance(message, dict):

@@ -11,7 +11,6 @@ from services.providers.adapters import Ending, MalformedAnswer
 from services.providers.adapters.json_text import (
     compact,
     count,
-    decoded,
     mapping,
     objects,
     parsed,
@@ -61,7 +60,7 @@ class GeminiGenerateReading(BaseReading):
 
     def whole(self, body: bytes) -> None:
         """Read a GenerateContentResponse, or the list of them that a stream is without alt=sse."""
-        document = parsed(decoded(body))
+        document = parsed(body)
         documents = document if isinstance(document, list) else [document]
         for each in documents:
             self._document(each)

@@ -7,7 +7,7 @@ from typing import Any
 
 from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import Ending, MalformedAnswer
-from services.providers.adapters.json_text import compact, count, decoded, mapping, objects, parsed_object, string
+from services.providers.adapters.json_text import compact, count, mapping, objects, parsed_object, string
 from services.providers.adapters.reading import BaseReading, FinishWords, refuse
 from services.providers.adapters.usage import disjoint
 
@@ -27,7 +27,7 @@ class OllamaChatReading(BaseReading):
 
     def whole(self, body: bytes) -> None:
         """Read a chat response."""
-        document = parsed_object(decoded(body))
+        document = parsed_object(body)
         self._document(document)
         if not isinstance(document.get("message"), dict):
             raise MalformedAnswer

@@ -10,8 +10,6 @@ from services.providers.adapters import Ending, MalformedAnswer
 from services.providers.adapters.json_text import (
     compact,
     count,
-    decoded,
-    mapping,
     objects,
     parsed_object,
     string,
@@ -32,6 +30,8 @@ _FINISH: FinishWords = {
     "content_filter": chat_pb2.FINISH_REASON_CONTENT_FILTER,
     "error": chat_pb2.FINISH_REASON_ERROR,
 }
+# What every message has; most have nothing beside it, or only fields that are empty.
+_ALWAYS = ("role", "content")
 # What else a message may have: said in another form, or not at all.
 _NO_PLACE = ("audio", "images")
 
@@ -47,7 +47,7 @@ class OpenAIChatReading(BaseReading):
 
     def whole(self, body: bytes) -> None:
         """Read a chat.completion object."""
-        document = parsed_object(decoded(body))
+        document = parsed_object(body)
         self._envelope(document)
         choices = document.get("choices")
         if not isinstance(choices, list):
@@ -96,8 +96,9 @@ class OpenAIChatReading(BaseReading):
         message = choice.get(where) or {}
         if not isinstance(message, dict):
             raise MalformedAnswer
-        if len(message) == 1 and isinstance(message.get("content"), str):
-            self.answer.text(message["content"])  # most chunks of most streams
+        content = message.get("content")
+        if isinstance(content, str) and not any(value and name not in _ALWAYS for name, value in message.items()):
+            self.answer.text(content)
         else:
             self._message(message)
         if isinstance(choice.get("finish_reason"), str):
@@ -159,8 +160,8 @@ class OpenAIChatReading(BaseReading):
 def _usage(raw: Mapping[str, Any]) -> chat_pb2.Usage:
     """completion_tokens has the reasoning in it, unless the total says it is on top."""
     prompt, completion = count(raw, "prompt_tokens"), count(raw, "completion_tokens")
-    details_of_prompt = mapping(raw.get("prompt_tokens_details"))
-    reasoning = count(mapping(raw.get("completion_tokens_details")), "reasoning_tokens")
+    details_of_prompt = raw.get("prompt_tokens_details")
+    reasoning = count(raw.get("completion_tokens_details"), "reasoning_tokens")
     if reasoning and count(raw, "total_tokens") == prompt + completion + reasoning:
         completion += reasoning
     return disjoint(

@@ -33,9 +33,12 @@ def written(conversation: chat_pb2.Conversation, target: Target, *, stream: bool
     """The request. Raises InvalidRequest for vendor options that the contract carries itself."""
     lost = Lost()
     body: Json = {"model": target.served_name, "messages": _messages(conversation, target, lost)}
-    body |= _tools(conversation)
-    body |= _response_format(conversation.response_format)
-    body |= _sampling(conversation.sampling, target.quirks, lost)
+    if conversation.tools:
+        body |= _tools(conversation)
+    if conversation.HasField("response_format"):
+        body |= _response_format(conversation.response_format)
+    if conversation.HasField("sampling"):
+        body |= _sampling(conversation.sampling, target.quirks, lost)
     body["stream"] = stream
     if stream and "no_stream_options" not in target.quirks:
         body["stream_options"] = {"include_usage": True}
@@ -159,8 +162,6 @@ def _tool_results(message: chat_pb2.Message, path: str, lost: Lost) -> list[Json
 
 
 def _tools(conversation: chat_pb2.Conversation) -> Json:
-    if not conversation.tools:
-        return {}
     encoded: Json = {"tools": [function_tool(tool) for tool in conversation.tools]}
     choice = conversation.tool_choice
     if choice.mode == chat_pb2.ToolChoice.MODE_NAMED:

@@ -7,7 +7,7 @@ from typing import Any
 
 from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import Ending, ErrorInAnswer, MalformedAnswer
-from services.providers.adapters.json_text import compact, count, decoded, mapping, objects, parsed_object, string
+from services.providers.adapters.json_text import compact, count, mapping, objects, parsed_object, string
 from services.providers.adapters.reading import BaseReading, FinishWords, refuse, text_of
 from services.providers.adapters.usage import disjoint
 
@@ -39,7 +39,7 @@ class OpenAIResponsesReading(BaseReading):
 
     def whole(self, body: bytes) -> None:
         """Read a response object."""
-        document = parsed_object(decoded(body))
+        document = parsed_object(body)
         refuse(document.get("error"))
         if not isinstance(document.get("output"), list):
             raise MalformedAnswer
