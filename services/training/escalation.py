@@ -2,7 +2,7 @@
 
 Ladders grow one model at a time, at any place before the reference; each is played on all outcomes with verifiers that
 had not seen the row, beside the single models, and scored as `quality.tuning` scores any way to choose. The one that
-is kept is scored again with other folds, less what the search picked by luck (luck.py).
+is kept is scored again with other folds: what the search picked by luck does not count twice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from services.router.quality.estimator import log_odds
 from services.router.quality.tuning import Tuned, rates_for, tune, weighed
 from services.router.strategies.cascade import Ladder
 from services.training.folds import folds
-from services.training.luck import Trials
 from services.training.verifier import Lesson, fit_step, foretold
 
 Floats = npt.NDArray[np.float64]
@@ -86,7 +85,6 @@ class _Table:
 
     def __post_init__(self) -> None:
         self.part = folds(self.played.ids, _FOLDS, self.salt)
-        self.trials = Trials(self.part, self.played.quality[:, self.reference], self.played.usd[:, self.reference])
         self.priors = log_odds(self.played.foretold)
 
     def evidence(self, calls: tuple[int, ...]) -> Evidence:
@@ -184,28 +182,21 @@ class _Table:
             table[:, np.arange(table.shape[1]) != self.reference] = _NEVER
         return table
 
-    def tuned(self, plan: Plan, luck: float = 0.0) -> Tuned:
-        """The best rate on this ladder; remembers all that were tried."""
+    def tuned(self, plan: Plan) -> Tuned:
+        """The best rate on this ladder."""
         quality, usd = self.played.quality[:, self.reference], self.played.usd[:, self.reference]
-
-        def chosen(rate: float) -> tuple[Floats, Floats]:
-            found = self.beside(plan, rate)
-            self.trials.add(*found)
-            return found
-
-        return tune(rates_for(float(usd.mean())), chosen, quality, usd, luck)
+        return tune(rates_for(float(usd.mean())), lambda rate: self.beside(plan, rate), quality, usd)
 
 
 def find_escalation(
     played: Played, models: Sequence[str], reference: int, alone: Tuned
 ) -> tuple[Escalation | None, Tuned]:
     """The best ladder with its verifier, and how it did; None where none beats `alone`, choosing single models."""
-    searched = _Table(played, reference, "search")
-    plan = _search(searched, reference)
+    plan = _search(_Table(played, reference, "search"), reference)
     if plan is None:
         return None, alone
     table = _Table(played, reference, "again")
-    found = table.tuned(plan, searched.trials.luck())
+    found = table.tuned(plan)
     if found.value <= alone.value + _WORTH:
         return None, alone
     judged = range(plan.first, len(plan.before) + 1)

@@ -41,23 +41,13 @@ class Tuned:
 NOTHING = Tuned(0.0, 0.0, 0.0, 1.0)
 
 
-def judged(rate: float, rows: int, change: float, variance: float, saving: float) -> Tuned:
-    """The figures of one way to choose, from the mean change of quality over so many rows and its variance."""
-    error = sqrt(max(0.0, variance) / rows * (1 + 1 / NEXT_WINDOW)) or 1e-9
-    safe = 0.5 * (1 + erf((change + TOLERATED_LOSS) / error / sqrt(2)))
-    return Tuned(rate, saving, change, safe)
-
-
-def weighed(
-    rate: float, quality: Floats, cost: Floats, reference_quality: Floats, reference_cost: Floats, luck: float = 0.0
-) -> Tuned:
-    """The figures of one way to choose; quality and cost [n] of what was chosen, and of the reference model.
-
-    `luck`: how much better the change looks than it is.
-    """
+def weighed(rate: float, quality: Floats, cost: Floats, reference_quality: Floats, reference_cost: Floats) -> Tuned:
+    """The figures of one way to choose; quality and cost [n] of what was chosen, and of the reference model."""
     change = quality - reference_quality
-    saving = 1 - float(cost.sum()) / float(reference_cost.sum())
-    return judged(rate, len(change), float(change.mean()) - luck, float(change.var()), saving)
+    error = sqrt(float(change.var()) / len(change) * (1 + 1 / NEXT_WINDOW)) or 1e-9
+    mean = float(change.mean())
+    safe = 0.5 * (1 + erf((mean + TOLERATED_LOSS) / error / sqrt(2)))
+    return Tuned(rate, 1 - float(cost.sum()) / float(reference_cost.sum()), mean, safe)
 
 
 def tune(
@@ -65,12 +55,11 @@ def tune(
     chosen: Callable[[float], tuple[Floats, Floats]],
     reference_quality: Floats,
     reference_cost: Floats,
-    luck: float = 0.0,
 ) -> Tuned:
     """The best of `rates`; `chosen` gives quality and cost [n] of what a rate chooses. NOTHING if none saves."""
     best = NOTHING
     for rate in rates:
-        found = weighed(rate, *chosen(rate), reference_quality, reference_cost, luck)
+        found = weighed(rate, *chosen(rate), reference_quality, reference_cost)
         if found.value > best.value:
             best = found
     return best

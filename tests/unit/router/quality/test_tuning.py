@@ -35,10 +35,3 @@ def test_rates_span_from_quality_alone_to_money_alone():
     rates = rates_for(0.002)
     assert rates[0] * 0.002 < 0.01
     assert rates[-1] * 0.002 > 1
-
-
-def test_what_was_luck_is_taken_off_the_promise():
-    quality, cost = np.tile([0.0, 1.0], ROWS // 2), np.ones(ROWS)
-    sober = weighed(1.0, quality, cost, quality[::-1], cost * 2, luck=0.02)
-    assert sober.change == weighed(1.0, quality, cost, quality[::-1], cost * 2).change - 0.02
-    assert sober.value < sober.saving
