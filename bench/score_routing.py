@@ -30,9 +30,10 @@ _POINTS, _BINS, _DRAWS, _RESAMPLES = 2_000, 10, 20, 1_000
 _COUNTS_FROM = -0.005
 
 
-def held_out(row_id: str) -> bool:
-    """Whether the inner split keeps this row for the test: one of five."""
-    return int(hashlib.sha256(row_id.encode()).hexdigest()[:8], 16) % 5 == 0
+def held_out(row_id: str, split: int = 0) -> bool:
+    """Whether the inner split of this number keeps the row for the test: one of five."""
+    text = f"{split}/{row_id}" if split else row_id
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) % 5 == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,11 @@ class Truth:
     best: int
 
 
-def truths(train: Path, test: Path, name: str) -> dict[str, Truth]:
+def truths(train: Path, test: Path, name: str, split: int = 0) -> dict[str, Truth]:
     """What came of the test prompts, per data set where a file has several of two models, else under the set's name."""
     inner = train == test
-    learned = _read(train, name, lambda row_id: not (inner and held_out(row_id)))
-    judged = _read(test, name, lambda row_id: not inner or held_out(row_id))
+    learned = _read(train, name, lambda row_id: not (inner and held_out(row_id, split)))
+    judged = _read(test, name, lambda row_id: not inner or held_out(row_id, split))
     models = tuple(column.removeprefix("q__") for column in learned[0] if column.startswith("q__"))
     sources = {row["dataset"] for row in judged} if len(models) == 2 else {None}
     found = {}
@@ -250,13 +251,13 @@ def _walked(found: Sequence[Row | None], truth: Truth) -> tuple[Floats, Floats]:
     return quality, usd
 
 
-def figures(rows: Sequence[Row], train: Path, test: Path) -> dict[str, Any]:
+def figures(rows: Sequence[Row], train: Path, test: Path, split: int = 0) -> dict[str, Any]:
     """The object of the last line: figures per set, their mean over the seeds for two models; macro and pooled."""
     sets: dict[str, Any] = {}
     changes: list[Floats] = []
     for name in sorted({row["set"] for row in rows}):
         own = [row for row in rows if row["set"] == name]
-        for source, truth in truths(train, test, name).items():
+        for source, truth in truths(train, test, name, split).items():
             by_seed = [
                 scored([row for row in own if row["seed"] == seed], truth)
                 for seed in sorted({row["seed"] for row in own})
@@ -280,9 +281,11 @@ def figures(rows: Sequence[Row], train: Path, test: Path) -> dict[str, Any]:
     return result
 
 
-def show(rows: Sequence[Row], train: Path, test: Path, about: Mapping[str, Any] | None = None) -> None:
-    """A table for a person, and the figures as JSON."""
-    found = figures(rows, train, test)
+def show(
+    rows: Sequence[Row], train: Path, test: Path, about: Mapping[str, Any] | None = None, split: int = 0
+) -> dict[str, Any]:
+    """A table for a person, and the figures as JSON; returns them."""
+    found = figures(rows, train, test, split)
     for name, values in found["sets"].items():
         head = f"{name} (n {values['n']}): AUC {values['auc']:.3f}, ECE {values['ece']:.3f}"
         head += f" (debiased {values['ece_debiased']:+.3f})"
@@ -301,7 +304,24 @@ def show(rows: Sequence[Row], train: Path, test: Path, about: Mapping[str, Any] 
         low, high = found["pooled_dq_interval"]
         print(f"mean of the savings that count: {found['macro_saving']:.1%}")
         print(f"pooled change: {100 * found['pooled_dq']:+.2f} points [{100 * low:+.2f}, {100 * high:+.2f}]")
-    print(json.dumps(found | ({"about": about} if about else {})))
+    print(json.dumps(found | ({"about": about} if about else {})), flush=True)
+    return found
+
+
+def over_splits(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The means of several splits' figures, per set."""
+    result: dict[str, Any] = {}
+    for name, first in found[0]["sets"].items():
+        several = [one["sets"][name] for one in found]
+        plain = [figure for figure in ("apgr", "cpt50", "cpt80", "aiq", "ece_debiased") if figure in first]
+        result[name] = {figure: float(np.mean([one[figure] for one in several])) for figure in plain}
+        if "choice" in first:
+            ends = [one.get("cascade", one["choice"]) for one in several]
+            result[name] |= {figure: float(np.mean([end[figure] for end in ends])) for figure in ("saving", "dq")}
+    for figure in ("macro_saving", "pooled_dq"):
+        if figure in found[0]:
+            result[figure] = float(np.mean([one[figure] for one in found]))
+    return result
 
 
 def _told(values: Mapping[str, Any]) -> str:

@@ -36,16 +36,18 @@ def sampled(outcomes: Outcomes, sources: Sequence[str], labels: int, seed: int) 
     return outcomes.only(np.array(sorted(kept)))
 
 
-def run(folders: tuple[Path, Path], name: str, labels: int | None, seed: int) -> tuple[list[Row], dict[str, Any]]:
+def run(
+    folders: tuple[Path, Path], name: str, labels: int | None, seed: int, split: int = 0
+) -> tuple[list[Row], dict[str, Any]]:
     """(rows of one set, what its artefact is and costs)."""
     inner = folders[0] == folders[1]
-    outcomes, sources = learned_from(folders[0], name, inner=inner)
+    outcomes, sources = learned_from(folders[0], name, inner=inner, split=split)
     if labels is not None:
         outcomes = sampled(outcomes, sources, labels, seed)
     started = time.process_time()
     artefact = train(outcomes, {"set": name, "labels": labels, "seed": seed})
     seconds = time.process_time() - started
-    prompts, answers = asked(folders[1], name, inner=inner)
+    prompts, answers = asked(folders[1], name, inner=inner, split=split)
     decider = Decider(artefact)
     rows = [decider.row(name, prompt, answers, seed) for prompt in prompts]
     ladder = artefact.escalation.ladder.models if artefact.escalation else ()
@@ -69,6 +71,7 @@ def main() -> int:
     parser.add_argument("--test", type=Path, required=True, help="a folder of <set>.parquet to be judged on")
     parser.add_argument("--labels", type=int, help="learn from so many rows of each data set")
     parser.add_argument("--seeds", type=int, default=1, help="so many draws of the labels")
+    parser.add_argument("--splits", type=int, default=1, help="so many inner splits, and their means")
     parser.add_argument("--sets", nargs="+", help="these sets only")
     parser.add_argument("--predictions", type=Path, help="a file for the rows")
     arguments = parser.parse_args()
@@ -77,18 +80,27 @@ def main() -> int:
     if not chosen:
         print(f"no set is in both {arguments.train} and {arguments.test}", file=sys.stderr)
         return 2
+    if folders[0] != folders[1] and arguments.splits != 1:
+        parser.error("--splits takes one folder, given twice")
     if folders[0] == folders[1]:
         print("the same folder twice: a fifth of each set, by a hash of the ids, is kept for the test")
-    rows: list[Row] = []
-    about: dict[str, Any] = {}
-    for name in chosen:
-        for seed in range(arguments.seeds):
-            found, about[name] = run(folders, name, arguments.labels, seed)
-            rows += found
-        print(f"{name}: {json.dumps(about[name])}", flush=True)
+    every: list[Row] = []
+    found: list[dict[str, Any]] = []
+    for split in range(arguments.splits):
+        rows: list[Row] = []
+        about: dict[str, Any] = {}
+        for name in chosen:
+            for seed in range(arguments.seeds):
+                predicted, about[name] = run(folders, name, arguments.labels, seed, split)
+                rows += predicted
+            print(f"{name}: {json.dumps(about[name])}", flush=True)
+        if split == 0:  # the one that score_routing knows
+            every = rows
+        found.append(score_routing.show(rows, *folders, about, split))
     if arguments.predictions:
-        arguments.predictions.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    score_routing.show(rows, *folders, about)
+        arguments.predictions.write_text("".join(json.dumps(row) + "\n" for row in every))
+    if len(found) > 1:
+        print(f"means of {len(found)} splits: {json.dumps(score_routing.over_splits(found))}")
     return 0
 
 

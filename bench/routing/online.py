@@ -83,7 +83,7 @@ def drop(artefact: Artefact, stream: Stream, model: int, seed: int) -> dict[str,
         (
             number
             for number in range(_DROPPED)
-            if np.mean(picked[_WARM + max(0, number - _WINDOW) : _WARM + number + 1]) <= after + _NEAR
+            if np.mean(picked[_WARM + number + 1 - _WINDOW : _WARM + number + 1]) <= after + _NEAR
         ),
         None,
     )

@@ -49,11 +49,11 @@ def names(train: Path, test: Path) -> list[str]:
     return sorted(found[0] & found[1])
 
 
-def learned_from(folder: Path, name: str, *, inner: bool) -> tuple[Outcomes, tuple[str, ...]]:
+def learned_from(folder: Path, name: str, *, inner: bool, split: int = 0) -> tuple[Outcomes, tuple[str, ...]]:
     """(the outcomes of the training part, the data set of each row); `inner`: without the rows kept for the test."""
     table = parquet.read_table(folder / f"{name}.parquet")
     models = _models(table.column_names)
-    rows = [row for row in _rows(table) if not (inner and held_out(row["id"]))]
+    rows = [row for row in _rows(table) if not (inner and held_out(row["id"], split))]
     made = [
         {
             "id": row["id"],
@@ -67,13 +67,15 @@ def learned_from(folder: Path, name: str, *, inner: bool) -> tuple[Outcomes, tup
     return assembled(made), tuple(row["dataset"] for row in rows)
 
 
-def asked(folder: Path, name: str, *, inner: bool) -> tuple[list[Prompt], Answers]:
+def asked(folder: Path, name: str, *, inner: bool, split: int = 0) -> tuple[list[Prompt], Answers]:
     """(the test prompts, their recorded answers). No label column is read."""
     file = folder / f"{name}.parquet"
     columns = parquet.read_schema(file).names
     dropped = ["contaminated"] if "contaminated" in columns else []
     rows = [
-        row for row in _rows(parquet.read_table(file, columns=_PROMPT + dropped)) if held_out(row["id"]) or not inner
+        row
+        for row in _rows(parquet.read_table(file, columns=_PROMPT + dropped))
+        if not inner or held_out(row["id"], split)
     ]
     prompts = [Prompt(row["id"], row["prompt"], int(row["in_tok"])) for row in rows]
     said = [column for column in columns if column.startswith(("a__", "o__"))]

@@ -65,10 +65,14 @@ class Group:
 
 
 def canonical(answer: str | None) -> str | None:
-    """The short form of an extracted answer: numbers by value, everything else in lower case; None stays None."""
+    """The short form of an extracted answer: numbers by value, a choice without its brackets, everything else in lower
+    case; None stays None.
+    """
     if answer is None:
         return None
-    text = answer.strip().lower()
+    text = answer.strip()
+    chosen = _LETTER.fullmatch(text)
+    text = (chosen[1] if chosen else text).lower()
     try:
         return repr(round(float(text.replace(",", "").rstrip(".%").lstrip("$")), 4) + 0.0)
     except ValueError:

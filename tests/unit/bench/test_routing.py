@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 pytest.importorskip("pyarrow")
 
-from bench.score_routing import Truth, area, auc, deployed, hull, saved_at, scored, trade_off
+from bench.score_routing import Truth, area, auc, deployed, held_out, hull, over_splits, saved_at, scored, trade_off
 
 points = some.lists(some.tuples(some.integers(1, 50), some.integers(0, 50)), min_size=1, max_size=8)
 
@@ -85,3 +85,21 @@ def test_a_saving_counts_only_with_the_quality_kept():
     assert deployed(same, cheap, made)["counted"] == pytest.approx(0.9)
     same[:10] = 0
     assert deployed(same, cheap, made)["counted"] == 0
+
+
+def test_another_split_keeps_other_rows_and_as_many():
+    ids = [f"row-{number}" for number in range(2_000)]
+    kept = [{name for name in ids if held_out(name, split)} for split in range(3)]
+    assert kept[0] == {name for name in ids if held_out(name)}
+    assert all(340 < len(one) < 460 for one in kept)
+    assert all(len(one & other) < 120 for one, other in combinations(kept, 2))
+
+
+def test_figures_of_splits_are_averaged_as_deployed():
+    chosen = {"choice": {"saving": 0.2, "dq": 0.0}, "aiq": 0.6, "ece_debiased": 0.0}
+    walked = {**chosen, "cascade": {"saving": 0.6, "dq": -0.01}, "aiq": 0.8}
+    found = over_splits(
+        [{"sets": {"one": chosen}, "macro_saving": 0.2}, {"sets": {"one": walked}, "macro_saving": 0.6}]
+    )
+    assert found["one"] == pytest.approx({"aiq": 0.7, "ece_debiased": 0.0, "saving": 0.4, "dq": -0.005})
+    assert found["macro_saving"] == pytest.approx(0.4)

@@ -15,6 +15,8 @@ from services.router.judge.agreement import canonical, equal, grouped
     [
         ("42", "42.0"),
         (" B ", "b"),
+        ("A)", "a"),
+        ("(C).", "C"),
         ("1,000", "1000"),
         ("$5", "5.00"),
         ("50%", "50"),
