@@ -19,7 +19,7 @@ from services.cache.sqlite_storage import SqliteStorage
 from services.chassis.logs import Log
 from tests.unit.cache.samples import START, StillClock, entry
 
-KILLS = int(os.environ.get("CACHE_KILLS", "3"))  # noqa: TID251
+KILLS = int(os.environ.get("CACHE_KILLS", "5"))  # noqa: TID251
 pytestmark = pytest.mark.timeout(20 + 3 * KILLS)
 # Writes entries in batches of 20 and says after each batch how many there are.
 PROGRAM = """

@@ -18,7 +18,7 @@ from bench.cache.process import cache_process
 from omnisphere.cache.v1 import cache_service_pb2 as pb
 from tests.unit.cache.samples import query, reply
 
-KILLS = int(os.environ.get("CACHE_KILLS", "3"))  # noqa: TID251
+KILLS = int(os.environ.get("CACHE_KILLS", "5"))  # noqa: TID251
 pytestmark = [pytest.mark.timeout(30 + 4 * KILLS), pytest.mark.slow]
 QUIET = {"log_level": "warning", "semantic": "off"}
 # A batch is written every tenth of a second: what was answered before that much time ago is on disk.
