@@ -7,6 +7,7 @@ is wrong with that (models err alike) is learned on top of it (learned.py).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ _OPEN, _FEWEST = 10.0, 3.0
 # In log-odds: an answer that could not be found in the text is as bad as this.
 _MISSING = 3.0
 _LONGEST = 400
+# A chosen option: "B", "(B)."
+CHOICE = re.compile(r"[(\[]?([A-J])[)\]]?[.:)]?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def canonical(answer: str | None) -> str | None:
     if answer is None:
         return None
     text = answer.strip()
-    chosen = _LETTER.fullmatch(text)
+    chosen = CHOICE.fullmatch(text)
     text = (chosen[1] if chosen else text).lower()
     try:
         return repr(round(float(text.replace(",", "").rstrip(".%").lstrip("$")), 4) + 0.0)

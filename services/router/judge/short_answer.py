@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import re
 
-from services.router.judge.agreement import canonical
+from services.router.judge.agreement import CHOICE, canonical
 
 _MOST = 20_000
 _TAIL = 400
 _LONGEST_NUMBER = 80
-_LETTER = re.compile(r"[(\[]?([A-J])[)\]]?[.:)]?")
 # "A good answer is a long one" chooses nothing.
 _CHOICE = re.compile(r"(?i:answer|option|choice)\W{0,4}(?i:is)?\W{0,4}([A-J]\b|[a-j](?=[).*]|\s*$))")
 # A JSON string may hold a backslash that no JSON parser takes (LaTeX), so it is no JSON parser that reads it.
@@ -62,7 +61,7 @@ def extracted(text: str, options: int) -> str | None:
 def _letter(text: str) -> str | None:
     stated = _stated(text)
     for short in (text, *(() if stated is None else (stated.strip(" *"),))):
-        found = _LETTER.fullmatch(short)
+        found = CHOICE.fullmatch(short)
         if found:
             return found.group(1).lower()
     chosen = _CHOICE.findall(text)
