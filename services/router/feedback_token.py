@@ -1,9 +1,9 @@
 """A token that lets any replica use the feedback on an answer, and nobody make one up. Pure.
 
-    base64url( HMAC-SHA-256(key, body)[:16] + body )      body: JSON list, see Subject
+    base64url( BLAKE2b-128(key, body) + body )      body: JSON list, see Subject
 
-What it says is no secret of others: the caller knows its tenant, task and model. RFC 2104 for the HMAC; the comparison
-takes as long for a wrong tag as for the right one.
+What it says is no secret of others: the caller knows its tenant, task and model. RFC 7693, section 2.9, for the keyed
+hash; the comparison takes as long for a wrong tag as for the right one. Made for every answer of a model.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from functools import lru_cache
+
+import orjson
 
 _TAG_BYTES = 16
 _MOST_CHARACTERS = 2_048
@@ -36,7 +38,17 @@ class Subject:
 
 def sign(subject: Subject, key: bytes) -> str:
     """The token."""
-    body = json.dumps(astuple(subject), ensure_ascii=False, separators=(",", ":")).encode()
+    body = orjson.dumps(
+        (
+            subject.tenant,
+            subject.request_id,
+            subject.task_type,
+            subject.model,
+            subject.made_at,
+            subject.propensity,
+            subject.noted,
+        )
+    )
     return base64.urlsafe_b64encode(_tag(body, key) + body).decode().rstrip("=")
 
 
@@ -51,7 +63,7 @@ def read(token: str, key: bytes, *, now: float) -> Subject | None:
     tag, body = data[:_TAG_BYTES], data[_TAG_BYTES:]
     if not hmac.compare_digest(tag, _tag(body, key)):
         return None
-    subject = Subject(*json.loads(body))
+    subject = Subject(*orjson.loads(body))
     return subject if now - VALID_SECONDS <= subject.made_at <= now + VALID_SECONDS else None
 
 
@@ -66,4 +78,10 @@ def unpacked(noted: str) -> bytes:
 
 
 def _tag(body: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, body, hashlib.sha256)[:_TAG_BYTES]
+    return hashlib.blake2b(body, key=_short(key), digest_size=_TAG_BYTES).digest()
+
+
+@lru_cache(maxsize=16)
+def _short(key: bytes) -> bytes:
+    """Of any length; a key of BLAKE2b has at most 64 bytes."""
+    return hashlib.sha256(key).digest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,7 @@ Floats = npt.NDArray[np.float64]
 Evidence = decision_pb2.Candidate.Evidence
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """Of one model's answer to one request. `quality` is the probability that it is good, from 0 to 1.
 
     `outcomes`: how many were seen here of this model in this task, for this tenant. `output_tokens`: what its answers

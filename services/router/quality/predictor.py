@@ -139,16 +139,20 @@ class Predictor:
     def _take(self, artefact: Artefact) -> None:
         self._artefact = artefact
         self._columns = {name: place for place, name in enumerate(artefact.estimator.columns)}
+        # The models asked for last, and their columns; one beyond the last for those of which nothing is known.
+        self._asked: Sequence[Known] = ()
+        self._places_of = np.zeros(0, np.int64)
         head = artefact.estimator.head
         self._places = min(PLACES, head.heads.shape[1] - len(head.intercepts))
         self._shared = Learner(len(artefact.estimator.tasks), self._places)
         self._tenants: OrderedDict[str, Learner] = OrderedDict()
 
     def _of(self, columns: Floats, models: Sequence[Known]) -> Floats:
-        found = np.empty(len(models))
-        for place, model in enumerate(models):
-            column = self._columns.get(model.id, self._columns.get(model.tier))
-            found[place] = columns.mean() if column is None else columns[column]
+        if models is not self._asked:  # the same ones are mostly asked for again
+            unknown = len(columns)
+            named = [self._columns.get(model.id, self._columns.get(model.tier, unknown)) for model in models]
+            self._asked, self._places_of = models, np.array(named, np.int64)
+        found: Floats = np.append(columns, columns.mean())[self._places_of]
         return found
 
     def _facts(self, noted: bytes) -> tuple[float, Floats, Floats]:
