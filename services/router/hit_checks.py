@@ -10,7 +10,7 @@ from services.chassis import call_context
 from services.chassis.errors import ServiceError
 from services.router.agreement import agreement
 from services.router.execute import book_failed
-from services.router.metrics import RouterMetrics
+from services.router.learning_metrics import LearningMetrics
 from services.router.peers import CachePeer, ProvidersPeer
 from services.router.shadow import Purse, Shadow
 
@@ -20,7 +20,7 @@ _ASK_SECONDS, _REPORT_SECONDS = 60.0, 5.0
 class HitChecks:
     """Checks what the cache asks to check."""
 
-    def __init__(self, shadow: Shadow, cache: CachePeer, providers: ProvidersPeer, metrics: RouterMetrics) -> None:
+    def __init__(self, shadow: Shadow, cache: CachePeer, providers: ProvidersPeer, metrics: LearningMetrics) -> None:
         self._shadow = shadow
         self._cache = cache
         self._providers = providers

@@ -29,7 +29,7 @@ class Learning:
     def __init__(self, settings: RouterSettings, log: Log, clock: Clock, metrics: RouterMetrics) -> None:
         """Raises StartError where the artefact cannot be used."""
         predictor = Predictor(first_artefact(settings.artefact))
-        self.forecasts = Forecasts(predictor, unusable=lambda: metrics.outcomes.labels("other_artefact").inc())
+        self.forecasts = Forecasts(predictor, unusable=lambda: metrics.learning.outcomes.labels("other_artefact").inc())
         ledger = None
         if settings.ledger:
             ledger = Ledger(
@@ -43,7 +43,7 @@ class Learning:
         self._book = OutcomeBook(ledger, log)
         self._stream = _stream(settings, log, clock, metrics)
         key = settings.feedback_key.reveal().encode() if settings.feedback_key else secrets.token_bytes(32)
-        self.outcomes = Outcomes(self.forecasts, self._keep, key=key, clock=clock, metrics=metrics)
+        self.outcomes = Outcomes(self.forecasts, self._keep, key=key, clock=clock, metrics=metrics.learning)
         self.verifier: Verifier = _NewestVerifier(predictor)
         self._artefacts = ArtefactKeeper(
             settings.artefact,
@@ -83,8 +83,8 @@ def _stream(settings: RouterSettings, log: Log, clock: Clock, metrics: RouterMet
         settings.redis.reveal(),
         log=log,
         clock=clock,
-        shared=metrics.outcomes_shared.set,
-        dropped=lambda: metrics.outcomes.labels("untold").inc(),
+        shared=metrics.learning.outcomes_shared.set,
+        dropped=lambda: metrics.learning.outcomes.labels("untold").inc(),
     )
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.chassis.counting import Counter, Histogram
 from services.chassis.metrics import LATENCY_BUCKETS
+from services.router.learning_metrics import LearningMetrics
 from services.router.ledger import CACHE_WORDS
-
-_JUDGES = {value: name.removeprefix("JUDGE_").lower() for name, value in decision_pb2.Verdict.Judge.items()}
 
 
 class RouterMetrics:
@@ -68,45 +67,7 @@ class RouterMetrics:
             registry=registry,
         )
 
-        self._hit_checks = Counter(
-            "omnisphere_router_shadow_checks_total",
-            "Checks of cached answers by what came of them.",
-            ["check"],
-            registry=registry,
-        )
-        self.outcomes = Counter(
-            "omnisphere_router_outcomes",
-            "How good answers were, by who said it; other_artefact: not learned from; untold: not told other routers.",
-            ["source"],
-            registry=registry,
-        )
-        self.outcomes_shared = Gauge(
-            "omnisphere_router_outcomes_shared",
-            "1: outcomes are shared with other routers; 0: Redis is away, or not configured.",
-            registry=registry,
-        )
-        self._explored = Counter(
-            "omnisphere_router_explored",
-            "Requests that other models were asked, too, to learn of them, by what came of it.",
-            ["result"],
-            registry=registry,
-        )
-        self._verdicts = Counter(
-            "omnisphere_router_verdicts",
-            "Answers of cascades, by how they were judged and whether they were accepted.",
-            ["model", "judge", "accepted"],
-            registry=registry,
-        )
-        self._confidence = Histogram(
-            "omnisphere_router_verdict_confidence_ratio",
-            "The probability that an answer is good, as its judge saw it.",
-            ["judge"],
-            buckets=[place / 10 for place in range(1, 11)],
-            registry=registry,
-        )
-        self._escalations = Counter(
-            "omnisphere_router_escalations", "Models that took over after a verdict.", ["model"], registry=registry
-        )
+        self.learning = LearningMetrics(registry)
         self.reload_failures = Counter(
             "omnisphere_router_config_reload_failures",
             "Files that were refused while the old ones stay in use.",
@@ -120,18 +81,12 @@ class RouterMetrics:
             registry=registry,
         )
         # There from the start, where the values are few: Prometheus does not see a series rise that begins with 1.
-        for source in ("feedback", "judge", "shadow", "other_artefact", "untold"):
-            self.outcomes.labels(source)
         for file in ("policies", "artefact"):
             self.reload_failures.labels(file)
         for why in ("queue_full", "storage"):
             self.ledger_lost.labels(why)
         for why in ("queue_full", "deadline_exceeded", "peer_unavailable"):
             self.stores_dropped.labels(why)
-        for check in ("right", "wrong", "unknown", "queue_full", "budget"):
-            self._hit_checks.labels(check)
-        for result in ("learned", "unknown", "no_answer", "queue_full", "budget"):
-            self._explored.labels(result)
         for by in ("content", "request_id"):
             self.joined.labels(by)
         for kind in chat_pb2.Degradation.Kind.keys()[1:]:
@@ -148,12 +103,8 @@ class RouterMetrics:
             self._first_token.observe(first_token)
         if decision.fallbacks:
             self._fallbacks.labels(decision.model).inc(decision.fallbacks)
-        if decision.escalations:
-            self._escalations.labels(decision.model).inc(decision.escalations)
-        for verdict in decision.verdicts:
-            judge = _JUDGES[verdict.judge]
-            self._verdicts.labels(verdict.model, judge, "yes" if verdict.accepted else "no").inc()
-            self._confidence.labels(judge).observe(verdict.confidence)
+        if decision.verdicts:
+            self.learning.judged(decision)
         for degradation in decision.degradations:
             self._degradations.labels(chat_pb2.Degradation.Kind.Name(degradation.kind)).inc()
         if decision.cost.nanousd:
@@ -163,14 +114,6 @@ class RouterMetrics:
             self._cache_savings.inc(savings.cache_nanousd)
         if savings.routing_nanousd > 0:
             self._routing_savings.inc(savings.routing_nanousd)
-
-    def hit_check(self, result: str) -> None:
-        """Count a check of a cached answer."""
-        self._hit_checks.labels(result).inc()
-
-    def explored(self, result: str) -> None:
-        """Count a request that others were asked, too."""
-        self._explored.labels(result).inc()
 
     def hit_again(self, decision: decision_pb2.Decision) -> Callable[[float], None]:
         """How to count, each time, a request that the cache answers again and again: figures looked up once."""

@@ -13,7 +13,7 @@ from services.chassis.clock import Clock
 from services.chassis.errors import InvalidRequest, Overloaded
 from services.router import feedback_token
 from services.router.feedback_token import Subject
-from services.router.metrics import RouterMetrics
+from services.router.learning_metrics import LearningMetrics
 
 Source = Literal["feedback", "judge", "shadow"]
 SOURCES: Final[Mapping[str, Source]] = {"feedback": "feedback", "judge": "judge", "shadow": "shadow"}
@@ -61,7 +61,7 @@ class Outcomes:
     """The desk where outcomes come in. Feedback is checked here: who may say what, and how often."""
 
     def __init__(
-        self, learner: Learner, keep: Callable[[Outcome], None], *, key: bytes, clock: Clock, metrics: RouterMetrics
+        self, learner: Learner, keep: Callable[[Outcome], None], *, key: bytes, clock: Clock, metrics: LearningMetrics
     ) -> None:
         self._learner = learner
         self._keep = keep

@@ -157,7 +157,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
     background = _background(settings, log, clock, metrics, peers)
     catalogue, learning = background.catalogue, background.learning
     deadline = settings.deadline.total_seconds()
-    checks = HitChecks(background.shadow, peers.cache, peers.providers, metrics)
+    checks = HitChecks(background.shadow, peers.cache, peers.providers, metrics.learning)
     cache = CacheStep(peers.cache, Guard(), clock, timeout=settings.cache_timeout.total_seconds(), checks=checks)
     books = Books(
         background.ledger or NoBook(),
@@ -239,7 +239,7 @@ def _pipeline(
             judge,
             learning.outcomes,
             share=settings.explore_share,
-            counted=metrics.explored,
+            counted=metrics.learning.explored,
         ),
         flights=Flights(remember_for=settings.remember_for, most_bytes=settings.remember_bytes),
         after=background.after,

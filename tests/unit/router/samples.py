@@ -210,7 +210,11 @@ class Rig:
         self.forecaster = ScriptedForecaster()
         self.judge = ScriptedJudge()
         self.outcomes = Outcomes(
-            self.forecaster, self.forecaster.kept.append, key=b"feedback", clock=self.clock, metrics=self.metrics
+            self.forecaster,
+            self.forecaster.kept.append,
+            key=b"feedback",
+            clock=self.clock,
+            metrics=self.metrics.learning,
         )
         self.dropped: list[str] = []
         self.explored: list[str] = []

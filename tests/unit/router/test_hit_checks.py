@@ -11,7 +11,7 @@ from omnisphere.providers.v1 import attempt_pb2
 from services.chassis import call_context
 from services.chassis.errors import PeerUnavailable
 from services.router.hit_checks import HitChecks
-from services.router.metrics import RouterMetrics
+from services.router.learning_metrics import LearningMetrics
 from services.router.shadow import Shadow
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import ReadableLog
@@ -27,7 +27,7 @@ class Checks:
         self.registry = CollectorRegistry()
         self.providers.play(PRIMARY, answer(fresh))
         self.shadow = Shadow(clock=self.clock, log=ReadableLog("router"), budget_nanousd=budget)
-        self.checks = HitChecks(self.shadow, self.cache, self.providers, RouterMetrics(self.registry))
+        self.checks = HitChecks(self.shadow, self.cache, self.providers, LearningMetrics(self.registry))
 
     def check(self, kept: str = "Like this.") -> None:
         reply = cache_pb.CachedReply(message=assistant(kept), model=PRIMARY)

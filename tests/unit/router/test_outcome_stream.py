@@ -12,7 +12,7 @@ import redis.asyncio as redis
 from prometheus_client import CollectorRegistry
 
 from services.chassis.clock import SystemClock
-from services.router.metrics import RouterMetrics
+from services.router.learning_metrics import LearningMetrics
 from services.router.outcome_stream import STREAM, OutcomeStream
 from services.router.outcomes import Outcome, Outcomes
 from tests.fakes.log import ReadableLog
@@ -28,7 +28,7 @@ class Router:
         self.log = ReadableLog("router")
         self.up: list[bool] = []
         self.stream = OutcomeStream(url, log=self.log, clock=SystemClock(), shared=self.up.append)
-        metrics = RouterMetrics(CollectorRegistry())
+        metrics = LearningMetrics(CollectorRegistry())
         self.outcomes = Outcomes(self.learner, self.stream.tell, key=b"key", clock=SystemClock(), metrics=metrics)
 
     def start(self) -> None:

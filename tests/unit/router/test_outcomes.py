@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.chassis.errors import InvalidRequest, Overloaded
-from services.router.metrics import RouterMetrics
+from services.router.learning_metrics import LearningMetrics
 from services.router.outcomes import Answer, Outcomes
 from tests.fakes.clock import FakeClock
 from tests.fakes.routing import ScriptedForecaster
@@ -18,7 +18,7 @@ class Desk:
     def __init__(self):
         self.clock = FakeClock()
         self.learner = ScriptedForecaster()
-        metrics = RouterMetrics(CollectorRegistry())
+        metrics = LearningMetrics(CollectorRegistry())
         self.outcomes = Outcomes(self.learner, self.learner.kept.append, key=b"key", clock=self.clock, metrics=metrics)
 
     def token(self, request_id="r-1", tenant="acme"):
