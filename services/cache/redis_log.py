@@ -37,6 +37,7 @@ from services.cache.replicas import Changes
 from services.cache.settings import LONGEST_TTL
 from services.chassis.clock import Clock
 from services.chassis.logs import Log
+from services.chassis.tasks import cancelled
 
 PREFIX = f"omnisphere:cache:{fingerprints.FORMAT}:"
 _LOG, _WRONG, _EPOCH, _FORGOTTEN = (f"{PREFIX}{name}" for name in ("log", "wrong", "epoch", "forgotten"))
@@ -171,11 +172,7 @@ class RedisLog:
                     return
 
     async def stop(self) -> None:
-        running = set(self._tasks)
-        while running:  # a cancellation that meets the end of a read is lost in the client
-            for task in running:
-                task.cancel()
-            _, running = await asyncio.wait(running, timeout=0.1)
+        await cancelled(self._tasks)
         await self.flush()
         for connection in (self._redis, self._leading, self._tailing):
             with contextlib.suppress(*_AWAY):

@@ -25,6 +25,7 @@ from redis.exceptions import RedisError
 
 from services.chassis.clock import Clock
 from services.chassis.logs import Log
+from services.chassis.tasks import cancelled
 from services.router.outcomes import SOURCES, Outcome
 
 STREAM = "omnisphere:router:1:outcomes"
@@ -77,11 +78,7 @@ class OutcomeStream:
 
     async def stop(self) -> None:
         """Tell what waits, if Redis is there."""
-        running = set(self._tasks)
-        while running:  # a cancellation that meets the end of a read is lost in the client
-            for task in running:
-                task.cancel()
-            _, running = await asyncio.wait(running, timeout=0.1)
+        await cancelled(self._tasks)
         with contextlib.suppress(*_AWAY):
             while self._up and self._waiting:
                 await self._publish()
