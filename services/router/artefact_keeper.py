@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 from services.chassis.logs import Log
 from services.chassis.settings import StartError
+from services.router.file_watch import FileWatch
 from services.router.quality.artefact import SHIPPED, Artefact, ArtefactUnusable, load
 
 _EVERY_SECONDS = 5.0
@@ -38,26 +38,20 @@ class ArtefactKeeper:
         self._swap = swap
         self._log = log
         self._failed = failed
-        self._seen = self._state()
-        self._task: asyncio.Task[None] | None = None
+        self._file = FileWatch(path, every=_EVERY_SECONDS)
 
     def start(self) -> None:
         """Watch the file, where there is one."""
-        if self._path is not None:
-            self._task = asyncio.create_task(self._watch(), name="artefact")
+        self._file.start(self.look, "artefact")
 
     async def stop(self) -> None:
         """Stop watching."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._file.stop()
 
     def look(self) -> None:
         """Take the file, if it is another one by now and may be taken."""
-        state = self._state()
-        if self._path is None or state is None or state == self._seen:
+        if self._path is None or not self._file.changed(gone=False):
             return
-        self._seen = state
         try:
             artefact = load(self._path)
         except ArtefactUnusable as failure:
@@ -72,15 +66,3 @@ class ArtefactKeeper:
     def _refuse(self, cause: str) -> None:
         self._failed()
         self._log.warning("artefact_refused", cause=cause)
-
-    def _state(self) -> tuple[int, int, int] | None:
-        try:
-            found = self._path.stat() if self._path is not None else None
-        except OSError:
-            return None
-        return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(_EVERY_SECONDS)
-            self.look()

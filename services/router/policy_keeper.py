@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from services.chassis.errors import ServiceError
 from services.chassis.logs import Log
 from services.chassis.settings import StartError
 from services.router.catalog import Catalogue
+from services.router.file_watch import FileWatch
 from services.router.policy import Policy, load_policies, unknown_models
 
 _EVERY_SECONDS = 1.0
@@ -32,30 +32,24 @@ class PolicyKeeper:
         self._catalogue = catalogue
         self._log = log
         self._failed = failed
-        self._every = every
-        self._seen = self._state()
+        self._file = FileWatch(path, every=every)
         self._shipped = load_policies(None)
         self.current: Mapping[str, Policy] = load_policies(path)
-        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Refuse the file if it names models that nobody knows; then watch it."""
         if self._path is not None:
             self._check_first()
-            self._task = asyncio.create_task(self._watch(), name="policies")
+            self._file.start(self._watched, "policies")
 
     async def stop(self) -> None:
         """Stop watching."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._file.stop()
 
     def look(self) -> None:
         """Read the file again, if it is another one by now."""
-        state = self._state()
-        if state == self._seen:
+        if not self._file.changed(gone=True):
             return
-        self._seen = state
         try:
             found = load_policies(self._path)
             self._refuse_unknown(found)
@@ -82,18 +76,8 @@ class PolicyKeeper:
         if models and (problems := unknown_models(own, known)):
             raise StartError("\n".join(problems))
 
-    def _state(self) -> tuple[int, int, int] | None:
-        """What changes with the file, also where a mounted directory is swapped."""
+    def _watched(self) -> None:
         try:
-            found = self._path.stat() if self._path is not None else None
-        except OSError:
-            return None
-        return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(self._every)
-            try:
-                self.look()
-            except (OSError, ServiceError) as failure:
-                self._log.error("policies_unread", failure)
+            self.look()
+        except (OSError, ServiceError) as failure:
+            self._log.error("policies_unread", failure)

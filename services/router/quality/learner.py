@@ -35,6 +35,8 @@ class Learner:
         self._cells, self._places = cells, places
         self._models: OrderedDict[str, tuple[MovingTable, StreamingRidge | None]] = OrderedDict()
         self._whole, self._tasks = 0.0, np.zeros(cells)
+        # Found when it is asked for: a start plays outcomes by the ten thousand.
+        self._stale = False
 
     @property
     def has_learned(self) -> bool:
@@ -48,12 +50,14 @@ class Learner:
         if len(self._models) > _MOST_MODELS:
             self._models.popitem(last=False)
         if ridge is not None:
+            self._find_common()
             ridge.learn(places[: self._places], difference - self._by_table(table, shares))
         table.learn(shares, difference)
-        self._find_common()
+        self._stale = True
 
     def offset(self, model: str, shares: Floats, places: Floats) -> float:
         """What to add to the forecast of a model."""
+        self._find_common()
         known = self._models.get(model)
         if known is None:
             return self._whole + float(shares @ self._tasks)
@@ -73,7 +77,10 @@ class Learner:
         return whole + float(shares @ table.tasks(whole, self._tasks))
 
     def _find_common(self) -> None:
-        """What all models have in common, on the whole and [cells] in each task."""
+        """What all models have in common, on the whole and [cells] in each task, where outcomes came since."""
+        if not self._stale:
+            return
+        self._stale = False
         tables = [table for table, _ in self._models.values()]
         trust = sum((table.trust for table in tables), np.full(self._cells + 1, _APART))
         self._whole = sum(table.whole(0.0) for table in tables) / float(trust[-1])
@@ -106,7 +113,7 @@ class Learner:
             for number, name in enumerate(header["models"]):
                 ridge = StreamingRidge.restored(ridges[number], found._places) if found._places else None
                 found._models[str(name)] = (MovingTable.restored(tables[number], found._cells), ridge)
-            found._find_common()
+            found._stale = True
         except Exception as failure:  # a state that is damaged anywhere is no state
             raise ValueError("not the state of a learner") from failure
         return found
