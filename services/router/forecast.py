@@ -22,14 +22,12 @@ Evidence = decision_pb2.Candidate.Evidence
 class Prediction(NamedTuple):
     """Of one model's answer to one request. `quality` is the probability that it is good, from 0 to 1.
 
-    `outcomes`: how many were seen here of this model in this task, for this tenant. `output_tokens`: what its answers
-    took in this task on the mean; None: unknown.
+    `outcomes`: how many were seen here of this model in this task, for this tenant.
     """
 
     quality: float
     evidence: Evidence.ValueType
     outcomes: int
-    output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,41 @@ class Forecaster(Protocol):
     def predict(self, question: Question, models: Sequence[model_pb2.Model]) -> Forecast:
         """A prediction for every model."""
 
+    def outcomes(self, tenant: str, task_type: str, model: str) -> int:
+        """How many were seen here of a model in a task, for a tenant."""
+
+    def output_tokens(self, task_type: str, model: str) -> int | None:
+        """What a model's answers took in a task on the mean; None: unknown."""
+
     def answered(self, task_type: str, model: str, output_tokens: int) -> None:
         """How long an answer was."""
 
 
-NOTHING = Forecast()
+class Outlook:
+    """What is known of the answers to one request: what was counted at once, what is predicted once it is asked for.
+
+    A table plans without a prediction, so that it can be made while the model answers.
+    """
+
+    def __init__(self, forecaster: Forecaster, question: Question, models: Sequence[model_pb2.Model]) -> None:
+        self._forecaster, self._question, self._models = forecaster, question, models
+        self._forecast: Forecast | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the forecast was asked for."""
+        return self._forecast is not None
+
+    def forecast(self) -> Forecast:
+        """What is predicted; made once."""
+        if self._forecast is None:
+            self._forecast = self._forecaster.predict(self._question, self._models)
+        return self._forecast
+
+    def outcomes(self, model: str) -> int:
+        """How many were seen of a model, as Forecaster.outcomes."""
+        return self._forecaster.outcomes(self._question.tenant, self._question.task_type, model)
+
+    def output_tokens(self, model: str) -> int | None:
+        """How long its answers are, as Forecaster.output_tokens."""
+        return self._forecaster.output_tokens(self._question.task_type, model)

@@ -54,16 +54,12 @@ class Forecasts:
         """See Forecaster."""
         known = self._known_of(models)
         found = self._predictor.predict_text(question.prompt, question.input_tokens, known, question.tenant)
-        heard = self._tenants.get(question.tenant)
         predictions, quality = {}, found.quality.tolist()
         for place, model in enumerate(known):
-            outcomes = heard.outcomes.get((question.task_type, model.id), 0) if heard else 0
-            length = self._lengths.get((question.task_type, model.id))
             predictions[model.id] = Prediction(
                 quality=quality[place],
                 evidence=_LEARNED if found.outcomes[place] > 0 else _PRIOR,
-                outcomes=outcomes,
-                output_tokens=round(length.tokens) if length and length.number >= _LEAST_LENGTHS else None,
+                outcomes=self.outcomes(question.tenant, question.task_type, model.id),
             )
         places = {model.id: place for place, model in enumerate(known)}
         return Forecast(
@@ -74,6 +70,16 @@ class Forecasts:
             options=found.options,
             taught=self._predictor.artefact.taught(question.input_tokens, found.tasks),
         )
+
+    def outcomes(self, tenant: str, task_type: str, model: str) -> int:
+        """See Forecaster."""
+        heard = self._tenants.get(tenant)
+        return heard.outcomes.get((task_type, model), 0) if heard else 0
+
+    def output_tokens(self, task_type: str, model: str) -> int | None:
+        """See Forecaster."""
+        length = self._lengths.get((task_type, model))
+        return round(length.tokens) if length and length.number >= _LEAST_LENGTHS else None
 
     def _known_of(self, models: Sequence[model_pb2.Model]) -> Sequence[Known]:
         """The models as the predictor names them; the same ones are mostly asked for again."""

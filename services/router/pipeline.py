@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -166,6 +167,7 @@ class Pipeline:
             catalogue = await self._catalogue.needed()
             plan, facts = await self._plan(ask, catalogue, record)
             record.planned(plan, facts)
+            record.foretold(facts)
         else:
             self._hit(hit, ask, record)
         return pb.ExplainResponse(decision=record.decision)
@@ -210,6 +212,8 @@ class Pipeline:
         flight.publish_started(record.planned(plan, facts))
         if not plan.candidates:
             raise _nobody(ask, plan)
+        if facts.outlook is not None and not facts.outlook.is_made:
+            _when_sent(facts.outlook.forecast)
         stream, accepted = delivery.stream, True
         if plan.judged is None:
             answered = await self._executor.run(plan, ask.conversation, flight, record, stream=stream)
@@ -233,6 +237,7 @@ class Pipeline:
 
     def _learnable(self, ask: Ask, plan: Plan, facts: Facts, answered: Answered, record: Record) -> None:
         """Note how long the answer was, let the caller say how good, and perhaps ask others the same."""
+        record.foretold(facts)
         self._planner.answered(record.decision.task_type, answered.model, answered.usage)
 
         def answer_of(model: str, propensity: float = ask.propensity) -> Answer:
@@ -291,6 +296,12 @@ class Pipeline:
         error = Internal.with_id()
         self._log.error("flight_failed", failure, error_id=error.metadata["error_id"])
         return error
+
+
+def _when_sent(work: Callable[[], object]) -> None:
+    """Do it while the model works: a call that begins now is on its way two turns of the loop later."""
+    loop = asyncio.get_running_loop()
+    loop.call_soon(loop.call_soon, work)
 
 
 def _unjudged(ask: Ask, delivery: Delivery) -> bool:

@@ -10,7 +10,7 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.router.catalog import embeds, list_price_nanousd
-from services.router.forecast import NOTHING, Forecast, Prediction
+from services.router.forecast import Forecast, Outlook, Prediction
 
 # What an answer is assumed to take before outcomes are known: tokens of output, bytes per token of input.
 TYPICAL_OUTPUT_TOKENS = 300
@@ -26,6 +26,7 @@ _NEEDS_TO_CAPABILITY = {
 }
 _PARTS_THAT_NEED = frozenset({"image", "document"})
 _Dropped = decision_pb2.Candidate.Dropped
+_NOTHING = Forecast()
 # Looked up once: an enum's names are looked up by text each time, and this is asked of every model.
 _SUITS, _RESTING = _Dropped.DROPPED_UNSPECIFIED, model_pb2.Endpoint.STATE_RESTING
 _NO_ENDPOINT, _NOT_ABLE = _Dropped.DROPPED_NO_ENDPOINT, _Dropped.DROPPED_CAPABILITY
@@ -95,9 +96,14 @@ class Facts:
     allowed: frozenset[str] = frozenset()
     # What the request may cost, in 1e-9 USD; None: anything.
     max_cost_nanousd: int | None = None
-    forecast: Forecast = NOTHING
+    outlook: Outlook | None = None
     # How many bytes of the input are not text but its wrapping.
     framing_bytes: int = 0
+
+    @property
+    def forecast(self) -> Forecast:
+        """What is predicted; made when it is first asked for."""
+        return self.outlook.forecast() if self.outlook is not None else _NOTHING
 
     @property
     def predictions(self) -> Mapping[str, Prediction]:
@@ -184,27 +190,28 @@ def expected_cost(model: model_pb2.Model, facts: Facts) -> chat_pb2.Cost:
 
 def expected_nanousd(model: model_pb2.Model, facts: Facts) -> int | None:
     """The same in 1e-9 USD, None: not priced. Its output as long as its answers were in this task, where known."""
-    prediction = facts.predictions.get(model.id)
-    known = prediction.output_tokens if prediction is not None else None
+    known = facts.outlook.output_tokens(model.id) if facts.outlook is not None else None
     output = facts.output_tokens if known is None else min(known, facts.most_output_tokens)
     return list_price_nanousd(model, facts.input_tokens, output)
 
 
 def described(plan: Plan, facts: Facts) -> list[decision_pb2.Candidate]:
-    """The candidates as the Decision shows them, the planned ones first."""
+    """The candidates as the Decision shows them, the planned ones first; with predictions where there are any yet."""
+    predictions = facts.predictions if facts.outlook is not None and facts.outlook.is_made else {}
     return [
         decision_pb2.Candidate(
             model=candidate.model.id,
             expected_cost=expected_cost(candidate.model, facts),
             dropped=candidate.dropped,
             reason=candidate.reason,
-            **_predicted(facts.predictions.get(candidate.model.id)),
+            **predicted(predictions.get(candidate.model.id)),
         )
         for candidate in (*plan.candidates, *plan.dropped)
     ]
 
 
-def _predicted(prediction: Prediction | None) -> dict[str, Any]:
+def predicted(prediction: Prediction | None) -> dict[str, Any]:
+    """A prediction as fields of a Candidate."""
     if prediction is None:
         return {}
     return {

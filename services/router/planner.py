@@ -6,11 +6,10 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from omnisphere.chat.v1 import chat_pb2
-from omnisphere.model.v1 import model_pb2
 from services.router.admit import Ask
 from services.router.catalog import Catalogue
 from services.router.exchange_rate import ExchangeRate
-from services.router.forecast import Forecaster, Question
+from services.router.forecast import Forecaster, Outlook, Question
 from services.router.plan import Facts, Plan, facts_of
 from services.router.policy import Policy
 from services.router.strategies import Strategy
@@ -35,8 +34,6 @@ class Planner:
     def plan(self, ask: Ask, task_type: str, catalogue: Catalogue, *, fast: bool = False) -> tuple[Plan, Facts]:
         """The plan, and what it was made from. `fast`: nothing is to be judged. Raises UnknownModel, InvalidRequest."""
         facts = self._facts(ask, task_type, catalogue)
-        question = Question(ask.tenant, task_type, ask.prompt, facts.input_tokens)
-        facts = replace(facts, forecast=self._forecaster.predict(question, facts.models))
         if ask.model:
             return Fixed(catalogue.answering(ask.model)).plan(facts), facts
         return self._strategy(ask.policy, facts, fast=fast).plan(facts), facts
@@ -50,8 +47,11 @@ class Planner:
         limit = (
             options.max_cost_nanousd if options.HasField("max_cost_nanousd") else int(row.max_cost_usd * 1e9) or None
         )
+        facts = facts_of(ask.conversation, ask.kinds, task_type, catalogue.models)
+        question = Question(ask.tenant, task_type, ask.prompt, facts.input_tokens)
         return replace(
-            facts_of(ask.conversation, ask.kinds, task_type, catalogue.models),
+            facts,
+            outlook=Outlook(self._forecaster, question, facts.models),
             regions=frozenset(options.region_tags),
             allowed=frozenset() if ask.model else frozenset(row.models),
             max_cost_nanousd=limit,
@@ -81,10 +81,8 @@ class Planner:
 
 def _has_learned(facts: Facts) -> bool:
     """Whether enough is known of this task to leave the table."""
-    known = [model for model in facts.models if model.endpoints and _outcomes(facts, model) >= OUTCOMES_TO_LEARN_FROM]
+    outlook = facts.outlook
+    if outlook is None:
+        return False
+    known = [m for m in facts.models if m.endpoints and outlook.outcomes(m.id) >= OUTCOMES_TO_LEARN_FROM]
     return len(known) >= MODELS_TO_LEARN_FROM
-
-
-def _outcomes(facts: Facts, model: model_pb2.Model) -> int:
-    prediction = facts.predictions.get(model.id)
-    return prediction.outcomes if prediction else 0

@@ -15,7 +15,7 @@ from services.chassis.clock import Clock
 from services.router.admit import Ask, remembers
 from services.router.catalog import Catalogue, list_price
 from services.router.classify import TASK_TYPES, classify
-from services.router.plan import Facts, Plan, described
+from services.router.plan import Facts, Plan, described, predicted
 
 _TOKEN_CLASSES = (
     "input_uncached_tokens",
@@ -97,6 +97,13 @@ class Record:
         for name in plan.substituted:
             self.degraded(chat_pb2.Degradation.KIND_MODEL_SUBSTITUTED, name)
         return candidates[: len(plan.candidates)]
+
+    def foretold(self, facts: Facts) -> None:
+        """What is predicted of the candidates, also where the plan did without."""
+        for candidate in self.decision.candidates:
+            prediction = facts.predictions.get(candidate.model)
+            if prediction is not None and not candidate.evidence:
+                candidate.MergeFrom(decision_pb2.Candidate(**predicted(prediction)))
 
     def looked_up(self, response: cache_pb.LookUpResponse) -> None:
         """What the cache said."""

@@ -33,6 +33,12 @@ class ScriptedForecaster:
         predictions = {model.id: self._prediction(model.id) for model in models}
         return Forecast(predictions, note=lambda model: model.encode(), taught=self.taught)
 
+    def outcomes(self, tenant: str, task_type: str, model: str) -> int:
+        return self.seen.get(model, 0)
+
+    def output_tokens(self, task_type: str, model: str) -> int | None:
+        return None
+
     def answered(self, task_type: str, model: str, output_tokens: int) -> None:
         self.lengths.append((task_type, model, output_tokens))
 

@@ -69,6 +69,6 @@ def test_an_outcome_of_another_artefact_is_counted_and_not_learned():
 def test_lengths_are_known_after_a_few_answers(forecasts):
     for tokens in (100, 100, 100, 100):
         forecasts.answered("research", "little", tokens)
-    assert forecasts.predict(asked(), [SMALL]).models["little"].output_tokens is None
+    assert forecasts.output_tokens("research", "little") is None
     forecasts.answered("research", "little", 200)
-    assert forecasts.predict(asked(), [SMALL]).models["little"].output_tokens == 120
+    assert forecasts.output_tokens("research", "little") == 120

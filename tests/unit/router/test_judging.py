@@ -10,13 +10,13 @@ from omnisphere.router.v1 import decision_pb2
 from services.chassis.errors import ProviderUnavailable
 from services.router.cascade_run import Heard
 from services.router.execute import Answered
-from services.router.forecast import Evidence, Forecast, Prediction
+from services.router.forecast import Outlook, Question
 from services.router.judging import AnswerJudge
 from services.router.plan import Candidate, Facts, Judged, Plan
 from services.router.record import Record
 from tests.fakes.clock import FakeClock
 from tests.fakes.peers import ScriptedProviders, answer, failed
-from tests.fakes.routing import AgreementVerifier
+from tests.fakes.routing import AgreementVerifier, ScriptedForecaster
 from tests.unit.router.samples import admitted, assistant, model, talk
 
 JUDGE = decision_pb2.Verdict
@@ -31,8 +31,11 @@ class Bench:
         self.record = Record(admitted("What is 6 times 7?"), FakeClock())
         rungs = tuple(Candidate(each, "") for each in (CHEAP, FAIR, BIG))
         self.plan = Plan("cascade", rungs, judged=Judged(rate, threshold, judge, "fair", price_usd))
-        predictions = {name: Prediction(quality, Evidence.EVIDENCE_PRIOR, 0) for name, quality in QUALITY.items()}
-        self.facts = Facts("t", (CHEAP, FAIR, BIG), frozenset(), 100, 100, forecast=Forecast(predictions))
+        forecaster = ScriptedForecaster()
+        forecaster.quality = dict(QUALITY)
+        models = (CHEAP, FAIR, BIG)
+        outlook = Outlook(forecaster, Question("acme", "t", "What is 6 times 7?", 5), models)
+        self.facts = Facts("t", models, frozenset(), 100, 100, outlook=outlook)
 
     async def hear(self, *texts, finish=chat_pb2.FINISH_REASON_STOP):
         answered = [

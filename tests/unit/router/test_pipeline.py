@@ -264,6 +264,15 @@ async def test_explain_says_what_complete_then_does(kind):
     assert explained == done
 
 
+async def test_what_a_plan_does_without_is_predicted_while_the_model_works():
+    async with rig() as it:
+        answered = await it.ask("hello")
+    (started,) = (event.started for event in answered.events if event.HasField("started"))
+    assert [candidate.evidence for candidate in started.plan] == [0] * len(started.plan)
+    assert all(candidate.predicted_quality == 0.5 for candidate in answered.decision.candidates)
+    assert len(it.forecaster.asked) == 1
+
+
 async def test_whatever_goes_wrong_inside_the_flight_ends_with_an_id_and_no_text():
     async with rig() as it:
         it.cache.failing = RuntimeError("the secret sk-123 of prompt hello")  # type: ignore[assignment]
