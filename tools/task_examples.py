@@ -1,4 +1,4 @@
-"""python -m tools.task_examples: make services/router/task_examples.npz, the vectors of the labelled examples.
+"""python -m tools.task_examples: make services/router/tasks/examples.npz, the vectors of the labelled examples.
 
 The margin below which a prompt is unknown comes from the examples alone: when each is left out, nineteen in twenty of
 those that are found rightly reach it. The same bytes each time.
@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from services.embedding.shared import minilm
-from services.router.task_examples import Floats, TaskExamples
+from services.router.tasks.examples import Floats, TaskExamples
 
-HERE = Path(__file__).parents[1] / "services" / "router"
+HERE = Path(__file__).parents[1] / "services" / "router" / "tasks"
 _LEFT_OUT = 0.05
 
 
 def read() -> tuple[list[str], list[str]]:
     """(texts, labels)"""
-    examples = tomllib.loads((HERE / "task_examples.toml").read_text(encoding="utf-8"))["examples"]
+    examples = tomllib.loads((HERE / "examples.toml").read_text(encoding="utf-8"))["examples"]
     pairs = [(text, task) for task, texts in examples.items() for text in texts]
     return [text for text, _ in pairs], [task for _, task in pairs]
 
@@ -53,7 +53,7 @@ def main() -> None:
     margin = round(float(np.quantile(right, _LEFT_OUT)), 3)
     print(f"left out, {len(right)} of {len(labels)} examples are found by the others")
     np.savez_compressed(
-        HERE / "task_examples.npz",
+        HERE / "examples.npz",
         model_hash=np.array(minilm().model_hash),
         texts=np.array(texts),
         vectors=vectors.astype(np.float16),

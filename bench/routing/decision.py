@@ -29,9 +29,9 @@ from services.chassis.identity import Caller
 from services.chassis.logs import Log
 from services.chassis.settings import environment
 from services.router.admit import Ask, admit
-from services.router.artefact_keeper import first_artefact
 from services.router.catalog import Catalogue
-from services.router.forecasting import Forecasts
+from services.router.learning.artefact_keeper import first_artefact
+from services.router.learning.forecasts import Forecasts
 from services.router.planner import Planner
 from services.router.policy import load_policies
 from services.router.quality.predictor import Predictor

@@ -14,8 +14,8 @@ from services.chassis import call_context
 from services.chassis.call_context import CallContext
 from services.chassis.errors import DeadlineExceeded, InvalidRequest, UnknownPolicy
 from services.router import conversation_rules
-from services.router.classify import last_user_text
 from services.router.policy import Drawn, Policy, drawn, inline_policy
+from services.router.tasks.classify import last_user_text
 
 AUTO = "auto"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")

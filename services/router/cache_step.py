@@ -9,7 +9,7 @@ from services.chassis.clock import Clock
 from services.chassis.errors import DeadlineExceeded, InvalidRequest, ServiceError
 from services.router.admit import Ask, remembers
 from services.router.guard import Guard
-from services.router.hit_checks import HitChecks
+from services.router.learning.hit_checks import HitChecks
 from services.router.peers import CachePeer
 from services.router.record import Record
 

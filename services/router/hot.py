@@ -18,7 +18,7 @@ from services.chassis.clock import Clock
 from services.router.books import Books, Kept
 from services.router.cache_step import CacheStep
 from services.router.catalog import CatalogueKeeper
-from services.router.classify import last_user_text
+from services.router.tasks.classify import last_user_text
 
 # Larger ones are read in no time beside what they take to be kept.
 _MOST_REQUEST_BYTES = 64 * 1024

@@ -15,7 +15,6 @@ from omnisphere.router.v1 import decision_pb2
 from services.chassis import call_context
 from services.chassis.errors import ServiceError
 from services.router.cascade_run import Heard
-from services.router.classify import last_user_text
 from services.router.execute import Answered, book_failed, says_what_it_cost
 from services.router.judge import Verdict, Verifier
 from services.router.judge.agreement import Answer
@@ -28,6 +27,7 @@ from services.router.plan import Facts, expected_cost
 from services.router.quality.estimator import log_odds
 from services.router.record import Payer, Record
 from services.router.strategies.cascade import State
+from services.router.tasks.classify import last_user_text
 
 _JUDGE = decision_pb2.Verdict.Judge
 _SECONDS = 20.0

@@ -10,7 +10,7 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.chassis.counting import Counter, Histogram
 from services.chassis.metrics import LATENCY_BUCKETS
-from services.router.learning_metrics import LearningMetrics
+from services.router.learning.metrics import LearningMetrics
 from services.router.ledger import CACHE_WORDS
 
 

@@ -23,17 +23,17 @@ from services.router.cascade_run import Cascade
 from services.router.catalog import Catalogue, CatalogueKeeper
 from services.router.collect import Collector
 from services.router.execute import Answered, Executor
-from services.router.explore import Explorer
 from services.router.fit_step import FitStep
 from services.router.flight import Event, Flight, Follower
+from services.router.learning.explore import Explorer
+from services.router.learning.outcomes import Answer, Outcomes
 from services.router.metrics import RouterMetrics
-from services.router.outcomes import Answer, Outcomes
 from services.router.plan import Facts, Plan
 from services.router.planner import Planner
 from services.router.policy_keeper import PolicyKeeper
 from services.router.record import Record
 from services.router.single_flight import Flights
-from services.router.task_finder import TaskFinder
+from services.router.tasks.finder import TaskFinder
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from omnisphere.router.v1 import decision_pb2
 from services.chassis.clock import Clock
 from services.router.admit import Ask, remembers
 from services.router.catalog import Catalogue, list_price
-from services.router.classify import TASK_TYPES, classify
 from services.router.plan import Facts, Plan, described, predicted
+from services.router.tasks.classify import TASK_TYPES, classify
 
 _TOKEN_CLASSES = (
     "input_uncached_tokens",

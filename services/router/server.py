@@ -38,15 +38,15 @@ from services.router.edge.embeddings import Embeddings
 from services.router.edge.metrics import EdgeMetrics
 from services.router.edge.server import HttpDoor
 from services.router.embed import Embedder
-from services.router.example_keeper import ExampleKeeper, read_examples
 from services.router.execute import Executor
-from services.router.explore import Explorer
 from services.router.fit_step import FitStep
 from services.router.guard import Guard
-from services.router.hit_checks import HitChecks
 from services.router.hot import HotAnswers
 from services.router.judging import AnswerJudge
-from services.router.learning import Learning
+from services.router.learning.explore import Explorer
+from services.router.learning.hit_checks import HitChecks
+from services.router.learning.shadow import Shadow
+from services.router.learning.wiring import Learning
 from services.router.ledger import REQUESTS
 from services.router.memory import MemoryService
 from services.router.metrics import RouterMetrics
@@ -56,9 +56,9 @@ from services.router.planner import Planner
 from services.router.policy_keeper import PolicyKeeper
 from services.router.service import RouterService
 from services.router.settings import RouterSettings
-from services.router.shadow import Shadow
 from services.router.single_flight import Flights
-from services.router.task_finder import TaskFinder
+from services.router.tasks.example_keeper import ExampleKeeper, read_examples
+from services.router.tasks.finder import TaskFinder
 from services.router.usage import Usage
 
 

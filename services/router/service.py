@@ -15,7 +15,7 @@ from services.router.admit import check_delivery
 from services.router.catalog import CatalogueKeeper
 from services.router.embed import Embedder
 from services.router.hot import HotAnswers
-from services.router.outcomes import Outcomes
+from services.router.learning.outcomes import Outcomes
 from services.router.pipeline import Delivery, Pipeline
 from services.router.usage import Usage
 

@@ -11,7 +11,7 @@ from services.router.forecast import Evidence, Forecast, Prediction, Question
 from services.router.judge import Verdict
 from services.router.judge.agreement import Asked
 from services.router.judge.untaught import by_agreement
-from services.router.outcomes import Outcome
+from services.router.learning.outcomes import Outcome
 from services.router.record import Record
 from services.router.strategies.cascade import Taught
 

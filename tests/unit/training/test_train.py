@@ -199,7 +199,7 @@ def test_the_ladder_walks_and_its_verifier_comes_back(artefact):
 def test_a_verifier_speaks_of_the_ladder_that_it_was_taught_alone(artefact):
     from services.router.judge.agreement import Answer, Asked
     from services.router.judge.untaught import by_agreement
-    from services.router.learning import _NewestVerifier
+    from services.router.learning.wiring import _NewestVerifier
     from services.router.quality.predictor import Predictor
 
     escalation = artefact.escalation
@@ -214,7 +214,7 @@ def test_a_verifier_speaks_of_the_ladder_that_it_was_taught_alone(artefact):
 
 def test_a_request_hears_what_training_says_of_its_cascade(artefact):
     from services.router.forecast import Question
-    from services.router.forecasting import Forecasts
+    from services.router.learning.forecasts import Forecasts
     from services.router.quality.predictor import Predictor
 
     prompt = "What is the sum of 31 apples and 45 apples?"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from omnisphere.model.v1 import model_pb2
 from services.router.forecast import Evidence, Forecast, Prediction, Question
-from services.router.outcomes import Outcome
+from services.router.learning.outcomes import Outcome
 from services.router.quality.predictor import Known, Predictor
 
 _TIERS = {value: name.removeprefix("TIER_").lower() for name, value in model_pb2.Tier.items()}

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 from services.chassis.clock import Clock
 from services.chassis.logs import Log
 from services.ledger.ledger import Ledger
-from services.router.artefact_keeper import ArtefactKeeper, first_artefact
-from services.router.forecasting import Forecasts
 from services.router.judge import Verdict, Verifier
 from services.router.judge.agreement import Asked
 from services.router.judge.untaught import by_agreement
+from services.router.learning.artefact_keeper import ArtefactKeeper, first_artefact
+from services.router.learning.forecasts import Forecasts
+from services.router.learning.outcome_book import OUTCOMES, OutcomeBook
+from services.router.learning.outcomes import Outcome, Outcomes
 from services.router.metrics import RouterMetrics
-from services.router.outcome_book import OUTCOMES, OutcomeBook
-from services.router.outcomes import Outcome, Outcomes
 from services.router.quality.predictor import Predictor
 from services.router.settings import RouterSettings
 
 if TYPE_CHECKING:
-    from services.router.outcome_stream import OutcomeStream
+    from services.router.learning.outcome_stream import OutcomeStream
 
 
 class Learning:
@@ -77,7 +77,7 @@ def _stream(settings: RouterSettings, log: Log, clock: Clock, metrics: RouterMet
     """What routers share outcomes through, where there are several."""
     if settings.redis is None:
         return None
-    from services.router.outcome_stream import OutcomeStream  # one machine never loads it
+    from services.router.learning.outcome_stream import OutcomeStream  # one machine never loads it
 
     return OutcomeStream(
         settings.redis.reveal(),

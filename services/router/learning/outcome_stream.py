@@ -26,7 +26,7 @@ from redis.exceptions import RedisError
 from services.chassis.clock import Clock
 from services.chassis.logs import Log
 from services.chassis.tasks import cancelled
-from services.router.outcomes import SOURCES, Outcome
+from services.router.learning.outcomes import SOURCES, Outcome
 
 STREAM = "omnisphere:router:1:outcomes"
 _MOST_KEPT, _MOST_WAITING, _BATCH = 50_000, 10_000, 200

@@ -6,8 +6,8 @@ import pytest
 
 from omnisphere.model.v1 import model_pb2
 from services.router.forecast import Evidence, Question
-from services.router.forecasting import Forecasts
-from services.router.outcomes import Outcome
+from services.router.learning.forecasts import Forecasts
+from services.router.learning.outcomes import Outcome
 from services.router.quality.artefact import load
 from services.router.quality.predictor import Predictor
 from tests.unit.router.samples import model

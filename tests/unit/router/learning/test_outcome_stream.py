@@ -12,9 +12,9 @@ import redis.asyncio as redis
 from prometheus_client import CollectorRegistry
 
 from services.chassis.clock import SystemClock
-from services.router.learning_metrics import LearningMetrics
-from services.router.outcome_stream import STREAM, OutcomeStream
-from services.router.outcomes import Outcome, Outcomes
+from services.router.learning.metrics import LearningMetrics
+from services.router.learning.outcome_stream import STREAM, OutcomeStream
+from services.router.learning.outcomes import Outcome, Outcomes
 from tests.fakes.log import ReadableLog
 from tests.fakes.redis_server import RedisServer
 from tests.fakes.routing import ScriptedForecaster

@@ -12,7 +12,7 @@ import pytest
 import services.simulator
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import decision_pb2
-from services.router.classify import classify, last_user_text
+from services.router.tasks.classify import classify, last_user_text
 from tests.unit.router.samples import POLICIES, assistant, message, talk, user
 
 TASKS = sorted(POLICIES["auto"].row.tasks)

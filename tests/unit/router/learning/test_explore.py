@@ -7,7 +7,7 @@ import pytest
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.errors import ProviderUnavailable
-from services.router.explore import drawn
+from services.router.learning.explore import drawn
 from tests.fakes.peers import answer, failed
 from tests.unit.router.samples import FALLBACK, PRIMARY, REFERENCE, Rig, rig, talk
 

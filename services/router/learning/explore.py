@@ -23,11 +23,11 @@ from services.router.admit import Ask
 from services.router.cascade_run import Heard
 from services.router.catalog import named
 from services.router.execute import Answered, book_failed
-from services.router.outcomes import Answer, Outcomes
+from services.router.learning.outcomes import Answer, Outcomes
+from services.router.learning.shadow import Purse, Shadow
 from services.router.peers import ProvidersPeer
 from services.router.plan import Candidate, Facts, Plan, expected_cost, suited
 from services.router.record import Payer, Record
-from services.router.shadow import Purse, Shadow
 
 _OTHERS = 2  # with one alone a right answer and a wrong one cannot be told apart
 _ASK_SECONDS = 60.0

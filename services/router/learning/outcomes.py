@@ -11,9 +11,9 @@ from typing import Final, Literal, Protocol
 
 from services.chassis.clock import Clock
 from services.chassis.errors import InvalidRequest, Overloaded
-from services.router import feedback_token
-from services.router.feedback_token import Subject
-from services.router.learning_metrics import LearningMetrics
+from services.router.learning import feedback_token
+from services.router.learning.feedback_token import Subject
+from services.router.learning.metrics import LearningMetrics
 
 Source = Literal["feedback", "judge", "shadow"]
 SOURCES: Final[Mapping[str, Source]] = {"feedback": "feedback", "judge": "judge", "shadow": "shadow"}

@@ -7,7 +7,7 @@ import base64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.feedback_token import VALID_SECONDS, Subject, packed, read, sign, unpacked
+from services.router.learning.feedback_token import VALID_SECONDS, Subject, packed, read, sign, unpacked
 
 KEY = b"k" * 32
 SUBJECT = Subject("acme", "r-1", "research", "gpt-5", 1_000, 0.25, packed(b"\x00\x01"))

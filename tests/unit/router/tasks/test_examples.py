@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from services.embedding.shared import minilm
-from services.router.classify import TASK_TYPES
-from services.router.example_keeper import shipped
-from services.router.task_examples import OTHER, TaskExamples
+from services.router.tasks.classify import TASK_TYPES
+from services.router.tasks.example_keeper import shipped
+from services.router.tasks.examples import OTHER, TaskExamples
 
-PROMPTS = tomllib.loads((Path(__file__).parent / "task_prompts.toml").read_text(encoding="utf-8"))["prompts"]
+PROMPTS = tomllib.loads((Path(__file__).parent / "prompts.toml").read_text(encoding="utf-8"))["prompts"]
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.chassis.errors import InvalidRequest, Overloaded
-from services.router.learning_metrics import LearningMetrics
-from services.router.outcomes import Answer, Outcomes
+from services.router.learning.metrics import LearningMetrics
+from services.router.learning.outcomes import Answer, Outcomes
 from tests.fakes.clock import FakeClock
 from tests.fakes.routing import ScriptedForecaster
 

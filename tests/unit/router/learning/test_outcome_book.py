@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from services.ledger.ledger import Ledger
-from services.router.outcome_book import OUTCOMES, OutcomeBook
-from services.router.outcomes import Outcome
+from services.router.learning.outcome_book import OUTCOMES, OutcomeBook
+from services.router.learning.outcomes import Outcome
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import ReadableLog
 

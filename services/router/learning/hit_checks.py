@@ -8,11 +8,11 @@ from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 from services.chassis import call_context
 from services.chassis.errors import ServiceError
-from services.router.agreement import agreement
 from services.router.execute import book_failed
-from services.router.learning_metrics import LearningMetrics
+from services.router.learning.metrics import LearningMetrics
+from services.router.learning.same_answer import agreement
+from services.router.learning.shadow import Purse, Shadow
 from services.router.peers import CachePeer, ProvidersPeer
-from services.router.shadow import Purse, Shadow
 
 _ASK_SECONDS, _REPORT_SECONDS = 60.0, 5.0
 

@@ -8,10 +8,10 @@ from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.router.v1 import decision_pb2
 from services.chassis.errors import ServiceError
 from services.router.admit import Ask
-from services.router.classify import TASK_TYPES
-from services.router.example_keeper import ExampleKeeper
 from services.router.peers import CachePeer
 from services.router.record import Record
+from services.router.tasks.classify import TASK_TYPES
+from services.router.tasks.example_keeper import ExampleKeeper
 
 _SECONDS = 0.25
 _SOURCE = decision_pb2.TaskSource

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
-from services.router.agreement import agreement
+from services.router.learning.same_answer import agreement
 
 RIGHT, WRONG, UNKNOWN = (
     cache_pb.ReportHitRequest.VERDICT_RIGHT,

@@ -8,8 +8,8 @@ from services.chassis.logs import Log
 from services.ledger.file import LedgerFailed
 from services.ledger.ledger import Ledger
 from services.ledger.table import Row, Table
-from services.router import feedback_token
-from services.router.outcomes import SOURCES, Outcome
+from services.router.learning import feedback_token
+from services.router.learning.outcomes import SOURCES, Outcome
 
 OUTCOMES = Table(
     name="outcome",

@@ -16,9 +16,9 @@ from services.chassis.errors import ServiceError
 from services.chassis.logs import Log
 from services.chassis.settings import StartError, decode, read_toml
 from services.router.peers import CachePeer
-from services.router.task_examples import Floats, TaskExamples
+from services.router.tasks.examples import Floats, TaskExamples
 
-_SHIPPED = "task_examples.npz"
+_SHIPPED = "examples.npz"
 _BATCH, _SECONDS, _PAUSE_SECONDS, _TRIES = 64, 10.0, 2.0, 30
 _LONGEST = 1_000
 
@@ -48,7 +48,7 @@ class Shipped:
 
 def shipped() -> Shipped:
     """The examples of this package."""
-    data = resources.files("services.router").joinpath(_SHIPPED).read_bytes()
+    data = resources.files("services.router.tasks").joinpath(_SHIPPED).read_bytes()
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         return Shipped(
             str(arrays["model_hash"]),

@@ -10,9 +10,9 @@ from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.providers.v1 import attempt_pb2
 from services.chassis import call_context
 from services.chassis.errors import PeerUnavailable
-from services.router.hit_checks import HitChecks
-from services.router.learning_metrics import LearningMetrics
-from services.router.shadow import Shadow
+from services.router.learning.hit_checks import HitChecks
+from services.router.learning.metrics import LearningMetrics
+from services.router.learning.shadow import Shadow
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import ReadableLog
 from tests.fakes.peers import ScriptedCache, ScriptedProviders, answer

@@ -1,0 +1,1 @@
+"""Which task a prompt is: said, found by rules, or by its meaning."""
