@@ -33,10 +33,14 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"\b(?:find|spot|what is|what's|is there)\b.{0,40}\b(?:bug|flaw|vulnerabilit|race condition|mistake)\b",
             r"\bwhat(?:'s| is) wrong with\b.{0,60}\b(?:code|function|snippet|loop|query)\b",
             r"\bcode review\b",
+            r"\b(?:quality|smells?|problems?|weaknesses) (?:of|in|with) (?:this|the|my) code\b",
             rf"\breview\b.{{0,200}}(?:{_SNIPPET})",
             rf"(?:{_SNIPPET}).{{0,300}}\b(?:which|what|is|does|can|why|how)\b",
         ),
-        "code_generation": (rf"\b(?:write|implement|create|generate|give|complete|code)\b.{{0,60}}\b(?:{_CODE})\b",),
+        "code_generation": (
+            rf"\b(?:write|implement|create|generate|give|complete)\b.{{0,60}}\b(?:{_CODE})\b",
+            rf"^(?:please )?code\b.{{0,60}}\b(?:{_CODE})\b",  # the verb: the noun stands behind other words
+        ),
         "summarization": (
             r"\bsummar(?:y|ies|i[sz]e|i[sz]ing|i[sz]ation)\b",
             r"\btl;?dr\b",

@@ -34,10 +34,12 @@ PROMPTS = {
         "Please review this function for mistakes: def f(x): return x",
         "What is the bug in `for i in range(1, n): total = total + i`?",
         "What's wrong with this loop? while True: pass",
+        "Rate the quality of this code: class A { void everything() { } }",
     ),
     "code_generation": (
         "Write a Python function that reverses a list.",
         "Implement a binary search method in Rust.",
+        "Please code a small Python script for this.",
         "Give me a regex for e-mail addresses",
     ),
     "summarization": (
