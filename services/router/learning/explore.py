@@ -22,7 +22,7 @@ from services.chassis.errors import ServiceError
 from services.router.admit import Ask
 from services.router.cascade_run import Heard
 from services.router.catalog import named
-from services.router.execute import Answered, book_failed
+from services.router.execute import Answered
 from services.router.learning.outcomes import Answer, Outcomes
 from services.router.learning.shadow import Purse, Shadow
 from services.router.peers import ProvidersPeer
@@ -139,7 +139,7 @@ class Explorer:
         try:
             response = await self._providers.generate(request, _ASK_SECONDS)
         except ServiceError as failure:
-            book_failed(purse, failure)
+            purse.failed(failure, expected_cost(model, found.facts).nanousd)
             return None
         end = response.end
         purse.attempted(end.attempts)

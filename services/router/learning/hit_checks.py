@@ -8,7 +8,6 @@ from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 from services.chassis import call_context
 from services.chassis.errors import ServiceError
-from services.router.execute import book_failed
 from services.router.learning.metrics import LearningMetrics
 from services.router.learning.same_answer import agreement
 from services.router.learning.shadow import Purse, Shadow
@@ -47,7 +46,7 @@ class HitChecks:
         try:
             fresh = await self._providers.generate(request, _ASK_SECONDS)
         except ServiceError as failure:
-            book_failed(purse, failure)
+            purse.failed(failure, served.reply.cost.nanousd)
             raise
         purse.attempted(fresh.end.attempts)
         verdict = cache_pb.ReportHitRequest.VERDICT_UNKNOWN

@@ -17,6 +17,7 @@ from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.chassis.errors import ServiceError
 from services.chassis.logs import Log
+from services.router.execute import book_failed, says_what_it_cost
 
 _MOST_WAITING = 64
 _DAY_SECONDS = 86_400.0
@@ -41,7 +42,17 @@ class Purse:
 
     def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:
         """Calls that were made, good or bad."""
-        self._spent.append((self._clock.monotonic(), sum(attempt.cost.nanousd for attempt in attempts)))
+        self._pay(sum(attempt.cost.nanousd for attempt in attempts))
+
+    def failed(self, failure: ServiceError, expected_nanousd: int) -> None:
+        """A call failed: what was tried is paid for; where nobody says what that cost, as much as was expected."""
+        if says_what_it_cost(failure):
+            book_failed(self, failure)
+        else:
+            self._pay(expected_nanousd)
+
+    def _pay(self, nanousd: int) -> None:
+        self._spent.append((self._clock.monotonic(), nanousd))
 
 
 # Does a piece, pays from the purse, and gives a word for what came of it. Raises ServiceError.

@@ -7,9 +7,10 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
+from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
 from services.chassis import call_context
-from services.chassis.errors import PeerUnavailable
+from services.chassis.errors import DeadlineExceeded, PeerUnavailable
 from services.router.learning.hit_checks import HitChecks
 from services.router.learning.metrics import LearningMetrics
 from services.router.learning.shadow import Shadow
@@ -29,8 +30,8 @@ class Checks:
         self.shadow = Shadow(clock=self.clock, log=ReadableLog("router"), budget_nanousd=budget)
         self.checks = HitChecks(self.shadow, self.cache, self.providers, LearningMetrics(self.registry))
 
-    def check(self, kept: str = "Like this.") -> None:
-        reply = cache_pb.CachedReply(message=assistant(kept), model=PRIMARY)
+    def check(self, kept: str = "Like this.", *, cost: int = 0) -> None:
+        reply = cache_pb.CachedReply(message=assistant(kept), model=PRIMARY, cost=chat_pb2.Cost(nanousd=cost))
         served = cache_pb.LookUpResponse(reply=reply, entry_id="entry", check_probability=0.25)
         with call_context.entered(caller(tenant="tenant-1", deadline=1.0)):
             self.checks.check(cache_pb.Query(conversation=talk("How?"), region_tags=["eu"]), served)
@@ -75,6 +76,17 @@ async def test_without_money_or_room_a_check_is_not_made_and_is_counted():
     await checks.shadow.stop()
     assert checks.counted("budget") == 64
     assert checks.providers.asked == []
+
+
+async def test_a_call_that_ended_without_a_word_costs_as_much_as_was_expected():
+    checks = Checks(budget=1_000)
+    checks.providers.play(PRIMARY, [DeadlineExceeded(step="generate")], answer("Like this."))
+    for _ in range(2):
+        checks.check(cost=1_000)
+    checks.shadow.start()
+    await checks.shadow.done()
+    await checks.shadow.stop()
+    assert (len(checks.providers.asked), checks.counted("budget")) == (1, 1)
 
 
 async def test_a_failure_is_counted_by_its_reason_and_the_next_check_goes_on():
