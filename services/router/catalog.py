@@ -95,19 +95,11 @@ def list_price(model: model_pb2.Model, usage: chat_pb2.Usage) -> chat_pb2.Cost:
         + _number(output) * usage.output_tokens
         + _number(prices.reasoning_usd_per_mtok or output) * usage.reasoning_tokens
     )
-    return chat_pb2.Cost(nanousd=_nanousd(usd_per_million), priced=True)
+    return chat_pb2.Cost(nanousd=nanousd(usd_per_million), priced=True)
 
 
-def list_price_nanousd(model: model_pb2.Model, input_tokens: int, output_tokens: int) -> int | None:
-    """The same for fresh input and plain output, in 1e-9 USD; None: not priced. Asked of every model each time."""
-    if not model.HasField("prices"):
-        return None
-    prices = model.prices
-    fresh, output = _number(prices.input_usd_per_mtok), _number(prices.output_usd_per_mtok)
-    return _nanousd(fresh * input_tokens + output * output_tokens)
-
-
-def _nanousd(usd_per_million: Decimal) -> int:
+def nanousd(usd_per_million: Decimal) -> int:
+    """USD per million tokens times tokens, in 1e-9 USD."""
     return int((usd_per_million * 1_000).to_integral_value(ROUND_HALF_EVEN))
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
 from omnisphere.router.v1 import decision_pb2
-from services.router.catalog import embeds, list_price_nanousd
 from services.router.forecast import Forecast, Outlook, Prediction
+from services.router.traits import Traits, traits_of
 
 # What an answer is assumed to take before outcomes are known: tokens of output, bytes per token of input.
 TYPICAL_OUTPUT_TOKENS = 300
@@ -28,7 +28,7 @@ _PARTS_THAT_NEED = frozenset({"image", "document"})
 _Dropped = decision_pb2.Candidate.Dropped
 _NOTHING = Forecast()
 # Looked up once: an enum's names are looked up by text each time, and this is asked of every model.
-_SUITS, _RESTING = _Dropped.DROPPED_UNSPECIFIED, model_pb2.Endpoint.STATE_RESTING
+_SUITS = _Dropped.DROPPED_UNSPECIFIED
 _NO_ENDPOINT, _NOT_ABLE = _Dropped.DROPPED_NO_ENDPOINT, _Dropped.DROPPED_CAPABILITY
 
 
@@ -99,6 +99,12 @@ class Facts:
     outlook: Outlook | None = None
     # How many bytes of the input are not text but its wrapping.
     framing_bytes: int = 0
+    # Of the models, where they were read before.
+    traits: Mapping[str, Traits] = field(default_factory=dict)
+
+    def traits_of(self, model: model_pb2.Model) -> Traits:
+        """The traits of one of the models."""
+        return self.traits.get(model.id) or traits_of(model)
 
     @property
     def forecast(self) -> Forecast:
@@ -149,18 +155,16 @@ def input_bound(conversation: chat_pb2.Conversation) -> int:
 
 def unfit(model: model_pb2.Model, facts: Facts) -> decision_pb2.Candidate.Dropped.ValueType:
     """Why this model cannot take the request; UNSPECIFIED: it can."""
-    if not model.endpoints:
+    traits = facts.traits_of(model)
+    if not traits.regions:
         return _NO_ENDPOINT
-    for endpoint in model.endpoints:
-        if endpoint.state != _RESTING:
-            break
-    else:
+    if traits.resting:
         return _Dropped.DROPPED_RESTING
-    if embeds(model) or any(_NEEDS_TO_CAPABILITY[need] not in model.capabilities for need in facts.needs):
+    if traits.embeds or any(_NEEDS_TO_CAPABILITY[need] not in traits.capabilities for need in facts.needs):
         return _NOT_ABLE
-    if facts.regions and not any(facts.regions.intersection(endpoint.region_tags) for endpoint in model.endpoints):
+    if facts.regions and all(facts.regions.isdisjoint(tags) for tags in traits.regions):
         return _Dropped.DROPPED_REGION
-    if facts.allowed and facts.allowed.isdisjoint((model.id, *model.aliases)):
+    if facts.allowed and facts.allowed.isdisjoint(traits.names):
         return _Dropped.DROPPED_NOT_ALLOWED
     if facts.max_cost_nanousd is not None:
         cost = expected_nanousd(model, facts)
@@ -177,7 +181,7 @@ def suited(facts: Facts) -> tuple[list[model_pb2.Model], list[Candidate]]:
         why = unfit(model, facts)
         if why == _SUITS:
             fit.append(model)
-        elif why != _NO_ENDPOINT and not embeds(model):
+        elif why != _NO_ENDPOINT and not facts.traits_of(model).embeds:
             dropped.append(Candidate(model, "", why))
     return fit, dropped
 
@@ -192,7 +196,7 @@ def expected_nanousd(model: model_pb2.Model, facts: Facts) -> int | None:
     """The same in 1e-9 USD, None: not priced. Its output as long as its answers were in this task, where known."""
     known = facts.outlook.output_tokens(model.id) if facts.outlook is not None else None
     output = facts.output_tokens if known is None else min(known, facts.most_output_tokens)
-    return list_price_nanousd(model, facts.input_tokens, output)
+    return facts.traits_of(model).list_price_nanousd(facts.input_tokens, output)
 
 
 def described(plan: Plan, facts: Facts) -> list[decision_pb2.Candidate]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from omnisphere.model.v1 import model_pb2
@@ -49,19 +49,18 @@ class Forecasts:
         self._lengths: dict[tuple[str, str], _Length] = {}
         self._models: Sequence[model_pb2.Model] = ()
         self._known: Sequence[Known] = ()
+        self._places: Mapping[str, int] = {}
 
     def predict(self, question: Question, models: Sequence[model_pb2.Model]) -> Forecast:
         """See Forecaster."""
         known = self._known_of(models)
         found = self._predictor.predict_text(question.prompt, question.input_tokens, known, question.tenant)
         predictions, quality = {}, found.quality.tolist()
-        for place, model in enumerate(known):
-            predictions[model.id] = Prediction(
-                quality=quality[place],
-                evidence=_LEARNED if found.outcomes[place] > 0 else _PRIOR,
-                outcomes=self.outcomes(question.tenant, question.task_type, model.id),
-            )
-        places = {model.id: place for place, model in enumerate(known)}
+        heard, task = self._tenants.get(question.tenant), question.task_type
+        for place, (name, told) in enumerate(zip(self._places, found.outcomes, strict=True)):
+            outcomes = heard.outcomes.get((task, name), 0) if heard else 0
+            predictions[name] = Prediction(quality[place], _LEARNED if told else _PRIOR, outcomes)
+        places = self._places
         return Forecast(
             predictions,
             found.tasks,
@@ -86,6 +85,7 @@ class Forecasts:
         if models is not self._models:
             self._models = models
             self._known = [Known(model.id, _TIERS.get(model.tier, "")) for model in models]
+            self._places = {model.id: place for place, model in enumerate(models)}
         return self._known
 
     def learn(self, outcome: Outcome) -> None:
