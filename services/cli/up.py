@@ -15,7 +15,9 @@ from services.chassis.logs import Log, quieten_libraries
 from services.chassis.run import settle_memory
 from services.chassis.server import catch_signals
 from services.chassis.settings import StartError, environment, state_directory
-from services.providers.endpoints import operator_file, shipped
+from services.providers import operator_file
+from services.providers.endpoints import shipped
+from services.providers.settings import ProvidersSettings
 from services.router.policy import load_policies
 from services.simulator.fleet import FleetError
 from services.simulator.recorded import Recorded
@@ -127,9 +129,9 @@ def check_all(console: Console, environ: Mapping[str, str]) -> None:
     except StartError as failure:
         problems.extend(str(failure).splitlines())
     if settings is not None:
-        for path, read in ((settings.router.routes, load_policies), (settings.providers.config, _read_operator_file)):
+        for read in (lambda: load_policies(settings.router.routes), lambda: _read_operator_file(settings.providers)):
             try:
-                read(path)
+                read()
             except StartError as failure:
                 problems.extend(str(failure).splitlines())
     if problems:
@@ -139,9 +141,9 @@ def check_all(console: Console, environ: Mapping[str, str]) -> None:
     console.print(f"all settings are valid; keys found: {keys}", highlight=False)
 
 
-def _read_operator_file(path: Path | None) -> None:
-    if path is not None:
-        operator_file(path, shipped().models)
+def _read_operator_file(settings: ProvidersSettings) -> None:
+    if settings.config is not None:
+        operator_file.read(settings.config, shipped(), settings.needed_keys)
 
 
 def _usual_ports() -> dict[str, str]:

@@ -23,15 +23,14 @@ from services.providers.adapters import WireFormat
 from services.providers.endpoints import (
     Directory,
     Endpoint,
-    EndpointRow,
     LocalRow,
     ModelRow,
-    OperatorFile,
     Shipped,
     VendorRow,
     merged,
 )
 from services.providers.keys import keys_of
+from services.providers.operator_file import EndpointRow, OperatorFile
 from services.providers.prices import ListPrice
 from services.providers.tariff import PriceRow
 from services.providers.via import Via
@@ -150,8 +149,6 @@ def _with_local_models(
     if holder is not None and holder.id not in served and answering:
         chosen = next((row for row in answering if row.id.lower().startswith("qwen")), answering[0])
         rows[rows.index(chosen)] = replace(chosen, aliases=(_LOCAL_ALIAS,))
-        kept = replace(holder, aliases=tuple(alias for alias in holder.aliases if alias != _LOCAL_ALIAS))
-        models = merged(models, (kept,))
     return merged(models, tuple(rows))
 
 
