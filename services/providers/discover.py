@@ -25,6 +25,7 @@ from services.providers.endpoints import (
     Endpoint,
     LocalRow,
     ModelRow,
+    Quirk,
     Shipped,
     VendorRow,
     merged,
@@ -45,6 +46,8 @@ _SIMULATED: Mapping[WireFormat, tuple[str, str]] = {
     "anthropic_messages": ("simulator-messages", "v1"),
     "gemini_generate": ("simulator-gemini", "v1beta"),
 }
+# As at OpenAI: a third of the bytes. The other formats ignore it.
+_SIMULATED_QUIRKS: frozenset[Quirk] = frozenset({"base64_vectors"})
 # A list of models does not say what they are for; the names of those that make vectors do.
 _EMBEDS = re.compile(r"embed|minilm|(?:^|[/:_-])(?:bge|e5|gte)[_-]", re.IGNORECASE)
 
@@ -181,6 +184,7 @@ async def _simulated(models: tuple[ModelRow, ...], sources: Sources, probe: Prob
                 name=name,
                 base_url=f"{sources.simulator_url.rstrip('/')}/{version}",
                 format=wire_format,
+                quirks=_SIMULATED_QUIRKS,
                 serves={model: model for model in mine},
                 prices={model: prices[model] for model in mine if model in prices},
                 simulated=True,
