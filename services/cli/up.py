@@ -14,7 +14,8 @@ from rich.table import Table
 from services.chassis.logs import Log, quieten_libraries
 from services.chassis.run import settle_memory
 from services.chassis.server import catch_signals
-from services.chassis.settings import StartError, environment, state_directory
+from services.chassis.settings import StartError, environment
+from services.cli.client import log_file
 from services.providers import operator_file
 from services.providers.endpoints import shipped
 from services.providers.settings import ProvidersSettings
@@ -40,8 +41,7 @@ async def up_one(console: Console, remote: Collection[str]) -> None:
     """One process, but for the services in `remote`; its log lines go to a file."""
     environ = environment()
     settings = one_process.load(environ)
-    path = state_directory(environ) / "logs" / "omnisphere.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = log_file(environ)
     with path.open("a", encoding="utf-8") as out:
         log = Log("omnisphere", level=settings.router.log_level, stream=out)
         quieten_libraries(log)
@@ -68,7 +68,7 @@ async def up_four(console: Console) -> None:
     """Four processes, and a simulator beside them where no real model can be asked."""
     environ = {**_usual_ports(), **environment()}
     settings = one_process.load(environ)
-    logs = state_directory(environ) / "logs"
+    logs = log_file(environ).parent
     mesh = FourProcesses(environ, logs=logs, simulator=one_process.wants_simulator(settings.providers))
     await mesh.start()
     try:
