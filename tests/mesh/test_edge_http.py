@@ -115,7 +115,7 @@ async def test_limits_come_as_headers(mesh: Mesh) -> None:
         (
             "x-omnisphere-max-cost-nanousd",
             "1.5",
-            "x-omnisphere-max-cost-nanousd: is not a whole number of at most 10 digits",
+            "x-omnisphere-max-cost-nanousd: is not a whole number of at most 18 digits",
         ),
         ("x-omnisphere-max-cost-nanousd", "0", "x-omnisphere-max-cost-nanousd: is not above 0"),
         ("x-omnisphere-region-tags", "é", "x-omnisphere-region-tags: is not at most 16 words of [A-Za-z0-9_.:/-]"),

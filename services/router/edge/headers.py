@@ -30,7 +30,9 @@ _BY_BYTES = {name.encode(): name for name in _OURS}
 _PREFIX = b"x-omnisphere-"
 _MEMORIES = {"auto": pb.MEMORY_AUTO, "off": pb.MEMORY_OFF}
 _SAFE = re.compile(r"[^\x21-\x7e]+")
-_LONGEST_SECONDS, _LONGEST_VALUE, _MOST_DIGITS = 7 * 86_400.0, 1_024, 10
+_LONGEST_SECONDS, _LONGEST_VALUE = 7 * 86_400.0, 1_024
+# Of seconds, as a duration of the contract holds them, and of nano-dollars.
+_SECONDS_DIGITS, _MONEY_DIGITS = 10, 18
 
 
 def said(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -77,7 +79,7 @@ def apply(said: dict[str, str], options: pb.RequestOptions) -> None:
     if REGIONS in said:
         options.region_tags.extend(tag.strip() for tag in said[REGIONS].split(","))
     if MOST_COST in said:
-        options.max_cost_nanousd = _whole_number(said[MOST_COST], MOST_COST)
+        options.max_cost_nanousd = _whole_number(said[MOST_COST], MOST_COST, _MONEY_DIGITS)
 
 
 def wants_decision(said: dict[str, str]) -> bool:
@@ -159,12 +161,12 @@ def _cache_control(value: str, control: cache_pb.CacheControl) -> None:
         elif name == "only-if-cached":
             control.only_if_cached = True
         elif name == "max-age":
-            control.max_age.FromSeconds(_whole_number(argument.strip('"'), _CACHE_CONTROL, "max-age "))
+            control.max_age.FromSeconds(_whole_number(argument.strip('"'), _CACHE_CONTROL, _SECONDS_DIGITS, "max-age "))
 
 
-def _whole_number(text: str, header: str, part: str = "") -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
-        raise wrong(header, f"{part}is not a whole number of at most {_MOST_DIGITS} digits")
+def _whole_number(text: str, header: str, digits: int, part: str = "") -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= digits):
+        raise wrong(header, f"{part}is not a whole number of at most {digits} digits")
     return int(text)
 
 
