@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,14 +16,17 @@ from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceStub
 from services.chassis.client import open_channel
 from services.chassis.errors import from_rpc_error
 from services.chassis.logs import Log
-from services.chassis.settings import state_directory
+from services.chassis.settings import StartError, state_directory
 from services.together import one_process
 
 if TYPE_CHECKING:  # only the type stubs know this name
     from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceAsyncStub
 
 HEALTH_NAME = "omnisphere.router.v1.RouterService"
-_DIAL_SECONDS = 0.5
+_DIAL_SECONDS, _FAR_DIAL_SECONDS = 0.5, 5.0
+_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+_MOST_PORT = 65_535
+_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 @asynccontextmanager
@@ -38,8 +43,11 @@ async def connected(address: str) -> AsyncIterator[RouterServiceAsyncStub]:
 
 @asynccontextmanager
 async def reached(address: str, environ: Mapping[str, str]) -> AsyncIterator[tuple[RouterServiceAsyncStub, bool]]:
-    """(a stub, whether a mesh was started for it): the router at `address`, else one in this process."""
-    if await listens(address):
+    """(a stub, whether a mesh was started for it): the router at `address`, else one in this process.
+
+    Raises StartError as answers().
+    """
+    if await answers(address):
         async with connected(address) as stub:
             yield stub, False
         return
@@ -47,9 +55,7 @@ async def reached(address: str, environ: Mapping[str, str]) -> AsyncIterator[tup
     free = {f"OMNISPHERE_ROUTER_{name}": value for name, value in own.items()}
     settings = one_process.load({**environ, **free})
     # The lines of its ledgers are written whatever the level; between the lines of an answer they are of no use.
-    path = state_directory(environ) / "logs" / "omnisphere.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as out:
+    with log_file(environ).open("a", encoding="utf-8") as out:
         mesh = one_process.OneProcess(settings, Log("omnisphere", level="error", stream=out))
         await mesh.start()
         try:
@@ -68,13 +74,33 @@ def conversation(text: str, system: str = "") -> chat_pb2.Conversation:
     return said
 
 
-async def listens(address: str) -> bool:
-    """Whether anybody takes connections at host:port."""
-    host, _, port = address.rpartition(":")
+def log_file(environ: Mapping[str, str]) -> Path:
+    """Where the lines of a mesh in this process go. Raises StartError where nothing can be written."""
+    path = state_directory(environ) / "logs" / "omnisphere.log"
     try:
-        async with asyncio.timeout(_DIAL_SECONDS):
-            _, writer = await asyncio.open_connection(host, int(port))
-    except (OSError, TimeoutError, ValueError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as failure:
+        raise StartError(f"{path}: cannot be written: {failure.strerror} (OMNISPHERE_STATE)") from failure
+    return path
+
+
+async def answers(address: str) -> bool:
+    """Whether anybody takes connections at host:port.
+
+    Raises StartError for what is no address, and where nobody does on another machine: what somebody means to ask there
+    is not answered, nor paid for, here.
+    """
+    match = _ADDRESS.fullmatch(address)
+    if match is None or int(match["port"]) > _MOST_PORT:
+        raise StartError(f"--router: {address!r} is not host:port")
+    host = match["host"].strip("[]")
+    try:
+        async with asyncio.timeout(_DIAL_SECONDS if host in _HERE else _FAR_DIAL_SECONDS):
+            _, writer = await asyncio.open_connection(host, int(match["port"]))
+    except (OSError, TimeoutError) as failure:
+        if host not in _HERE:
+            raise StartError(f"--router: nobody answers at {address}") from failure
         return False
     writer.close()
     return True

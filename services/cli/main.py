@@ -7,8 +7,9 @@ import sys
 import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 import uvloop
@@ -19,25 +20,24 @@ from services.chassis.errors import ServiceError
 from services.chassis.settings import StartError, environment
 from services.cli import show
 from services.cli import usage as figures
-from services.cli.client import conversation, listens, reached
+from services.cli.client import answers, conversation, reached
 from services.router import settings as router_settings
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="The coordination layer between applications and language models.",
 )
 # A pipe or a file has no width of its own; wrapped tables are of no use there.
 _WIDTH = None if sys.stdout.isatty() else 180
 console = Console(width=_WIDTH, soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
 
+_LOCAL = "127.0.0.1:50051"
 Router = Annotated[str, typer.Option("--router", envvar="OMNISPHERE_ROUTER", help="host:port of a running router")]
 ModelName = Annotated[str, typer.Option("--model", help="an alias or a concrete id; empty: the policy chooses")]
 PolicyName = Annotated[str, typer.Option("--policy", help="a policy of routes.toml")]
 Hint = Annotated[str, typer.Option("--task", help="the task type; empty: found from the prompt")]
-_LOCAL = "127.0.0.1:50051"
 
 
 @app.command()
@@ -51,6 +51,8 @@ def up(
     from services.cli.up import up_four, up_one
 
     names = [name.strip() for name in remote.split(",") if name.strip()]
+    if mesh and names:
+        _fail(StartError("--remote: not together with --mesh"))
     _run(up_four(console) if mesh else up_one(console, names))
 
 
@@ -107,8 +109,8 @@ def usage(
 
 @app.command()
 def simulate(
-    port: Annotated[int, typer.Option("--port", help="0 takes a free one")] = 9180,
-    latency_scale: Annotated[float, typer.Option("--latency-scale", help="0: answers at once")] = 1.0,
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="0 takes a free one")] = 9180,
+    latency_scale: Annotated[float, typer.Option("--latency-scale", min=0, help="0: answers at once")] = 1.0,
     fleet: Annotated[Path | None, typer.Option("--fleet", help="a fleet.toml of your own")] = None,
     replay_outcomes: Annotated[
         Path | None,
@@ -158,7 +160,6 @@ def train(
         artefact, size = train_files(files, out, tiers=tiers, terms=terms or None, force=force)
     except StartError as failure:
         _fail(failure)
-        return
     for line in told(artefact, size, out):
         console.print(line, markup=False, highlight=False)
 
@@ -202,6 +203,21 @@ def check() -> None:
         check_all(console, environment())
     except StartError as failure:
         _fail(failure)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"omnisphere {installed_version('omnisphere')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _omnisphere(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="say which one this is, and exit")
+    ] = False,
+) -> None:
+    """The coordination layer between applications and language models."""
 
 
 def main() -> None:
@@ -262,7 +278,7 @@ async def _usage(by: list[str], bounds: tuple[str, str], form: str, router: str)
 async def _recorded(request: pb.GetUsageRequest, router: str) -> list[pb.UsageRow]:
     """The rows of the router at that address; where there is none, those of the file that one left on this machine."""
     environ = environment()
-    if not await listens(router):
+    if not await answers(router):
         file = router_settings.load(environ).ledger_file()
         if not file.exists():
             errors.print(f"[dim]no router at {router}, and nothing is recorded in {file}[/dim]", highlight=False)
@@ -283,7 +299,15 @@ def _say_own(own: bool) -> None:
 
 
 def _read(text: str) -> str:
-    return sys.stdin.read() if text == "-" else text
+    """The question; one of nothing is no question, but would be paid for."""
+    try:
+        said = sys.stdin.buffer.read().decode() if text == "-" else text
+        said.encode()
+    except UnicodeError:
+        _fail(StartError("the question is not UTF-8"))
+    if not said.strip():
+        _fail(StartError("the question is empty"))
+    return said
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -299,7 +323,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         sys.exit(130)
 
 
-def _fail(failure: StartError) -> None:
+def _fail(failure: StartError) -> NoReturn:
     for line in str(failure).splitlines():
         errors.print(line, markup=False, highlight=False)
     sys.exit(2)

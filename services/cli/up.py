@@ -14,8 +14,11 @@ from rich.table import Table
 from services.chassis.logs import Log, quieten_libraries
 from services.chassis.run import settle_memory
 from services.chassis.server import catch_signals
-from services.chassis.settings import StartError, environment, state_directory
-from services.providers.endpoints import operator_file, shipped
+from services.chassis.settings import StartError, environment
+from services.cli.client import log_file
+from services.providers import operator_file
+from services.providers.endpoints import shipped
+from services.providers.settings import ProvidersSettings
 from services.router.policy import load_policies
 from services.simulator.fleet import FleetError
 from services.simulator.recorded import Recorded
@@ -38,8 +41,7 @@ async def up_one(console: Console, remote: Collection[str]) -> None:
     """One process, but for the services in `remote`; its log lines go to a file."""
     environ = environment()
     settings = one_process.load(environ)
-    path = state_directory(environ) / "logs" / "omnisphere.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = log_file(environ)
     with path.open("a", encoding="utf-8") as out:
         log = Log("omnisphere", level=settings.router.log_level, stream=out)
         quieten_libraries(log)
@@ -66,7 +68,7 @@ async def up_four(console: Console) -> None:
     """Four processes, and a simulator beside them where no real model can be asked."""
     environ = {**_usual_ports(), **environment()}
     settings = one_process.load(environ)
-    logs = state_directory(environ) / "logs"
+    logs = log_file(environ).parent
     mesh = FourProcesses(environ, logs=logs, simulator=one_process.wants_simulator(settings.providers))
     await mesh.start()
     try:
@@ -127,9 +129,9 @@ def check_all(console: Console, environ: Mapping[str, str]) -> None:
     except StartError as failure:
         problems.extend(str(failure).splitlines())
     if settings is not None:
-        for path, read in ((settings.router.routes, load_policies), (settings.providers.config, _read_operator_file)):
+        for read in (lambda: load_policies(settings.router.routes), lambda: _read_operator_file(settings.providers)):
             try:
-                read(path)
+                read()
             except StartError as failure:
                 problems.extend(str(failure).splitlines())
     if problems:
@@ -139,9 +141,9 @@ def check_all(console: Console, environ: Mapping[str, str]) -> None:
     console.print(f"all settings are valid; keys found: {keys}", highlight=False)
 
 
-def _read_operator_file(path: Path | None) -> None:
-    if path is not None:
-        operator_file(path, shipped().models)
+def _read_operator_file(settings: ProvidersSettings) -> None:
+    if settings.config is not None:
+        operator_file.read(settings.config, shipped(), settings.needed_keys)
 
 
 def _usual_ports() -> dict[str, str]:

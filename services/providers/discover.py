@@ -23,15 +23,15 @@ from services.providers.adapters import WireFormat
 from services.providers.endpoints import (
     Directory,
     Endpoint,
-    EndpointRow,
     LocalRow,
     ModelRow,
-    OperatorFile,
+    Quirk,
     Shipped,
     VendorRow,
     merged,
 )
 from services.providers.keys import keys_of
+from services.providers.operator_file import EndpointRow, OperatorFile
 from services.providers.prices import ListPrice
 from services.providers.tariff import PriceRow
 from services.providers.via import Via
@@ -46,6 +46,8 @@ _SIMULATED: Mapping[WireFormat, tuple[str, str]] = {
     "anthropic_messages": ("simulator-messages", "v1"),
     "gemini_generate": ("simulator-gemini", "v1beta"),
 }
+# As at OpenAI: a third of the bytes. The other formats ignore it.
+_SIMULATED_QUIRKS: frozenset[Quirk] = frozenset({"base64_vectors"})
 # A list of models does not say what they are for; the names of those that make vectors do.
 _EMBEDS = re.compile(r"embed|minilm|(?:^|[/:_-])(?:bge|e5|gte)[_-]", re.IGNORECASE)
 
@@ -150,8 +152,6 @@ def _with_local_models(
     if holder is not None and holder.id not in served and answering:
         chosen = next((row for row in answering if row.id.lower().startswith("qwen")), answering[0])
         rows[rows.index(chosen)] = replace(chosen, aliases=(_LOCAL_ALIAS,))
-        kept = replace(holder, aliases=tuple(alias for alias in holder.aliases if alias != _LOCAL_ALIAS))
-        models = merged(models, (kept,))
     return merged(models, tuple(rows))
 
 
@@ -184,6 +184,7 @@ async def _simulated(models: tuple[ModelRow, ...], sources: Sources, probe: Prob
                 name=name,
                 base_url=f"{sources.simulator_url.rstrip('/')}/{version}",
                 format=wire_format,
+                quirks=_SIMULATED_QUIRKS,
                 serves={model: model for model in mine},
                 prices={model: prices[model] for model in mine if model in prices},
                 simulated=True,

@@ -21,6 +21,8 @@ from services.providers.picker import Need, Pick
 from services.providers.pricing import Pricing
 from services.providers.tries import Trier, Tries
 
+_TOO_MUCH = "are too many: their vectors are larger than one answer may be; send fewer at once"
+
 
 class Embedder:
     """Asks embedding models. `directory` gives the endpoints as they are now, `formats` what they speak."""
@@ -71,7 +73,7 @@ class Embedder:
                 body = await answering.body()
             embedded = adapter.read(body, texts=len(request.texts), dimensions=_dimensions(request))
         except Exception as failure:
-            raise self._failed(exchange, failure) from failure
+            raise self._failed(exchange, request, failure) from failure
         except BaseException:
             # Nobody waits any more. The provider has the request, and may bill it.
             self._sender.book(exchange, attempt_pb2.ATTEMPT_OUTCOME_CANCELLED, _estimate(request), error=None)
@@ -108,13 +110,16 @@ class Embedder:
             started=self._clock.monotonic(),
         )
 
-    def _failed(self, exchange: Exchange, failure: Exception) -> Exception:
+    def _failed(self, exchange: Exchange, request: pb.EmbedRequest, failure: Exception) -> Exception:
         """Book the attempt, and say what its failure means."""
-        name, error = exchange.endpoint.name, None
+        name, error, usage = exchange.endpoint.name, None, chat_pb2.Usage()
         meaning = named(failure, provider=name, model=exchange.tries.need.model)
         if meaning is not None:
-            _, error = meaning
-        self._sender.book(exchange, attempt_pb2.ATTEMPT_OUTCOME_FAILED, chat_pb2.Usage(), error=error)
+            cause, error = meaning
+            if cause == "too_large":
+                # The provider did its work, and would be paid for it again: too much was asked for at once.
+                error, usage = InvalidRequest(field="texts", problem=_TOO_MUCH), _estimate(request)
+        self._sender.book(exchange, attempt_pb2.ATTEMPT_OUTCOME_FAILED, usage, error=error)
         return failure if error is None else error
 
 

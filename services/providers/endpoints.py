@@ -1,10 +1,10 @@
-"""Rows of configuration: which models are known, and which endpoints can serve them."""
+"""Which models are known, and which endpoints can serve them: what the package ships, and the directory of all."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -13,7 +13,7 @@ from omnisphere.model.v1 import model_pb2
 from services.chassis.errors import NoEndpoint, UnknownModel
 from services.chassis.settings import StartError, decode, read_toml
 from services.providers.adapters import Target, WireFormat
-from services.providers.keys import KEY_SUFFIX, Key
+from services.providers.keys import Key
 from services.providers.prices import ListPrice, Price, guessed, look_up
 from services.providers.tariff import PriceOverride, PriceRow, Tariff
 from services.providers.via import STRAIGHT, Via
@@ -66,50 +66,6 @@ class ModelRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointRow:
-    """An endpoint as the operator's file describes it; one with a vendor's name takes that vendor's place.
-
-    `serves`: concrete id -> the server's own name of the model. `rpm` and `tpm` are limits of each key per minute; 0:
-    none. Endpoints of the lowest `priority` are asked first; among those `weight` counts.
-    """
-
-    name: str
-    base_url: str
-    key_variable: str = ""
-    format: WireFormat = "openai_chat"
-    price_provider: str = ""
-    quirks: tuple[Quirk, ...] = ()
-    serves: dict[str, str] = field(default_factory=dict)
-    priority: int = 0
-    weight: float = 1.0
-    rpm: int = 0
-    tpm: int = 0
-    # A proxy of its own, or "direct" past the one of the settings; and the authorities that vouch for the server.
-    proxy: str = ""
-    ca_file: Path | None = None
-    # Where it serves, in the operator's words: requests that name regions are sent to no other endpoint.
-    region_tags: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        self.via("")
-        if self.ca_file is not None and not self.ca_file.is_file():
-            raise ValueError("ca_file is no file")
-        if not 0 < self.weight < float("inf"):
-            raise ValueError("weight must be above 0")
-        if self.rpm < 0 or self.tpm < 0:
-            raise ValueError("rpm and tpm must be 0 or more")
-        if not self.base_url.startswith(("http://", "https://")):
-            raise ValueError("base_url must start with http:// or https://")
-        if self.key_variable and not self.key_variable.endswith(KEY_SUFFIX):
-            raise ValueError(f"key_variable must end with {KEY_SUFFIX}")
-
-    def via(self, proxy: str) -> Via:
-        """How it is reached; `proxy` is that of the settings."""
-        own = "" if self.proxy == "direct" else self.proxy or proxy
-        return Via(own, str(self.ca_file or ""))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VendorRow:
     """A vendor that becomes an endpoint when its key is there. Without `serves` it serves its own models."""
 
@@ -129,15 +85,6 @@ class LocalRow:
 
     name: str
     base_url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorFile:
-    """providers.toml: endpoints, models, and prices of any; a model with a known id replaces the shipped one."""
-
-    endpoint: tuple[EndpointRow, ...] = ()
-    model: tuple[ModelRow, ...] = ()
-    price: tuple[PriceOverride, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,29 +152,11 @@ def shipped() -> Shipped:
     return Shipped(models, vendors.vendor, vendors.local)
 
 
-def operator_file(path: Path, known: tuple[ModelRow, ...]) -> OperatorFile:
-    """providers.toml of the operator. Raises StartError that names every problem."""
-    file = _decoded(OperatorFile, path)
-    ids = {row.id for row in merged(known, file.model)}
-    problems = [
-        f"{path}.endpoint[{at}].serves.{model}: is no id of the catalogue, and there is no [[model]] for it"
-        for at, endpoint in enumerate(file.endpoint)
-        for model in endpoint.serves
-        if model not in ids
-    ]
-    problems += [
-        f"{path}.price[{at}].model: {row.model!r} is no id of the catalogue"
-        for at, row in enumerate(file.price)
-        if row.model not in ids
-    ]
-    if problems:
-        raise StartError("\n".join(problems))
-    return file
-
-
 def merged(models: tuple[ModelRow, ...], more: tuple[ModelRow, ...]) -> tuple[ModelRow, ...]:
-    """`models` with those of `more` put in the place of an equal id, or after them."""
-    by_id = {row.id: row for row in models} | {row.id: row for row in more}
+    """`models` with those of `more` put in the place of an equal id, or after them; a name of these is theirs alone."""
+    taken = {alias for row in more for alias in row.aliases}
+    kept = [replace(row, aliases=tuple(one for one in row.aliases if one not in taken)) for row in models]
+    by_id = {row.id: row for row in kept} | {row.id: row for row in more}
     return tuple(by_id.values())
 
 

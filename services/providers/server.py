@@ -13,13 +13,14 @@ from services.chassis.clock import Clock, SystemClock
 from services.chassis.logs import Log
 from services.chassis.server import Service, Servicer
 from services.ledger.ledger import Ledger, NoBook
+from services.providers import operator_file
 from services.providers.adapters import formats
 from services.providers.balancer import BALANCERS
 from services.providers.breaker import BreakerRules
 from services.providers.call import Caller
 from services.providers.discover import Sources, discover
 from services.providers.embed import Embedder
-from services.providers.endpoints import Directory, OperatorFile, operator_file, shipped
+from services.providers.endpoints import Directory, shipped
 from services.providers.exchange import Sender
 from services.providers.keys import looks_wrong
 from services.providers.ledger import ATTEMPTS, Attempts
@@ -44,9 +45,9 @@ class Surroundings:
     """Keeps the directory of models and endpoints up to date."""
 
     def __init__(self, settings: ProvidersSettings, places: Places, watch: LoggedWatch, log: Log) -> None:
-        known, operator = shipped(), OperatorFile()
+        known, operator = shipped(), operator_file.OperatorFile()
         if settings.config is not None:
-            operator = operator_file(settings.config, known.models)
+            operator = operator_file.read(settings.config, known, settings.needed_keys)
         self._sources = Sources(
             shipped=known,
             operator=operator,

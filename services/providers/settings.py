@@ -76,6 +76,11 @@ class ProvidersSettings(ServerSettings):
     # Not a variable of its own: the keys that were found, by variable. Set by load().
     keys: Mapping[str, Secret] = field(default_factory=dict, metadata={"env": "-", "text": ""})
 
+    @property
+    def needed_keys(self) -> Mapping[str, Secret] | None:
+        """The keys among which an endpoint's must be; None: simulated models need none."""
+        return None if self.simulator == "on" else self.keys
+
     def ledger_file(self) -> Path:
         """Where the rows are."""
         return self.state / "ledger" / "attempts.sqlite3"

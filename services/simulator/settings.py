@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.chassis import settings as chassis
-from services.chassis.settings import setting
+from services.chassis.settings import StartError, setting
 
 PREFIX = "OMNISPHERE_SIMULATOR"
+_MOST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +29,7 @@ class SimulatorSettings:
 
 def load(environ: Mapping[str, str]) -> SimulatorSettings:
     """The settings in this environment. Raises StartError that names every variable that is wrong."""
-    return chassis.load(SimulatorSettings, environ, prefix=PREFIX, others={"OMNISPHERE_SIMULATOR_URL"})
+    settings = chassis.load(SimulatorSettings, environ, prefix=PREFIX, others={"OMNISPHERE_SIMULATOR_URL"})
+    if not 0 <= settings.port <= _MOST_PORT or settings.latency_scale < 0:
+        raise StartError(f"{PREFIX}_PORT must be a port, and {PREFIX}_LATENCY_SCALE 0 or more")
+    return settings

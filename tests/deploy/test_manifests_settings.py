@@ -13,8 +13,9 @@ from services.cache import settings as cache
 from services.chassis.server import LIVENESS, READINESS, _options
 from services.chassis.settings import variable
 from services.context import settings as context
+from services.providers import operator_file
 from services.providers import settings as providers
-from services.providers.endpoints import operator_file, shipped
+from services.providers.endpoints import shipped
 from services.router import settings as router
 from services.router.policy import load_policies
 from services.simulator import settings as simulator
@@ -192,10 +193,10 @@ def test_the_example_policy_is_one_that_the_router_accepts():
 
 def test_the_example_endpoint_sleeps_and_is_one_that_providers_accept(tmp_path: Path):
     path = K8S / "base" / "config" / "providers.toml"
-    asleep = operator_file(path, shipped().models)
+    asleep = operator_file.read(path, shipped())
     assert (asleep.endpoint, asleep.model) == ((), ()), "an endpoint here would make production ready without a key"
     awake = tmp_path / "providers.toml"
     awake.write_text(re.sub(r"^#(?=[\[a-z])", "", path.read_text(), flags=re.MULTILINE))
-    file = operator_file(awake, shipped().models)
+    file = operator_file.read(awake, shipped())
     assert [row.name for row in file.endpoint] == ["vllm"]
     assert [row.id for row in file.model] == list(file.endpoint[0].serves)

@@ -71,6 +71,64 @@ async def test_a_repeated_request_id_replays_the_answer(mesh: Mesh) -> None:
     assert (other.status_code, other.json()["error"]["param"]) == (400, "x-omnisphere-request-id")
 
 
+async def test_an_idempotency_key_is_a_request_id_and_a_failure_is_not_replayed(mesh: Mesh) -> None:
+    headers = {"idempotency-key": '"edge-key-1"', **NO_CACHE}
+    body = chat("Once, by its key", model="gpt-5")
+    await mesh.fault(kind="status", status=500, model="gpt-5", times=20)
+    async with http(mesh) as client:
+        failed = await client.post(CHAT, json=body, headers=headers)
+        await mesh.no_faults()
+        first = await client.post(CHAT, json=body, headers=headers)
+        second = await client.post(CHAT, json=body, headers=headers)
+    assert (failed.status_code, first.status_code) == (503, 200)
+    assert first.headers["x-omnisphere-request-id"] == "edge-key-1"
+    assert "x-omnisphere-replayed" not in first.headers
+    assert second.headers["x-omnisphere-replayed"] == "true"
+
+
+async def test_a_conversation_has_a_memory_over_http(mesh: Mesh) -> None:
+    headers = {"x-omnisphere-conversation-id": "edge-talk", "x-omnisphere-memory": "auto"}
+    async with http(mesh) as client:
+        await client.post(CHAT, json=chat("My dog is called Rex. Please remember that."), headers=headers)
+        for _ in range(100):  # it is kept behind the answer
+            later = await client.post(CHAT, json=chat("What is my dog called?"), headers=headers)
+            assert later.headers["x-omnisphere-cache"] == "not_eligible"
+            if any("Rex" in str(one) for one in (await mesh.last_upstream())["body"]["messages"]):
+                return
+            await asyncio.sleep(0.02)
+    pytest.fail("the model never heard of Rex")
+
+
+async def test_limits_come_as_headers(mesh: Mesh) -> None:
+    async with http(mesh) as client:
+        cheap = await client.post(CHAT, json=chat("Cheaply"), headers={"x-omnisphere-max-cost-nanousd": "1"})
+        assert int(cheap.headers["x-omnisphere-cost-nanousd"]) == 0
+        nowhere = await client.post(CHAT, json=chat("Where?"), headers={"x-omnisphere-region-tags": "eu, moon"})
+        assert (nowhere.status_code, nowhere.json()["error"]["code"]) == (503, "no_candidate_left")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("x-omnisphere-memory", "auto", "x-omnisphere-conversation-id: is needed where memory is AUTO"),
+        ("x-omnisphere-memory", "always", "x-omnisphere-memory: is not one of auto, off"),
+        (
+            "x-omnisphere-max-cost-nanousd",
+            "1.5",
+            "x-omnisphere-max-cost-nanousd: is not a whole number of at most 18 digits",
+        ),
+        ("x-omnisphere-max-cost-nanousd", "0", "x-omnisphere-max-cost-nanousd: is not above 0"),
+        ("x-omnisphere-region-tags", "é", "x-omnisphere-region-tags: is not at most 16 words of [A-Za-z0-9_.:/-]"),
+        ("x-omnisphere-tsak", "research", "x-omnisphere-tsak: is not a known header"),
+        ("idempotency-key", "not one", "x-omnisphere-request-id: is not 1 to 128 of [A-Za-z0-9_.:-]"),
+    ],
+)
+async def test_a_header_that_cannot_be_kept_is_refused(mesh: Mesh, name: str, value: str, problem: str) -> None:
+    async with http(mesh) as client:
+        answer = await client.post(CHAT, json=chat("x"), headers={name.encode(): value.encode()})
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, problem)
+
+
 async def test_tenants_do_not_see_each_others_answers(mesh: Mesh) -> None:
     async with http(mesh) as client:
         for tenant, cache in (("edge-a", "miss"), ("edge-b", "miss")):
@@ -203,6 +261,10 @@ async def test_bodies_that_cannot_be_read_are_refused_without_being_quoted(mesh:
         assert broken.status_code == 400
         assert "line 2, column" in broken.json()["error"]["message"]
         assert "oops" not in broken.text
+        empty = await client.post(CHAT)
+        assert empty.json()["error"]["message"] == "the body is empty"
+        latin = await client.post(CHAT, content='{"model": "é"}'.encode("latin-1"))
+        assert latin.json()["error"]["message"] == "the body is not UTF-8"
         lists = await client.post(CHAT, content=b"[]")
         assert lists.json()["error"]["message"] == "the body is not a JSON object"
         large = await client.post(CHAT, content=b"x" * (20 * 1024 * 1024 + 1))
@@ -222,11 +284,22 @@ async def test_unknown_paths_and_methods_speak_the_dialect_of_the_path(mesh: Mes
     async with http(mesh) as client:
         unknown = await client.post("/v1/responses", json={})
         assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_path")
+        assert "served are POST /v1/chat/completions, POST /v1/messages, " in unknown.json()["error"]["message"]
+        for path in ("/chat/completions", "/v1/v1/chat/completions", "/v1/chat/completions/"):
+            message = (await client.post(path, json={})).json()["error"]["message"]
+            assert message == "there is nothing under this path; did you mean /v1/chat/completions?"
         counting = await client.post(f"{MESSAGES}/count_tokens", json={})
         assert (counting.status_code, counting.json()["error"]["type"]) == (404, "not_found_error")
         wrong = await client.get(CHAT)
         assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
         assert wrong.json()["error"]["code"] == "method_not_allowed"
+        preflight = await client.options(
+            CHAT, headers={"origin": "https://page", "access-control-request-method": "POST"}
+        )
+        assert (preflight.status_code, preflight.headers["allow"]) == (405, "POST")
+        assert not [name for name in preflight.headers if name.startswith("access-control")]
+        head = await client.head("/v1/models")
+        assert (head.status_code, head.content) == (200, b"")
         assert (await client.get("/healthz")).json() == {"status": "serving"}
 
 

@@ -101,6 +101,11 @@ async def test_an_unknown_model_and_a_message_too_large_are_refused(mesh: Mesh) 
         await embed(mesh, "x" * (4 * 1024 * 1024))
 
 
+async def test_as_many_texts_as_may_come_at_once_get_their_vectors(mesh: Mesh) -> None:
+    answer = await embed(mesh, *(str(number) for number in range(2_048)))
+    assert len(answer.embeddings) == 2_048
+
+
 async def test_a_model_that_makes_vectors_answers_no_conversation(mesh: Mesh) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await mesh.complete("Do you speak?", model="embedding-small")

@@ -67,7 +67,7 @@ async def test_a_bad_file_is_named_with_key_and_problem_and_no_secret(state: Pat
     _, said = await asyncio.wait_for(process.communicate(), timeout=5)
     assert process.returncode == 2
     lines = said.decode().splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert lines[0].startswith(f"providers: {config}.endpoint[0].base_urll: is not known")
     assert "sk-very-secret" not in said.decode()
 

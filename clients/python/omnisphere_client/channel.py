@@ -7,6 +7,7 @@ may repeat stands in service_config.json, the one file that clients in every lan
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 
 from omnisphere_client.version import __version__
@@ -17,6 +18,7 @@ TRANSPORT_BYTES = 32 * 1024 * 1024
 KEEPALIVE_MS = 20_000
 KEEPALIVE_TIMEOUT_MS = 5_000
 TENANT_KEY = "omnisphere-tenant"
+_TENANT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def options() -> list[tuple[str, int | str]]:
@@ -43,10 +45,15 @@ def options() -> list[tuple[str, int | str]]:
 def address(target: str) -> str:
     """The target as gRPC wants it: `host:port` means all addresses behind the name; `unix:`, `dns:` ... stay."""
     scheme = target.partition(":")[0]
-    known = scheme in ("dns", "unix", "unix-abstract", "ipv4", "ipv6", "xds") and target != scheme
-    return target if known else f"dns:///{target}"
+    if scheme in ("dns", "unix", "unix-abstract", "ipv4", "ipv6", "xds") and target != scheme:
+        return target
+    if not target or "/" in target:
+        raise ValueError(f"target {target!r} is not host:port")
+    return f"dns:///{target}"
 
 
 def metadata(tenant: str) -> tuple[tuple[str, str], ...]:
-    """What every call carries beside its message."""
+    """What every call carries beside its message. Raises ValueError for a tenant that no router takes."""
+    if tenant and not _TENANT.fullmatch(tenant):
+        raise ValueError("a tenant is 1 to 64 of [A-Za-z0-9_.-]")
     return ((TENANT_KEY, tenant),) if tenant else ()

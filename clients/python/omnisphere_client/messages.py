@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from omnisphere.chat.v1 import chat_pb2
 
@@ -94,10 +94,13 @@ def json_text(value: Json) -> str:
 
 
 def _plain(turn: ChatMessage) -> chat_pb2.Message:
-    role = _ROLES.get(turn["role"])
+    given: Mapping[str, Any] = turn  # as it came: callers without a type checker leave things out
+    named, content = given.get("role"), given.get("content")
+    role = _ROLES.get(str(named))
     if role is None:
-        raise ValueError(f"role {turn['role']!r} is none of {', '.join(_ROLES)}; tool results: use tool_result()")
-    content = turn["content"]
+        raise ValueError(f"role {named!r} is none of {', '.join(_ROLES)}; tool results: use tool_result()")
+    if content is None:
+        raise ValueError("a turn has no content; calls of tools: append the answer's own message")
     return _message(role, [content] if isinstance(content, str) else content)
 
 
@@ -106,7 +109,11 @@ def _message(role: chat_pb2.Role.ValueType, content: Sequence[Content]) -> chat_
 
 
 def _part(piece: Content) -> chat_pb2.Part:
-    return chat_pb2.Part(text=piece) if isinstance(piece, str) else piece
+    if isinstance(piece, str):
+        return chat_pb2.Part(text=piece)
+    if not isinstance(piece, chat_pb2.Part):
+        raise TypeError(f"content is made of texts, image() and document(), not of {type(piece).__name__}")
+    return piece
 
 
 def _need(media_type: str) -> None:

@@ -7,8 +7,11 @@ from collections.abc import Set as AbstractSet
 
 from services.chassis.errors import InvalidRequest
 from services.providers.adapters.json_text import Json
+from services.providers.adapters.lost import Lost
 
 _FIELD = "conversation.vendor_options_json"
+# What callers of OpenAI's format say whichever model answers, and other vendors refuse to read.
+_PENALTIES = ("frequency_penalty", "presence_penalty")
 
 
 def with_vendor_options(body: Json, text: str, carried: AbstractSet[str]) -> Json:
@@ -31,6 +34,17 @@ def with_vendor_options(body: Json, text: str, carried: AbstractSet[str]) -> Jso
         _refuse({f"{name}.{inner}" for inner in value}, carried | {f"{name}.{inner}" for inner in given})
         merged[name] = given | value
     return merged
+
+
+def without_penalties(text: str, lost: Lost) -> str:
+    """The options for a format that has no penalties: left out, and said."""
+    if not any(name in text for name in _PENALTIES):
+        return text
+    options: Json = json.loads(text)
+    for name in _PENALTIES:
+        if options.pop(name, None) is not None:
+            lost.feature(f"{_FIELD}.{name}")
+    return json.dumps(options) if options else ""
 
 
 def _refuse(named: AbstractSet[str], carried: AbstractSet[str]) -> None:

@@ -140,8 +140,8 @@ class Edge:
         call_context.enter(call)
         exchange.request_id = call.request_id
         if route is None:
-            raise Refused(404, "there is nothing under this path", code="unknown_path")
-        if scope["method"] != route.method:
+            raise _lost(scope["path"])
+        if scope["method"] != route.method and (scope["method"], route.method) != ("HEAD", "GET"):
             scope["allow"] = route.method.encode()
             raise Refused(405, f"this path takes {route.method}", code="method_not_allowed")
         if self._in_flight > self._most_calls:
@@ -179,6 +179,16 @@ def _route(path: str) -> Route | None:
     if route is None and path.startswith(f"{_MODELS}/") and len(path) > len(_MODELS) + 1:
         return _MODEL
     return route
+
+
+def _lost(path: str) -> Refused:
+    """What somebody hears whose base URL has a /v1 too much or too little, or who asks for what is not served."""
+    near = next((known for known in _ROUTES if path.rstrip("/").endswith(known.removeprefix("/v1"))), None)
+    if near is not None:
+        hint = f"did you mean {near}?"
+    else:
+        hint = f"served are {', '.join(f'{route.method} {known}' for known, route in _ROUTES.items())}"
+    return Refused(404, f"there is nothing under this path; {hint}", code="unknown_path")
 
 
 def _dialect(path: str, scope: Scope) -> Dialect:

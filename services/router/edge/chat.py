@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from functools import partial
 
 import orjson
 
@@ -25,8 +26,9 @@ class Chat:
 
     async def answer(self, exchange: Exchange, said: dict[str, str], body: bytes) -> None:
         """Answer. Raises ServiceError and Refused."""
-        exchange.document = values.document(body)
-        reading = exchange.dialect.read(exchange.document)
+        document = values.document(body)
+        exchange.placed = partial(exchange.dialect.place, document)
+        reading = exchange.dialect.read(document)
         headers.apply(said, reading.request.options)
         reading.wants_decision = headers.wants_decision(said) or reading.wants_decision
         await (self._streamed if reading.stream else self._whole)(exchange, reading)
@@ -53,7 +55,7 @@ class Chat:
                 elif exchange.events is not None:
                     await exchange.more(writer.delta(event.delta.parts))
                 elif plan:
-                    exchange.document = None  # what comes now is not about a place in it, and it may be large
+                    exchange.placed = str  # what comes now is not about a place in the document, which may be large
                     await exchange.open(headers.of_plan(plan, event.delta.model), writer)
                     await exchange.more(writer.opening(event.delta.model) + writer.delta(event.delta.parts))
                 else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import orjson
 
@@ -29,6 +30,7 @@ class Embeddings:
         """Answer. Raises ServiceError and Refused."""
         document = values.document(body)
         request, as_base64 = read(document)
+        exchange.placed = partial(place, document)
         request.request_id = said.get(headers.REQUEST_ID, "")
         response = await self._embed(request)
         written = write(response, as_base64=as_base64)
@@ -47,6 +49,14 @@ def read(document: Json) -> tuple[pb.EmbedRequest, bool]:
     if document.get("dimensions") is not None:
         request.dimensions = integer(document["dimensions"], "dimensions", bits=32)
     return request, form == "base64"
+
+
+def place(document: Json, field: str) -> str:
+    """Where a field of our contract stands in the caller's document."""
+    if field == "request_id":
+        return headers.REQUEST_ID
+    at = field.removeprefix("texts")
+    return field if at == field else "input" if isinstance(document["input"], str) else f"input{at}"
 
 
 def write(response: pb.EmbedResponse, *, as_base64: bool) -> Json:
@@ -71,7 +81,7 @@ def _texts(value: object) -> list[str]:
     rows = [value] if isinstance(value, str) else array(value, "input")
     if not 1 <= len(rows) <= MOST_TEXTS:
         raise wrong("input", f"is not 1 to {MOST_TEXTS:,} texts")
-    if isinstance(rows[0], int | list):
+    if isinstance(rows[0], list) or type(rows[0]) is int:
         raise wrong("input", "is made of tokens, which mean something to one model only; send text")
     return [text(row, f"input[{at}]") for at, row in enumerate(rows)]
 

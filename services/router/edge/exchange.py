@@ -14,7 +14,6 @@ from services.router.edge.dialect import Dialect, Events
 from services.router.edge.errors import Refused, problem_of
 from services.router.edge.headers import Headers
 from services.router.edge.metrics import HUNG_UP
-from services.router.edge.values import Json
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -33,8 +32,8 @@ class Exchange:
         self.scope = scope
         self.dialect = dialect
         self.request_id = ""
-        # For the place of what is wrong, once it was read.
-        self.document: Json | None = None
+        # A field of our contract in the caller's own terms.
+        self.placed: Callable[[str], str] = str
         self.status = 0
         # True: the caller should open another connection for its next request, to another server.
         self.closing = False
@@ -117,7 +116,7 @@ class Exchange:
         """The failure in the caller's dialect: a reply, or an event where a stream has begun."""
         if self._finished or (self.status and self.events is None):
             return  # too late for words: an answer without its end closes the connection
-        problem = problem_of(error, self._placed)
+        problem = problem_of(error, self.placed)
         if self.events is not None:
             await self.last(self.events.failure(problem))
             return
@@ -164,9 +163,6 @@ class Exchange:
         if self.closing:
             more.append(_CLOSE)
         await self._send({"type": "http.response.start", "status": status, "headers": more})
-
-    def _placed(self, field: str) -> str:
-        return self.dialect.place(self.document, field) if self.document is not None else field
 
 
 def _running_in(loop: asyncio.AbstractEventLoop) -> asyncio.Task[Any]:

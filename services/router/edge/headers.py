@@ -13,25 +13,41 @@ from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis import call_context, identity
 from services.chassis.call_context import CallContext, parse_trace
 from services.router.edge.errors import wrong
+from services.router.edge.values import word
 
 Headers = list[tuple[bytes, bytes]]
 TASK, REQUEST_ID, TIMEOUT = "x-omnisphere-task", "x-omnisphere-request-id", "x-omnisphere-timeout"
 CACHE_TTL, DECISION = "x-omnisphere-cache-ttl", "x-omnisphere-decision"
+CONVERSATION_ID, MEMORY = "x-omnisphere-conversation-id", "x-omnisphere-memory"
+REGIONS, MOST_COST = "x-omnisphere-region-tags", "x-omnisphere-max-cost-nanousd"
+IDEMPOTENCY = "idempotency-key"
 _CACHE_CONTROL, _TRACE = "cache-control", "traceparent"
-_OURS = (TASK, REQUEST_ID, TIMEOUT, CACHE_TTL, DECISION, _CACHE_CONTROL, _TRACE, identity.TENANT_KEY)
+_OURS = (
+    *(TASK, REQUEST_ID, TIMEOUT, CACHE_TTL, DECISION, CONVERSATION_ID, MEMORY, REGIONS, MOST_COST),
+    *(IDEMPOTENCY, _CACHE_CONTROL, _TRACE, identity.TENANT_KEY),
+)
 _BY_BYTES = {name.encode(): name for name in _OURS}
+_PREFIX = b"x-omnisphere-"
+_MEMORIES = {"auto": pb.MEMORY_AUTO, "off": pb.MEMORY_OFF}
 _SAFE = re.compile(r"[^\x21-\x7e]+")
 _LONGEST_SECONDS, _LONGEST_VALUE = 7 * 86_400.0, 1_024
+# Of seconds, as a duration of the contract holds them, and of nano-dollars.
+_SECONDS_DIGITS, _MONEY_DIGITS = 10, 18
 
 
 def said(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The headers that mean something here, by name; repeated ones joined, as HTTP has it."""
+    """The headers that mean something here, by name; repeated ones joined, as HTTP has it. Raises Refused for one that
+    is named like ours, and is none: it may be misspelt."""
     found: dict[str, str] = {}
     for name, value in headers:
         ours = _BY_BYTES.get(name)
         if ours is not None:
             text = value.decode("latin-1")
             found[ours] = f"{found[ours]}, {text}" if ours in found else text
+        elif name.startswith(_PREFIX):
+            raise wrong(name[:64].decode("latin-1"), "is not a known header", "unknown_parameter")
+    if IDEMPOTENCY in found:  # its value is a string of structured fields, where somebody cares
+        found.setdefault(REQUEST_ID, found.pop(IDEMPOTENCY).strip('"'))
     return found
 
 
@@ -56,6 +72,14 @@ def apply(said: dict[str, str], options: pb.RequestOptions) -> None:
         options.cache.ttl.FromNanoseconds(round(_seconds(said[CACHE_TTL], CACHE_TTL) * 1e9))
     if _CACHE_CONTROL in said:
         _cache_control(said[_CACHE_CONTROL], options.cache)
+    if CONVERSATION_ID in said:
+        options.conversation_id = said[CONVERSATION_ID]
+    if MEMORY in said:
+        options.memory = _MEMORIES[word(said[MEMORY], _MEMORIES, MEMORY)]
+    if REGIONS in said:
+        options.region_tags.extend(tag.strip() for tag in said[REGIONS].split(","))
+    if MOST_COST in said:
+        options.max_cost_nanousd = _whole_number(said[MOST_COST], MOST_COST, _MONEY_DIGITS)
 
 
 def wants_decision(said: dict[str, str]) -> bool:
@@ -137,10 +161,13 @@ def _cache_control(value: str, control: cache_pb.CacheControl) -> None:
         elif name == "only-if-cached":
             control.only_if_cached = True
         elif name == "max-age":
-            digits = argument.strip('"')
-            if not (digits.isascii() and digits.isdigit() and len(digits) <= 10):
-                raise wrong(_CACHE_CONTROL, "max-age is not a number of seconds")
-            control.max_age.FromSeconds(int(digits))
+            control.max_age.FromSeconds(_whole_number(argument.strip('"'), _CACHE_CONTROL, _SECONDS_DIGITS, "max-age "))
+
+
+def _whole_number(text: str, header: str, digits: int, part: str = "") -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= digits):
+        raise wrong(header, f"{part}is not a whole number of at most {digits} digits")
+    return int(text)
 
 
 def _cost(cost: chat_pb2.Cost) -> bytes:

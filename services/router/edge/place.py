@@ -8,6 +8,9 @@ _OPTIONS = {
     "options.request_id": "x-omnisphere-request-id",
     "options.task_hint": "x-omnisphere-task",
     "options.policy": "model",
+    "options.conversation_id": "x-omnisphere-conversation-id",
+    "options.region_tags": "x-omnisphere-region-tags",
+    "options.max_cost_nanousd": "x-omnisphere-max-cost-nanousd",
     "options.cache.ttl": "x-omnisphere-cache-ttl",
     "options.cache.max_age": "cache-control",
 }

@@ -19,9 +19,13 @@ _DATA_URL = re.compile(r"data:([A-Za-z0-9.+/-]{1,128})(?:;[A-Za-z0-9=._-]{1,64})
 
 def document(body: bytes) -> Json:
     """The JSON object of a body. What is malformed is named by line and column, never by its content."""
+    if not body:
+        raise Refused(400, "the body is empty", code="invalid_json")
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as failure:
+        if not _is_utf8(body):
+            raise Refused(400, "the body is not UTF-8", code="invalid_json") from None
         where = f"line {failure.lineno}, column {failure.colno} (character {failure.pos})"
         raise Refused(400, f"the body is not valid JSON: {where}", code="invalid_json") from None
     if not isinstance(parsed, dict):
@@ -39,7 +43,7 @@ def text(value: object, path: str) -> str:
 def number(value: object, path: str) -> float:
     """A number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise wrong(path, "is not a number", _TYPE)
+        raise wrong(path, "is missing" if value is None else "is not a number", _TYPE)
     return value
 
 
@@ -47,7 +51,7 @@ def integer(value: object, path: str, *, bits: int = 64) -> int:
     """A whole number of so many bits."""
     most = 1 << (bits - 1)
     if isinstance(value, bool) or not isinstance(value, int) or not -most <= value < most:
-        raise wrong(path, "is not a whole number", _TYPE)
+        raise wrong(path, "is missing" if value is None else "is not a whole number", _TYPE)
     return value
 
 
@@ -103,3 +107,11 @@ def data_url(value: str, path: str) -> tuple[str, bytes] | None:
     if match is None:
         raise wrong(path, "is not a data: URL with a media type and base64")
     return match.group(1), decoded(value[match.end() :], path)
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,44 @@ async def test_check_names_every_wrong_variable_and_shows_no_key(tmp_path: Path)
     ]
     code, out, err = await _omnisphere(tmp_path, "check", OPENAI_API_KEY="sk-secret")
     assert (code, out) == (0, "all settings are valid; keys found: OPENAI_API_KEY\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("chat", "--router", "router.invalid:50051", "x"), "--router: nobody answers at router.invalid:50051"),
+        (("usage", "--router", "router.invalid:50051"), "--router: nobody answers at router.invalid:50051"),
+        (("models", "--router", "http://127.0.0.1:1"), "--router: 'http://127.0.0.1:1' is not host:port"),
+        (("models", "--router", "127.0.0.1:99999"), "--router: '127.0.0.1:99999' is not host:port"),
+        (("chat", "  "), "the question is empty"),
+        (("chat", "\udcff"), "the question is not UTF-8"),
+        (("up", "--mesh", "--remote", "cache"), "--remote: not together with --mesh"),
+    ],
+)
+async def test_what_cannot_be_meant_is_one_line_and_nothing_is_asked(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+):
+    code, out, err = await _omnisphere(tmp_path, *arguments)
+    assert (code, out, err) == (2, "", f"{said}\n")
+    assert not (tmp_path / "ledger").exists()
+
+
+@pytest.mark.parametrize("arguments", [("up",), ("up", "--mesh"), ("chat", "--router", "127.0.0.1:1", "x")])
+async def test_a_state_that_cannot_be_written_is_one_line(tmp_path: Path, arguments: tuple[str, ...]):
+    (tmp_path / "taken").write_text("")
+    code, _, err = await _omnisphere(tmp_path / "taken", *arguments)
+    assert code == 2
+    assert err == f"{tmp_path}/taken/logs/omnisphere.log: cannot be written: Not a directory (OMNISPHERE_STATE)\n"
+
+
+async def test_the_version_is_said(tmp_path: Path):
+    assert await _omnisphere(tmp_path, "--version") == (0, f"omnisphere {version('omnisphere')}\n", "")
+
+
+async def test_the_simulator_takes_ports_that_there_are(tmp_path: Path):
+    code, _, err = await _omnisphere(tmp_path, "simulate", "--port", "99999")
+    assert code == 2
+    assert "less than or equal to 65535" in err
 
 
 async def test_usage_without_a_router_shows_what_an_earlier_one_recorded(tmp_path: Path):

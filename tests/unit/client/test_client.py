@@ -211,6 +211,16 @@ def test_an_address_means_all_hosts_behind_the_name(target: str, address: str) -
     assert client_channel.address(target) == address
 
 
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_what_no_router_would_take_is_refused_at_once(client: type[Client | AsyncClient]) -> None:
+    for target in ("", "http://127.0.0.1:50051", "host:50051/v1"):
+        with pytest.raises(ValueError, match="is not host:port"):
+            client(target)
+    for tenant in ("acmé", "a b", "a\n", "x" * 65):
+        with pytest.raises(ValueError, match="a tenant is 1 to 64 of"):
+            client(tenant=tenant)
+
+
 def test_every_reason_of_the_contract_has_a_class_of_its_code() -> None:
     for value in error_reason_pb2.ErrorReason.DESCRIPTOR.values:
         reason = value.name.removeprefix("ERROR_REASON_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,22 @@ def test_dictionaries_and_messages_mix():
 def test_a_role_that_is_none_is_named():
     with pytest.raises(ValueError, match="'robot' is none of"):
         turns([{"role": "robot", "content": "x"}])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("turn", "said"),
+    [
+        ({"role": "user"}, "a turn has no content"),
+        ({"content": "x"}, "role None is none of system"),
+        (
+            {"role": "user", "content": [{"type": "text", "text": "x"}]},
+            r"texts, image\(\) and document\(\), not of dict",
+        ),
+    ],
+)
+def test_what_is_no_turn_is_said_in_words(turn: Any, said: str):
+    with pytest.raises((ValueError, TypeError), match=said):
+        turns([turn])
 
 
 def test_pictures_and_files_travel_as_bytes_or_by_address():

@@ -25,8 +25,9 @@ from services.chassis.errors import (
 )
 from services.providers.call import Caller
 from services.providers.discover import Sources, discover
-from services.providers.endpoints import Directory, OperatorFile, shipped
+from services.providers.endpoints import Directory, shipped
 from services.providers.metrics import ProvidersMetrics
+from services.providers.operator_file import OperatorFile
 from services.providers.transport import Transport
 from services.simulator.faults import FaultKind, read_fault
 from services.simulator.server import Simulator

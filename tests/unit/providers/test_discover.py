@@ -10,8 +10,9 @@ import pytest
 
 from services.chassis.settings import Secret
 from services.providers.discover import Sources, discover
-from services.providers.endpoints import Directory, EndpointRow, OperatorFile, shipped
+from services.providers.endpoints import Directory, shipped
 from services.providers.keys import Key
+from services.providers.operator_file import EndpointRow, OperatorFile
 from services.simulator.fleet import load_fleet
 from services.simulator.models_list import models_list
 from tests.unit.providers.samples import ScriptedProbe, model_row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -22,7 +23,7 @@ from services.chassis.errors import (
 )
 from tests.unit.providers.answers import body, hold_after
 from tests.unit.providers.calls import attempt_of
-from tests.unit.providers.conftest import HASTY, MakeRig, Rig, ScriptedProvider
+from tests.unit.providers.conftest import HASTY, PATIENT, MakeRig, Rig, ScriptedProvider
 from tests.unit.providers.samples import CANARY
 
 GOOD = {"id": "up-7", "data": [{"index": 0, "embedding": [1.0, 0.5]}], "usage": {"prompt_tokens": 4}}
@@ -102,6 +103,20 @@ async def test_vectors_of_another_length_are_never_given(provider: ScriptedProvi
     provider.answer = body(GOOD)
     error = await refused(rig(), asked(dimensions=3))
     assert error.metadata["cause"] == "dimensions"
+
+
+async def test_vectors_that_are_too_large_are_the_callers_to_part_and_paid_for_once(
+    provider: ScriptedProvider, rig: MakeRig
+):
+    provider.answer = body(b" " * 2_000)
+    made = rig(replace(PATIENT, most_bytes=1_000))
+    for _ in range(10):  # an endpoint that does its work is not left alone
+        error = await refused(made, asked("twelve bytes"))
+        assert isinstance(error, InvalidRequest)
+        assert error.metadata["field"] == "texts"
+        assert "send fewer at once" in error.metadata["problem"]
+        assert attempt_of(error).usage == chat_pb2.Usage(input_uncached_tokens=3, estimated=True)
+    assert len(provider.requests) == 10
 
 
 async def test_a_call_that_is_given_up_is_booked_with_an_estimate(provider: ScriptedProvider, rig: MakeRig):

@@ -11,7 +11,8 @@ import pytest
 from omnisphere.model.v1 import model_pb2
 from services.chassis.errors import NoEndpoint, UnknownModel
 from services.chassis.settings import Secret, StartError
-from services.providers.endpoints import Directory, Endpoint, merged, operator_file, shipped
+from services.providers import operator_file
+from services.providers.endpoints import Directory, Endpoint, merged, shipped
 from services.providers.keys import Key
 from services.providers.prices import ListPrice, look_up
 from services.providers.tariff import PriceRow
@@ -191,7 +192,7 @@ def test_an_operators_file_adds_endpoints_and_models(tmp_path: Path):
         price = { input_usd_per_mtok = "0.1", output_usd_per_mtok = "0.3" }
         """
     )
-    found = operator_file(path, shipped().models)
+    found = operator_file.read(path, shipped())
     assert found.endpoint[0].serves == {"my-model": "org/my-model"}
     assert found.model[0].price == PriceRow(input_usd_per_mtok="0.1", output_usd_per_mtok="0.3")
 
@@ -205,15 +206,18 @@ def test_what_is_wrong_in_an_operators_file_is_named_all_at_once(tmp_path: Path)
         [[endpoint]]
         name = "gpu"
         quirks = ["odd"]
+        serves = { "gpt-5" = "g" }
 
         [[endpoint]]
         name = "other"
         base_url = "10.0.0.7:8000"
+        serves = { "gpt-5" = "g" }
 
         [[endpoint]]
         name = "third"
         base_url = "http://10.0.0.7"
         key_variable = "GPU_TOKEN"
+        serves = { "gpt-5" = "g" }
 
         [[model]]
         id = "m"
@@ -225,7 +229,7 @@ def test_what_is_wrong_in_an_operators_file_is_named_all_at_once(tmp_path: Path)
         """
     )
     with pytest.raises(StartError) as refused:
-        operator_file(path, shipped().models)
+        operator_file.read(path, shipped())
     lines = str(refused.value).splitlines()
     for place, problem in (
         (".colour", "is not known; known are endpoint, model"),
@@ -244,18 +248,18 @@ def test_what_is_wrong_in_an_operators_file_is_named_all_at_once(tmp_path: Path)
 
 def test_an_operators_file_that_cannot_be_read_is_named(tmp_path: Path):
     with pytest.raises(StartError, match=r"missing\.toml: cannot be read"):
-        operator_file(tmp_path / "missing.toml", shipped().models)
+        operator_file.read(tmp_path / "missing.toml", shipped())
     broken = tmp_path / "broken.toml"
     broken.write_text("[[endpoint")
     with pytest.raises(StartError, match=r"broken\.toml: "):
-        operator_file(broken, shipped().models)
+        operator_file.read(broken, shipped())
 
 
 def test_an_endpoint_that_serves_an_unknown_model_is_refused_with_its_place(tmp_path: Path):
     path = tmp_path / "providers.toml"
     path.write_text('[[endpoint]]\nname = "mine"\nbase_url = "https://x"\nserves = { "gpt-99" = "gpt-99" }\n')
     with pytest.raises(StartError, match=r"endpoint\[0\]\.serves\.gpt-99: is no id of the catalogue"):
-        operator_file(path, shipped().models)
+        operator_file.read(path, shipped())
 
 
 def test_a_model_that_nobody_serves_is_still_priced_so_that_it_can_be_compared_with():

@@ -7,7 +7,10 @@ import json
 import pytest
 
 from services.chassis.errors import InvalidRequest
-from services.providers.adapters.options import with_vendor_options
+from services.providers.adapters import WireFormat, formats
+from services.providers.adapters.lost import Lost
+from services.providers.adapters.options import with_vendor_options, without_penalties
+from tests.unit.providers.samples import conversation, target, user
 
 CARRIED = {"model", "limit", "config.limit"}
 
@@ -22,6 +25,26 @@ def test_an_object_that_the_contract_fills_in_part_is_merged_inside():
     assert with_vendor_options(body, '{"config": {"top_k": 3}}', CARRIED) == {"config": {"seed": 1, "top_k": 3}}
     assert with_vendor_options({}, '{"config": {"top_k": 3}}', CARRIED) == {"config": {"top_k": 3}}
     assert body == {"config": {"seed": 1}}
+
+
+def test_penalties_are_left_out_where_a_format_has_none_and_said():
+    lost = Lost()
+    text = '{"frequency_penalty": 0.5, "presence_penalty": 1, "top_k": 3}'
+    assert json.loads(without_penalties(text, lost)) == {"top_k": 3}
+    assert [one.subject for one in lost.degradations] == [
+        "conversation.vendor_options_json.frequency_penalty",
+        "conversation.vendor_options_json.presence_penalty",
+    ]
+    assert without_penalties('{"frequency_penalty": 1}', Lost()) == ""
+    assert without_penalties('{"top_k":  3}', lost) == '{"top_k":  3}'
+
+
+@pytest.mark.parametrize("wire_format", ["anthropic_messages", "gemini_generate", "openai_responses", "ollama_chat"])
+def test_a_format_without_penalties_sends_none(wire_format: WireFormat):
+    said = conversation(user("hello"), vendor_options_json='{"frequency_penalty": 0.5}')
+    encoded = formats.CHAT[wire_format].encode(said, target(), stream=False)
+    assert b"penalty" not in encoded.body
+    assert [one.subject for one in encoded.degradations] == ["conversation.vendor_options_json.frequency_penalty"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 from omnisphere.chat.v1 import chat_pb2
 from services.chassis.errors import Unpriced
 from services.chassis.settings import StartError
-from services.providers.endpoints import Directory, Endpoint, operator_file, shipped
+from services.providers import operator_file
+from services.providers.endpoints import Directory, Endpoint, shipped
 from services.providers.pricing import Pricing
 from services.providers.tariff import PriceOverride, PriceRow, Tariff
 from tests.unit.providers.samples import model_row
@@ -98,9 +99,9 @@ def test_a_price_of_an_unknown_model_or_day_is_refused_with_its_place(tmp_path: 
     path = tmp_path / "providers.toml"
     path.write_text('[[price]]\nmodel = "gpt-99"\ninput_usd_per_mtok = "1"\noutput_usd_per_mtok = "2"\n')
     with pytest.raises(StartError, match=r"price\[0\]\.model: 'gpt-99' is no id of the catalogue"):
-        operator_file(path, shipped().models)
+        operator_file.read(path, shipped())
     path.write_text(
         '[[price]]\nmodel = "gpt-5"\ninput_usd_per_mtok = "1"\noutput_usd_per_mtok = "2"\nsince = "yesterday"\n'
     )
     with pytest.raises(StartError, match=r"price\[0\]: since must be a day, as 2026-01-31"):
-        operator_file(path, shipped().models)
+        operator_file.read(path, shipped())

@@ -17,7 +17,7 @@ _Parts = RepeatedCompositeFieldContainer[chat_pb2.Part]
 
 def read_system(value: object, conversation: chat_pb2.Conversation) -> None:
     """The instructions, as text or as blocks of text."""
-    if value is None or value == "":
+    if value is None or value in ("", []):
         return
     parts = conversation.messages.add(role=chat_pb2.ROLE_SYSTEM).parts
     if isinstance(value, str):
@@ -90,6 +90,11 @@ def _block(block: Json, parts: _Parts, path: str) -> None:
         case "document":
             part = parts.add(cache_breakpoint=block.get("cache_control") is not None)
             _source(table(block.get("source"), f"{path}.source"), part.document, f"{path}.source")
+            if block.get("context") is not None:
+                raise wrong(f"{path}.context", "is not supported", "unsupported_parameter")
+            citations = table(block.get("citations") or {}, f"{path}.citations")
+            if flag(citations.get("enabled"), f"{path}.citations.enabled"):
+                raise wrong(f"{path}.citations.enabled", "is not supported", "unsupported_parameter")
             if block.get("title") is not None:
                 part.document.name = text(block["title"], f"{path}.title")
         case _:

@@ -57,6 +57,8 @@ def _content(value: object, parts: RepeatedCompositeFieldContainer[chat_pb2.Part
                 _image(table(piece.get("image_url"), f"{where}.image_url"), parts.add().image, f"{where}.image_url")
             case "file":
                 _file(table(piece.get("file"), f"{where}.file"), parts.add().document, f"{where}.file")
+            case "input_audio" | "video_url" as kind:
+                raise wrong(f"{where}.type", f"{kind} is not supported", "unsupported_parameter")
             case _:
                 raise wrong(f"{where}.type", "is not text, image_url or file")
         if piece.get("cache_control") is not None:  # an extension that several gateways share

@@ -18,6 +18,11 @@ from services.router.edge.errors import Refused, problem_of
 
 IT = AnthropicMessages()
 USER = {"role": "user", "content": "hello"}
+CITED: dict[str, Any] = {
+    "type": "document",
+    "source": {"type": "text", "media_type": "text/plain", "data": "d"},
+    "citations": {"enabled": True},
+}
 USE = {"type": "tool_use", "id": "t1", "name": "f", "input": {"b": 1, "a": 2}}
 RESULT = {"type": "tool_result", "tool_use_id": "t1", "content": "r"}
 HERE = {"type": "ephemeral"}
@@ -125,6 +130,9 @@ def test_tools_choices_and_form():
         (body(tool_choice={"type": "some"}), "tool_choice.type"),
         (body(thinking={"type": "enabled"}), "thinking.budget_tokens"),
         (body(output_config={"x": 1}), "output_config.x"),
+        (body({"role": "user", "content": [CITED]}), "messages[0].content[0].citations.enabled"),
+        (body({"role": "user", "content": [CITED | {"citations": 5}]}), "messages[0].content[0].citations"),
+        (body({"role": "user", "content": [CITED | {"context": "c"}]}), "messages[0].content[0].context"),
         (
             body({"role": "user", "content": [{"type": "image", "source": {"type": "base64", "data": "?"}}]}),
             "messages[0].content[0].source.media_type",
@@ -135,6 +143,16 @@ def test_what_is_wrong_is_refused_with_its_place(document: dict[str, Any], param
     with pytest.raises(Refused) as wrong:
         IT.read(document)
     assert wrong.value.param == param
+
+
+def test_what_is_missing_is_not_called_by_another_name():
+    with pytest.raises(Refused) as missing:
+        IT.read({"messages": [USER]})
+    assert missing.value.message == "max_tokens: is missing"
+
+
+def test_instructions_of_no_blocks_are_none():
+    assert IT.read(body(system=[])).request.conversation == IT.read(body()).request.conversation
 
 
 @pytest.mark.parametrize(

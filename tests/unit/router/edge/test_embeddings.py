@@ -31,6 +31,7 @@ def test_one_text_or_many():
     [
         ({"input": [1, 2]}, "input"),
         ({"input": [[1], [2]]}, "input"),
+        ({"input": [True]}, "input[0]"),
         ({"input": []}, "input"),
         ({"input": ["x"] * 2_049}, "input"),
         ({"input": ["x", 1]}, "input[1]"),
@@ -56,3 +57,17 @@ def test_vectors_come_in_the_order_of_the_texts():
 def test_base64_is_of_little_endian_floats():
     body = embeddings.write(ANSWER, as_base64=True)
     assert struct.unpack("<2f", base64.b64decode(body["data"][0]["embedding"])) == (0.5, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "said"),
+    [
+        ("x", "texts[0]", "input"),
+        (["x"], "texts[0]", "input[0]"),
+        (["x"], "texts", "input"),
+        ("x", "dimensions", "dimensions"),
+        ("x", "request_id", "x-omnisphere-request-id"),
+    ],
+)
+def test_a_field_is_named_in_the_callers_terms(given: object, field: str, said: str):
+    assert embeddings.place({"input": given}, field) == said

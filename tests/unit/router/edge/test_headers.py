@@ -79,3 +79,7 @@ def test_a_decision_in_short():
     assert said[b"x-omnisphere-degradations"] == b"cache_unavailable:cache_x:_y"
     assert said[b"x-omnisphere-shared-with"] == b"r"
     assert b"x-omnisphere-strategy" not in said
+
+
+def test_money_may_be_more_than_a_few_dollars():
+    assert options(x_omnisphere_max_cost_nanousd="25000000000").max_cost_nanousd == 25_000_000_000

@@ -132,7 +132,12 @@ def test_a_model_is_a_name_or_a_policy(model: str | None, asked: str, policy: st
         ({}, "messages", "invalid_type"),
         ({"messages": ["x"]}, "messages[0]", "invalid_type"),
         (body({"role": "tool", "content": "x"}), "messages[0].tool_call_id", "invalid_type"),
-        (body({"role": "user", "content": [{"type": "input_audio"}]}), "messages[0].content[0].type", "invalid_value"),
+        (
+            body({"role": "user", "content": [{"type": "input_audio"}]}),
+            "messages[0].content[0].type",
+            "unsupported_parameter",
+        ),
+        (body({"role": "user", "content": [{"type": "smell"}]}), "messages[0].content[0].type", "invalid_value"),
         (
             body({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:x"}}]}),
             "messages[0].content[0].image_url.url",
