@@ -232,7 +232,6 @@ def guessed(prices: Sequence[Price]) -> ListPrice:
     )
 
 
-@lru_cache(maxsize=4096)
 def is_known(provider: str) -> bool:
     """Whether genai-prices has a provider of this id."""
     try:
@@ -242,6 +241,7 @@ def is_known(provider: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
 def look_up(provider: str, model: str, *, input_only: bool = False) -> GenaiPrice | None:
     """The price of a model at a provider, by genai-prices' ids; None: not known. `input_only`: it has no output."""
     if not provider:

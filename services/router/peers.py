@@ -61,6 +61,12 @@ class ContextPeer:
         response: context_pb.FitResponse = await self._invoker.unary(self._target.Fit, request, timeout)
         return response
 
+    async def count_tokens(
+        self, request: context_pb.CountTokensRequest, timeout: float
+    ) -> context_pb.CountTokensResponse:
+        response: context_pb.CountTokensResponse = await self._invoker.unary(self._target.CountTokens, request, timeout)
+        return response
+
     async def report_usage(
         self, request: context_pb.ReportUsageRequest, timeout: float
     ) -> context_pb.ReportUsageResponse:

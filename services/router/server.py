@@ -34,6 +34,7 @@ from services.router.cascade_run import Cascade
 from services.router.catalog import CatalogueKeeper
 from services.router.edge.app import Edge
 from services.router.edge.chat import Chat
+from services.router.edge.count_tokens import CountTokens
 from services.router.edge.embeddings import Embeddings
 from services.router.edge.metrics import EdgeMetrics
 from services.router.edge.server import HttpDoor
@@ -173,6 +174,8 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
     hot = HotAnswers(cache, books, clock, catalogue, most_bytes=settings.hot_bytes)
     service = RouterService(pipeline, catalogue, usage, embedder, hot, learning.outcomes)
 
+    counter = CountTokens(peers.context.count_tokens, catalogue, pipeline)
+
     async def stop() -> None:
         await background.stop()
         for channel in peers.channels:
@@ -185,7 +188,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         stop=stop,
         conversation_methods=frozenset({"Complete", "StreamComplete", "Explain"}),
         unread_methods=frozenset({"Complete"}),
-        door=_door(settings, Chat(pipeline), service, catalogue, background.policies, log, registry),
+        door=_door(settings, Chat(pipeline), counter, service, catalogue, background.policies, log, registry),
     )
 
 
@@ -254,6 +257,7 @@ def _pipeline(
 def _door(
     settings: RouterSettings,
     chat: Chat,
+    counter: CountTokens,
     service: RouterService,
     catalogue: CatalogueKeeper,
     policies: PolicyKeeper,
@@ -265,6 +269,7 @@ def _door(
         return None
     edge = Edge(
         chat=chat,
+        counter=counter,
         embeddings=Embeddings(lambda request: service.Embed(request, None)),
         catalogue=catalogue,
         policies=lambda: policies.current,

@@ -160,8 +160,6 @@ async def test_failures_are_the_clients_own_exceptions(client: anthropic.AsyncAn
     assert body["error"]["type"] == "not_found_error"
     with pytest.raises(anthropic.BadRequestError, match="top_k: is not supported"):
         await client.messages.create(model="auto", max_tokens=10, messages=ask("x"), extra_body={"top_k": 3})
-    with pytest.raises(anthropic.NotFoundError):
-        await client.messages.count_tokens(model="auto", messages=ask("x"))
     await mesh.fault(kind="status", status=429, retry_after="3", model="gpt-5", times=20)
     with pytest.raises(anthropic.RateLimitError) as limited:
         await client.messages.create(model="gpt-5", max_tokens=10, messages=ask("Limit me in messages"))
@@ -200,3 +198,22 @@ async def test_what_is_wrong_is_named_in_the_callers_terms(client: anthropic.Asy
         with pytest.raises(anthropic.BadRequestError) as wrong:
             await client.messages.create(model="auto", max_tokens=10, system="s", messages=messages)
         assert wrong.value.body["error"]["message"].startswith(f"{place}: ")  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("asked", "counted_for"), [("claude-sonnet", "claude-sonnet-5-5"), ("auto", SIMPLE)])
+async def test_tokens_are_counted_without_asking_a_model(
+    client: anthropic.AsyncAnthropic, mesh: Mesh, asked: str, counted_for: str
+) -> None:
+    before = await mesh.upstream_requests()
+    messages: Any = [{"role": "user", "content": "How many tokens is this, counted?"}]
+    tool: Any = {"name": "f", "description": "d", "input_schema": {"type": "object"}}
+    raw = await client.messages.with_raw_response.count_tokens(model=asked, messages=messages)
+    few: Any = await raw.parse()
+    more = await client.messages.count_tokens(model=asked, messages=messages, tools=[tool], system="Be brief.")
+    assert raw.headers["x-omnisphere-model"] == counted_for
+    assert 5 < few.input_tokens < more.input_tokens
+    assert await mesh.upstream_requests() == before
+    with pytest.raises(anthropic.NotFoundError):
+        await client.messages.count_tokens(model="no-such-model", messages=messages)
+    with pytest.raises(anthropic.BadRequestError, match="messages: is empty"):
+        await client.messages.count_tokens(model=asked, messages=[])

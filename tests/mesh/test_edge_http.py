@@ -288,8 +288,8 @@ async def test_unknown_paths_and_methods_speak_the_dialect_of_the_path(mesh: Mes
         for path in ("/chat/completions", "/v1/v1/chat/completions", "/v1/chat/completions/"):
             message = (await client.post(path, json={})).json()["error"]["message"]
             assert message == "there is nothing under this path; did you mean /v1/chat/completions?"
-        counting = await client.post(f"{MESSAGES}/count_tokens", json={})
-        assert (counting.status_code, counting.json()["error"]["type"]) == (404, "not_found_error")
+        batches = await client.post(f"{MESSAGES}/batches", json={})
+        assert (batches.status_code, batches.json()["error"]["type"]) == (404, "not_found_error")
         wrong = await client.get(CHAT)
         assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
         assert wrong.json()["error"]["code"] == "method_not_allowed"

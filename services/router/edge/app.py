@@ -19,6 +19,7 @@ from services.router.catalog import CatalogueKeeper
 from services.router.edge import headers, models
 from services.router.edge.anthropic_messages import AnthropicMessages
 from services.router.edge.chat import Chat
+from services.router.edge.count_tokens import CountTokens
 from services.router.edge.dialect import Dialect
 from services.router.edge.embeddings import Embeddings
 from services.router.edge.errors import Refused
@@ -49,12 +50,13 @@ class Route:
 
     name: str
     method: Literal["GET", "POST"]
-    kind: Literal["chat", "embeddings", "models", "model"]
+    kind: Literal["chat", "count", "embeddings", "models", "model"]
 
 
 _ROUTES = {
     "/v1/chat/completions": Route("chat_completions", "POST", "chat"),
     "/v1/messages": Route("messages", "POST", "chat"),
+    "/v1/messages/count_tokens": Route("count_tokens", "POST", "count"),
     "/v1/embeddings": Route("embeddings", "POST", "embeddings"),
     _MODELS: Route("models", "GET", "models"),
 }
@@ -68,6 +70,7 @@ class Edge:
         self,
         *,
         chat: Chat,
+        counter: CountTokens,
         embeddings: Embeddings,
         catalogue: CatalogueKeeper,
         policies: Callable[[], Collection[str]],
@@ -79,6 +82,7 @@ class Edge:
     ) -> None:
         self.state = State.STARTING
         self._chat = chat
+        self._counter = counter
         self._embeddings = embeddings
         self._catalogue = catalogue
         self._policies = policies
@@ -154,6 +158,8 @@ class Edge:
         exchange.watch(self._loop, _MARGIN_SECONDS + (self._deadline if left is None else left))
         if route.kind == "chat":
             await self._chat.answer(exchange, said, body)
+        elif route.kind == "count":
+            await self._counter.answer(exchange, said, body)
         else:
             await self._embeddings.answer(exchange, said, body)
 

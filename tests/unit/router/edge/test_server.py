@@ -12,11 +12,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from omnisphere.chat.v1 import chat_pb2
+from omnisphere.context.v1 import context_service_pb2 as context_pb
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.settings import StartError
 from services.router.edge import exchange, head
 from services.router.edge.app import Edge
 from services.router.edge.chat import Chat
+from services.router.edge.count_tokens import CountTokens
 from services.router.edge.embeddings import Embed, Embeddings
 from services.router.edge.metrics import EdgeMetrics
 from services.router.edge.server import HttpDoor
@@ -31,6 +33,10 @@ async def no_vectors(request: pb.EmbedRequest) -> pb.EmbedResponse:
 async def two_numbers(request: pb.EmbedRequest) -> pb.EmbedResponse:
     vectors = [pb.Embedding(values=[len(text), -0.5]) for text in request.texts]
     return pb.EmbedResponse(embeddings=vectors, usage=chat_pb2.Usage(input_uncached_tokens=7))
+
+
+async def no_count(request: context_pb.CountTokensRequest, timeout: float) -> context_pb.CountTokensResponse:
+    raise AssertionError
 
 
 @asynccontextmanager
@@ -48,6 +54,7 @@ async def opened(embed: Embed = no_vectors) -> AsyncIterator[tuple[HttpDoor, Rea
 def edge_of(it: Rig, log: ReadableLog, registry: CollectorRegistry, embed: Embed = no_vectors) -> Edge:
     return Edge(
         chat=Chat(it.pipeline),
+        counter=CountTokens(no_count, it.catalogue, it.pipeline),
         embeddings=Embeddings(embed),
         catalogue=it.catalogue,
         policies=lambda: ("auto",),
