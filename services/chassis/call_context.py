@@ -106,9 +106,12 @@ def parse_trace(value: str) -> tuple[str, str]:
 
 
 def lookup(metadata: Iterable[tuple[str, str | bytes]] | None, keys: Sequence[str]) -> dict[str, str]:
-    """The first text value of each of `keys` in gRPC metadata."""
+    """The text value of each of `keys` in gRPC metadata; of one that is said twice all, joined as HTTP has it.
+
+    So a caller that names a tenant before a proxy that adds the true one is refused, and not believed.
+    """
     found: dict[str, str] = {}
     for key, value in metadata or ():
-        if key in keys and key not in found and isinstance(value, str):
-            found[key] = value
+        if key in keys and isinstance(value, str):
+            found[key] = f"{found[key]}, {value}" if key in found else value
     return found

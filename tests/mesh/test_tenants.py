@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grpc
 import pytest
 
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
@@ -79,3 +80,11 @@ async def test_a_name_that_is_no_tenant_is_refused(mesh: Mesh) -> None:
         await mesh.complete("x", tenant="../../etc")
     with pytest.raises(InvalidRequest):
         await mesh.call(mesh.admin.Invalidate, admin_pb.InvalidateRequest(), tenant="red")
+
+
+async def test_a_tenant_that_is_named_twice_is_refused(mesh: Mesh) -> None:
+    twice = (("omnisphere-tenant", "red"), ("omnisphere-tenant", "blue"))  # as when a proxy adds the true one
+    request = router_pb.CompleteRequest(conversation=asking("Whose am I?"))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await mesh.router.Complete(request, metadata=twice)
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED

@@ -62,9 +62,9 @@ def test_what_is_left_is_never_below_nothing(now, left):
     assert CallContext(Caller("acme"), "", TRACE).remaining(now) is None
 
 
-def test_of_metadata_the_first_text_value_of_a_key_counts():
+def test_of_metadata_all_text_values_of_a_key_count():
     metadata: list[tuple[str, str | bytes]] = [("a", "1"), ("a", "2"), ("b", b"bytes"), ("c", "3")]
-    assert call_context.lookup(metadata, ("a", "b")) == {"a": "1"}
+    assert call_context.lookup(metadata, ("a", "b")) == {"a": "1, 2"}
     assert call_context.lookup(None, ("a",)) == {}
 
 
