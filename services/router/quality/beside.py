@@ -28,19 +28,20 @@ _OFTEN = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What to add to a model's forecast: `whole` + `tasks` [cells] + `weights` x (others' quality - its forecast).
+    """What to add to a model's forecast: `left` + `weights` x (others' quality - its forecast).
 
-    `means`: what that difference was on the mean, for others that are not foretold now.
+    `left` and `means` hold what there is in each task, and last on the whole [cells + 1]; `means` is what others
+    differed, for those that are not foretold now.
     """
 
     weights: Mapping[str, float]
-    means: Mapping[str, float]
-    whole: float
-    tasks: Floats
+    means: Mapping[str, Floats]
+    left: Floats
 
-    def without(self, models: Collection[str]) -> float:
-        """What to add for the others that are not foretold now."""
-        return sum(weight * self.means[name] for name, weight in self.weights.items() if name not in models)
+    def beside(self, models: Collection[str]) -> Floats:
+        """`left`, and what is known of the others that are none of these models [cells + 1]."""
+        absent = [weight * self.means[name] for name, weight in self.weights.items() if name not in models]
+        return sum(absent, self.left)
 
 
 class Beside:
@@ -76,12 +77,12 @@ class Beside:
         filled = self._sums + np.maximum(self._numbers[0] - self._numbers, 0.0) * _added_up(means)
         left, numbers = filled[0] - weights @ filled[1:], self._numbers[0]
         at_all = float((left[-1] + SHRINKAGE * own * whole) / (numbers[-1] + SHRINKAGE))
-        apart = left[:-1] - numbers[:-1] * at_all
+        apart = (left - numbers * at_all + SHRINKAGE * own * np.append(tasks, 0.0)) / (numbers + SHRINKAGE)
+        apart[-1] = at_all
         return Standing(
             dict(zip(self._others, weights.tolist(), strict=True)),
-            dict(zip(self._others, means[1:, -1].tolist(), strict=True)),
-            at_all,
-            (apart + SHRINKAGE * own * tasks) / (numbers[:-1] + SHRINKAGE),
+            dict(zip(self._others, means[1:], strict=True)),
+            apart,
         )
 
     def _often(self) -> npt.NDArray[np.bool_]:

@@ -139,12 +139,8 @@ class Learner:
             return alone
         standings = [self._besides[models[row]].standing(self._whole, self._tasks) for row in rows]
         weights = np.array([[standing.weights.get(model, 0.0) for model in models] for standing in standings])
-        apart = np.array([standing.without(models) for standing in standings])
-        left = Moved(
-            np.array([standing.whole for standing in standings]) + apart,
-            np.array([standing.tasks for standing in standings]),
-        )
-        return MovedBeside(alone, np.array(rows), weights, left)
+        left = np.array([standing.beside(models) for standing in standings])
+        return MovedBeside(alone, np.array(rows), weights, Moved(left[:, -1], left[:, :-1]))
 
     def _by_table(self, table: MovingTable, shares: Floats) -> float:
         whole = table.whole(self._whole)

@@ -174,8 +174,9 @@ def test_others_that_are_not_foretold_now_count_by_their_mean():
         beside.learn(np.ones(1), answer, {"twin": answer})
     standing = beside.standing(0.0, np.zeros(1))
     assert standing.weights["twin"] > 0.9
-    assert standing.without(["twin"]) == 0
-    assert standing.without(["another"]) == pytest.approx(standing.weights["twin"] * standing.means["twin"])
+    assert standing.beside(["twin"]) == pytest.approx(standing.left)
+    absent = standing.beside(["another"]) - standing.left
+    assert absent == pytest.approx(standing.weights["twin"] * standing.means["twin"])
 
 
 def test_others_are_bounded():
