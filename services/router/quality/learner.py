@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.router.quality.beside import Beside
+from services.router.quality.beside import Beside, Standing
 from services.router.quality.features import Floats
 from services.router.quality.offsets import Moved, MovedBeside
 from services.router.quality.ridge import StreamingRidge
@@ -53,9 +53,12 @@ class Learner:
     def __init__(self, cells: int, places: int = 0) -> None:
         self._cells, self._places = cells, places
         self._models: OrderedDict[str, tuple[MovingTable, StreamingRidge | None]] = OrderedDict()
+        # Of those that training did not know and that were asked beside others, and what is known of them.
         self._besides: dict[str, Beside] = {}
+        self._standings: dict[str, Standing] = {}
         # Outcomes of the prompt that was learned last.
         self._together: dict[str, tuple[Seen, float]] = {}
+        self._prompt = b""
         self._whole, self._tasks = 0.0, np.zeros(cells)
         # Found when it is asked for: a start plays outcomes by the ten thousand.
         self._stale = False
@@ -74,13 +77,16 @@ class Learner:
         if len(self._models) > _MOST_MODELS:
             forgotten, _ = self._models.popitem(last=False)
             self._besides.pop(forgotten, None)
+            self._standings.pop(forgotten, None)
         if ridge is not None:
             self._find_common()
             ridge.learn(seen.places[: self._places], difference - self._by_table(table, seen.shares))
         table.learn(seen.shares, difference)
-        if model in self._together or not self._is_asked_again(seen):
+        prompt = seen.shares.tobytes() + seen.places.tobytes()
+        if model in self._together or prompt != self._prompt:
             self._set_beside()
-        self._together[model] = (seen, difference)
+        self._prompt, self._together[model] = prompt, (seen, difference)
+        self._standings.pop(model, None)
         self._stale, self._moved = True, None
 
     def offset(self, model: str, shares: Floats, places: Floats) -> float:
@@ -106,20 +112,25 @@ class Learner:
         known = self._models.get(model)
         return known[0].outcomes if known is not None else 0
 
-    def _is_asked_again(self, seen: Seen) -> bool:
-        """Whether it is the prompt of the last outcome."""
-        for last, _ in self._together.values():
-            return np.array_equal(last.shares, seen.shares) and np.array_equal(last.places, seen.places)
-        return False
-
     def _set_beside(self) -> None:
         """What the models that training did not know did beside the others."""
         quality = {model: seen.forecast + difference for model, (seen, difference) in self._together.items()}
         for model, (seen, difference) in self._together.items():
-            if not seen.trained and model in self._models:
-                others = {name: of - seen.forecast for name, of in quality.items() if name != model}
-                self._besides.setdefault(model, Beside(self._cells)).learn(seen.shares, difference, others)
+            beside = self._besides.get(model)
+            if seen.trained or model not in self._models or (beside is None and len(quality) == 1):
+                continue
+            if beside is None:
+                beside = self._besides[model] = Beside(self._cells)
+            others = {name: of - seen.forecast for name, of in quality.items() if name != model}
+            beside.learn(seen.shares, difference, others, self._models[model][0])
+            self._standings.pop(model, None)
         self._together.clear()
+
+    def _standing(self, model: str) -> Standing:
+        found = self._standings.get(model)
+        if found is None:
+            found = self._standings[model] = self._besides[model].standing(self._models[model][0])
+        return found
 
     def _all_of(self, models: Sequence[str]) -> Moved | MovedBeside:
         self._find_common()
@@ -137,9 +148,14 @@ class Learner:
         rows = [place for place, model in enumerate(models) if model in self._besides]
         if not rows:
             return alone
-        standings = [self._besides[models[row]].standing(self._whole, self._tasks) for row in rows]
-        weights = np.array([[standing.weights.get(model, 0.0) for model in models] for standing in standings])
-        left = np.array([standing.beside(models) for standing in standings])
+        weights, left = np.zeros((len(rows), len(models))), np.zeros((len(rows), self._cells + 1))
+        places, common = {model: place for place, model in enumerate(models)}, np.append(self._tasks, self._whole)
+        for number, row in enumerate(rows):
+            standing = self._standing(models[row])
+            for name, weight in standing.weights.items():
+                if name in places:
+                    weights[number, places[name]] = weight
+            left[number] = standing.added([name for name in standing.weights if name not in places], common)
         return MovedBeside(alone, np.array(rows), weights, Moved(left[:, -1], left[:, :-1]))
 
     def _by_table(self, table: MovingTable, shares: Floats) -> float:

@@ -159,31 +159,50 @@ def test_a_model_that_answers_on_its_own_is_foretold_by_its_own_outcomes():
     assert gaps == pytest.approx([-0.5] * 3, abs=0.12)
 
 
+def set_beside(others, differences):
+    """(what was learned beside others, the model's own table), of one task."""
+    beside, table = Beside(1), MovingTable(1)
+    for together, difference in zip(others, differences, strict=True):
+        table.learn(np.ones(1), difference)
+        beside.learn(np.ones(1), difference, together, table)
+    return beside, table
+
+
 def test_others_that_are_seldom_asked_beside_it_say_nothing():
-    beside, chance = Beside(1), np.random.default_rng(4)
-    for number in range(90):
-        others = {"seldom": float(chance.normal())} if number % 3 == 0 else {}
-        beside.learn(np.ones(1), float(chance.normal()), others)
-    assert beside.standing(0.0, np.zeros(1)).weights == {"seldom": 0.0}
+    chance = np.random.default_rng(4)
+    others = [{"seldom": float(chance.normal())} if number % 3 == 0 else {} for number in range(90)]
+    beside, table = set_beside(others, chance.uniform(-1, 1, 90).tolist())
+    assert beside.standing(table).weights == {}
 
 
 def test_others_that_are_not_foretold_now_count_by_their_mean():
-    beside, chance = Beside(1), np.random.default_rng(5)
-    for _ in range(60):
-        answer = float(chance.random() < 0.7) - 0.4
-        beside.learn(np.ones(1), answer, {"twin": answer})
-    standing = beside.standing(0.0, np.zeros(1))
+    differences = (np.random.default_rng(5).random(60) < 0.7) - 0.4
+    beside, table = set_beside([{"twin": float(each)} for each in differences], differences.tolist())
+    standing, nothing = beside.standing(table), np.zeros(2)
     assert standing.weights["twin"] > 0.9
-    assert standing.beside(["twin"]) == pytest.approx(standing.left)
-    absent = standing.beside(["another"]) - standing.left
+    assert standing.added([], nothing) == pytest.approx(standing.left)
+    absent = standing.added(["twin"], nothing) - standing.left
     assert absent == pytest.approx(standing.weights["twin"] * standing.means["twin"])
 
 
 def test_others_are_bounded():
-    beside = Beside(1)
-    for number in range(40):
-        beside.learn(np.ones(1), 0.1, {f"model{number}": 0.2})
-    assert len(beside.standing(0.0, np.zeros(1)).weights) == 32
+    beside, _ = set_beside([{f"model{number}": 0.2} for number in range(40)], [0.1] * 40)
+    others, state = beside.state()
+    assert len(others) == 32
+    assert Beside.restored(others, state, 1).state()[1] == pytest.approx(state)
+
+
+def test_what_a_model_did_alone_is_not_lost_when_it_is_first_asked_beside_others():
+    learner, chance = Learner(1), np.random.default_rng(6)
+    alone = [Seen(np.ones(1), np.array([float(number)]), 0.5, trained=False) for number in range(100)]
+    for seen in alone:
+        learner.learn("new", seen, -0.3)
+    before = learner.moved(("new",), np.array([0.5]), np.ones(1), NOTHING)
+    together = Seen(np.ones(1), np.array([-1.0]), 0.5, trained=False)
+    learner.learn("new", together, -0.3)
+    learner.learn("other", together, float(chance.random()))
+    learner.learn("other", alone[0], 0.0)
+    assert learner.moved(("new",), np.array([0.5]), np.ones(1), NOTHING) == pytest.approx(before, abs=0.02)
 
 
 @given(some.binary(max_size=200))
