@@ -133,6 +133,7 @@ class Learner:
         return found
 
     def _all_of(self, models: Sequence[str]) -> Moved | MovedBeside:
+        self._set_beside()  # tables have learned the last prompt: the others' side of it may not be missing
         self._find_common()
         whole, tasks = np.full(len(models), self._whole), np.tile(self._tasks, (len(models), 1))
         lines = np.zeros((len(models), self._places)) if self._places else None
