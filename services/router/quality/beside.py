@@ -22,6 +22,8 @@ from services.router.quality.table import MEMORY, SHRINKAGE, MovingTable
 # The variance of an outcome (about 0.2) over that of the weights, which are about 1 / models apart.
 _PENALTY = 1.5
 _MOST_OTHERS = 32
+# Before so many outcomes of the model itself others say nothing of it; twice as many, and they say three quarters.
+_SILENT = 15
 # One that was asked less often beside it than this says nothing: its mean is too uncertain to be set against.
 _OFTEN = 0.5
 
@@ -79,7 +81,7 @@ class Beside:
 
     def standing(self, own: MovingTable) -> Standing:
         """What is known, with the model's table."""
-        weights = np.where(self._often(own), self._ridge.weights, 0.0)
+        weights = self._weights(own)
         means, numbers = self._means(), own.numbers
         filled = self._sums + np.maximum(numbers - self._numbers, 0.0) * _added_up(means)
         sums = own.sums - weights @ filled
@@ -94,6 +96,13 @@ class Beside:
             1 - float(weights.sum()),
             numbers,
         )
+
+    def _weights(self, own: MovingTable) -> Floats:
+        """[others]: less after few outcomes, and never more than all of one model: what is beyond that is luck."""
+        found = np.where(self._often(own), self._ridge.weights, 0.0)
+        sure = max(0.0, 1 - (_SILENT / max(own.outcomes, 1)) ** 2)
+        weights: Floats = found * sure / max(1.0, float(np.abs(found).sum()))
+        return weights
 
     def _row(self, weights: Floats, differences: Mapping[int, float], often: npt.NDArray[np.int64]) -> Floats:
         """What the others at places `often` differed [others]; what was to be expected of those that were not asked."""

@@ -175,11 +175,19 @@ def test_others_that_are_seldom_asked_beside_it_say_nothing():
     assert beside.standing(table).weights == {}
 
 
+@pytest.mark.parametrize(("outcomes", "believed"), [(10, 0.0), (20, 0.5), (400, 1.0)])
+def test_others_together_count_as_one_model_at_most_and_less_after_few_outcomes(outcomes, believed):
+    answers = np.random.default_rng(7).random(outcomes) - 0.5
+    others = [{"louder": 0.4 * each, "opposite": -0.4 * each, "twin": each} for each in answers.tolist()]
+    beside, table = set_beside(others, answers.tolist())
+    assert sum(map(abs, beside.standing(table).weights.values())) <= believed
+
+
 def test_others_that_are_not_foretold_now_count_by_their_mean():
     differences = (np.random.default_rng(5).random(60) < 0.7) - 0.4
     beside, table = set_beside([{"twin": float(each)} for each in differences], differences.tolist())
     standing, nothing = beside.standing(table), np.zeros(2)
-    assert standing.weights["twin"] > 0.9
+    assert standing.weights["twin"] > 0.8
     assert standing.added([], nothing) == pytest.approx(standing.left)
     absent = standing.added(["twin"], nothing) - standing.left
     assert absent == pytest.approx(standing.weights["twin"] * standing.means["twin"])
