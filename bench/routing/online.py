@@ -3,7 +3,9 @@
 Full feedback: after each prompt the outcome of every model is learned, through the predictor that the router runs.
 `drop`: the model that is chosen most loses 20 points of quality; how many outcomes until it is chosen as seldom as by
 one who knows. `new`: a model appears that answers as the one that is chosen most, at half its price; it starts from the
-mean of all models; of the prompts that one who knows would give it, how many does it get after 150 outcomes.
+mean of all models; of the prompts that one who knows would give it, how many does it get after 150 outcomes, and how
+many `beyond` them. `equal`: the same, where it is as often right, but on other prompts: its outcome is that of a prompt
+for which as much was foretold.
 """
 
 from __future__ import annotations
@@ -96,11 +98,11 @@ def drop(artefact: Artefact, stream: Stream, model: int, seed: int) -> dict[str,
     }
 
 
-def new(artefact: Artefact, stream: Stream, model: int) -> dict[str, Any]:
-    """A model that is as good as the favourite, and half as dear, appears."""
+def new(artefact: Artefact, stream: Stream, model: int, answers: Floats) -> dict[str, Any]:
+    """A model that is as good as the favourite, and half as dear, appears; `answers` [n] is its quality."""
     columns = artefact.estimator.columns
     predictor, models = Predictor(artefact), [*(Known(name) for name in columns), Known(_NEW)]
-    got = due = 0
+    got = due = beyond = 0
     for number, prompt in enumerate(stream.prompts[: _LEARNED + _JUDGED]):
         found = predictor.predict(read(prompt.text, prompt.in_tokens), models)
         usd = artefact.cost.expected(prompt.in_tokens, found.tasks)
@@ -108,13 +110,23 @@ def new(artefact: Artefact, stream: Stream, model: int) -> dict[str, Any]:
         if number >= _LEARNED:
             knowing = found.quality.copy()
             knowing[-1] = knowing[model]
-            if choose(knowing, usd, artefact.rate) == len(columns):
-                due += 1
-                got += choose(found.quality, usd, artefact.rate) == len(columns)
-        quality = np.append(stream.quality[number], stream.quality[number, model])
-        for place, one in enumerate(models):
-            predictor.learn(found.noted(place), one.id, float(quality[place]))
-    return {"like": columns[model], "due": due, "got": int(got), "share": round(got / due, 3) if due else None}
+            is_due = choose(knowing, usd, artefact.rate) == len(columns)
+            is_got = choose(found.quality, usd, artefact.rate) == len(columns)
+            due, got, beyond = due + is_due, got + (is_due and is_got), beyond + (is_got and not is_due)
+        for place, quality in enumerate((*stream.quality[number], answers[number])):
+            predictor.learn(found.noted(place), models[place].id, float(quality))
+    share = round(got / due, 3) if due else None
+    return {"like": columns[model], "due": due, "got": got, "share": share, "beyond": beyond}
+
+
+def elsewhere(artefact: Artefact, stream: Stream, model: int) -> Floats:
+    """The model's qualities [n], each moved to the prompt of the next higher forecast."""
+    predictor, models = Predictor(artefact), [Known(artefact.estimator.columns[model])]
+    readings = (read(prompt.text, prompt.in_tokens) for prompt in stream.prompts)
+    order = np.argsort([predictor.predict(reading, models).before[0] for reading in readings], kind="stable")
+    found = np.empty(len(order))
+    found[order] = stream.quality[np.roll(order, 1), model]
+    return found
 
 
 def main() -> int:
@@ -138,12 +150,13 @@ def main() -> int:
         prompts, _ = asked(folders[1], name, inner=inner)
         rows = {row["id"]: row for row in parquet.read_table(folders[1] / f"{name}.parquet").to_pylist()}
         quality = np.array([[rows[prompt.id][f"q__{model}"] for model in outcomes.models] for prompt in prompts])
-        figures[name] = {"drop": [], "new": []}
+        figures[name] = {"drop": [], "new": [], "equal": []}
         for seed in range(arguments.seeds):
             stream = streamed(prompts, quality, _WARM + max(_DROPPED, _JUDGED), seed)
             model = favourite(artefact, stream)
             figures[name]["drop"].append(drop(artefact, stream, model, seed))
-            figures[name]["new"].append(new(artefact, stream, model))
+            figures[name]["new"].append(new(artefact, stream, model, stream.quality[:, model]))
+            figures[name]["equal"].append(new(artefact, stream, model, elsewhere(artefact, stream, model)))
         for kind, runs in figures[name].items():
             for run in runs:
                 print(f"{name:<14} {kind}: {json.dumps(run)}", flush=True)

@@ -100,8 +100,10 @@ def _buckets(terms: list[bytes]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np
     mixed.sort()
     if not len(mixed):
         return mixed, np.zeros(0, np.int64)
-    starts = np.flatnonzero(np.concatenate((np.ones(1, bool), mixed[1:] != mixed[:-1])))
-    return mixed[starts], np.append(starts[1:], len(mixed)) - starts
+    differs = np.ones(len(mixed) + 1, bool)  # from the one before; the end counts as one that does
+    np.not_equal(mixed[1:], mixed[:-1], out=differs[1:-1])
+    starts = differs.nonzero()[0]
+    return mixed[starts[:-1]], starts[1:] - starts[:-1]
 
 
 def _cheap(data: bytes, size: int, in_tokens: int, terms: int, different: int) -> Floats:

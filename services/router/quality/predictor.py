@@ -18,7 +18,7 @@ import numpy as np
 from services.router.quality.artefact import Artefact
 from services.router.quality.estimator import clipped, log_odds
 from services.router.quality.features import NAMES, Floats, Reading, read
-from services.router.quality.learner import Learner
+from services.router.quality.learner import Learner, Seen
 
 # Coordinates that the streaming ridge looks at.
 PLACES = 24
@@ -79,9 +79,10 @@ class Predictor:
         learners = [learner for learner in (self._shared, own) if learner is not None and learner.has_learned]
         quality, outcomes = before, (0,) * len(models)
         if learners:
-            outcomes = tuple(sum([learner.outcomes(model.id) for learner in learners]) for model in models)
-            added = [sum([learner.offset(model.id, tasks, places) for learner in learners]) for model in models]
-            quality = clipped(before + np.array(added))
+            outcomes = tuple(sum([learner.outcomes(name) for learner in learners]) for name in self._names)
+            for learner in learners:
+                quality = learner.moved(self._names, quality, tasks, places)
+            quality = clipped(quality)
         options = round(float(np.expm1(reading.cheap[_OPTIONS])))
         return Prediction(quality, outcomes, tasks, places, before, float(log_odds(columns).mean()), options)
 
@@ -97,16 +98,16 @@ class Predictor:
         if not 0 <= quality <= 1:  # NaN neither
             raise ValueError("quality lies outside [0, 1]")
         before, places, tasks = self._facts(noted)
-        difference = quality - before
+        trained = model in self._columns
         if not tenant:
-            self._shared.learn(model, tasks, places, difference)
+            self._shared.learn(model, Seen(tasks, places, before, trained), quality - before)
             return
-        difference -= self._shared.offset(model, tasks, places)
+        before += self._shared.offset(model, tasks, places)
         own = self._tenants.setdefault(tenant, Learner(len(tasks)))
         self._tenants.move_to_end(tenant)
         if len(self._tenants) > self._most_tenants:
             self._tenants.popitem(last=False)
-        own.learn(model, tasks, places, min(1.0, max(-1.0, difference)))
+        own.learn(model, Seen(tasks, places, before, trained), min(1.0, max(-1.0, quality - before)))
 
     def swap(self, artefact: Artefact) -> None:
         """Use another artefact from now on. What was learned since the last one is forgotten: it stands in the new."""
@@ -141,6 +142,7 @@ class Predictor:
         self._columns = {name: place for place, name in enumerate(artefact.estimator.columns)}
         # The models asked for last, and their columns; one beyond the last for those of which nothing is known.
         self._asked: Sequence[Known] = ()
+        self._names: tuple[str, ...] = ()
         self._places_of = np.zeros(0, np.int64)
         head = artefact.estimator.head
         self._places = min(PLACES, head.heads.shape[1] - len(head.intercepts))
@@ -152,6 +154,7 @@ class Predictor:
             unknown = len(columns)
             named = [self._columns.get(model.id, self._columns.get(model.tier, unknown)) for model in models]
             self._asked, self._places_of = models, np.array(named, np.int64)
+            self._names = tuple(model.id for model in models)
         found: Floats = np.append(columns, columns.mean())[self._places_of]
         return found
 

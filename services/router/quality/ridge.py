@@ -28,6 +28,19 @@ class StreamingRidge:
         """The forecast for features [width]; 0 before any outcome."""
         return float(self._weights @ row)
 
+    @property
+    def weights(self) -> Floats:
+        """[width]: what each feature counts."""
+        return self._weights
+
+    def widen(self, by: int, penalty: float) -> None:
+        """So many features more, as if they had been 0 until now."""
+        width = len(self._weights)
+        inverse = np.eye(width + by) / penalty
+        inverse[:width, :width] = self._inverse
+        self._inverse = inverse
+        self._moments, self._weights = (np.append(each, np.zeros(by)) for each in (self._moments, self._weights))
+
     def state(self) -> Floats:
         """Everything it knows [width * width + width]."""
         return np.concatenate((self._inverse.ravel(), self._moments))

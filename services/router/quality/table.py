@@ -21,8 +21,8 @@ class MovingTable:
 
     def __init__(self, cells: int) -> None:
         self.outcomes = 0
-        self._sums = np.zeros(cells + 1)  # the last place is the whole
-        self._numbers = np.zeros(cells + 1)
+        self.sums = np.zeros(cells + 1)  # the last place is the whole
+        self.numbers = np.zeros(cells + 1)
 
     def learn(self, shares: Floats, difference: float) -> None:
         """One outcome: the tasks' probabilities [cells], and quality minus forecast, in [-1, 1]."""
@@ -30,29 +30,29 @@ class MovingTable:
             raise ValueError("a share is not finite, or the difference lies outside [-1, 1]")
         weights = np.append(shares, 1.0)
         kept = 1 - weights / MEMORY
-        self._sums = self._sums * kept + weights * difference
-        self._numbers = self._numbers * kept + weights
+        self.sums = self.sums * kept + weights * difference
+        self.numbers = self.numbers * kept + weights
         self.outcomes += 1
 
     @property
     def trust(self) -> Floats:
         """[cells + 1], from 0 where nothing is known to 1; the last place is the whole."""
-        found: Floats = self._numbers / (self._numbers + SHRINKAGE)
+        found: Floats = self.numbers / (self.numbers + SHRINKAGE)
         return found
 
     def whole(self, others: float) -> float:
         """What to add to any forecast, where other models had `others`."""
-        return float((self._sums[-1] + SHRINKAGE * others) / (self._numbers[-1] + SHRINKAGE))
+        return float((self.sums[-1] + SHRINKAGE * others) / (self.numbers[-1] + SHRINKAGE))
 
     def tasks(self, whole: float, others: Floats) -> Floats:
         """What to add to that in each task [cells], where other models had `others` [cells]."""
-        left = self._sums[:-1] - self._numbers[:-1] * whole
-        found: Floats = (left + SHRINKAGE * others) / (self._numbers[:-1] + SHRINKAGE)
+        left = self.sums[:-1] - self.numbers[:-1] * whole
+        found: Floats = (left + SHRINKAGE * others) / (self.numbers[:-1] + SHRINKAGE)
         return found
 
     def state(self) -> Floats:
         """Everything it knows [2 * (cells + 1) + 1]."""
-        return np.concatenate(([float(self.outcomes)], self._sums, self._numbers))
+        return np.concatenate(([float(self.outcomes)], self.sums, self.numbers))
 
     @classmethod
     def restored(cls, state: Floats, cells: int) -> MovingTable:
@@ -61,5 +61,5 @@ class MovingTable:
             raise ValueError("not the state of such a table")
         found = cls(cells)
         found.outcomes = int(state[0])
-        found._sums, found._numbers = state[1 : cells + 2].copy(), state[cells + 2 :].copy()
+        found.sums, found.numbers = state[1 : cells + 2].copy(), state[cells + 2 :].copy()
         return found

@@ -15,7 +15,8 @@ def choose(quality: Floats, cost_usd: Floats, rate: float) -> int:
 
 def ordered(quality: Floats, cost_usd: Floats, rate: float) -> list[int]:
     """All places, the best worth first."""
-    return [int(place) for place in np.argsort(-(quality - rate * cost_usd), kind="stable")]
+    places: list[int] = np.argsort(rate * cost_usd - quality, kind="stable").tolist()
+    return places
 
 
 def cheapest_above(quality: Floats, cost_usd: Floats, threshold: float) -> list[int]:

@@ -1,11 +1,17 @@
 """Plans by worth: the model of the greatest quality less its price's worth; or the cheapest that is good enough.
 
-A model of which less is known than of the reference model is taken for as much worse as may be luck:
+A model of which less is known than of the reference model is taken for as much worse as what is believed without
+outcomes may be wrong, by the share that it still has in the prediction:
 
-    doubt after n outcomes = 0.5 / sqrt(n + 5)    the standard error of a share, at its largest
+    doubt after n outcomes = 0.5 / sqrt(5) x 5 / (n + 5)    what a share may be off after five outcomes, at its largest
+
+Luck of the outcomes themselves is taken off nobody: it is as often good as bad, and a new model of equal quality at
+half the price would wait for many hundreds of them.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +25,8 @@ from services.router.policy import PolicyRow
 from services.router.strategies.cost_aware import cheapest_above, ordered
 
 Floats = npt.NDArray[np.float64]
-_HALF, _PRIOR = 0.5, 5.0
+_PRIOR = 5.0
+_DOUBT = 0.5 / math.sqrt(_PRIOR)
 _QUALITY, _NOT_NEEDED = decision_pb2.Candidate.DROPPED_QUALITY, decision_pb2.Candidate.DROPPED_NOT_NEEDED
 
 
@@ -48,7 +55,8 @@ class CostAware:
             order, why = ordered(quality, cost, rate), f"quality less {rate:.4g} per USD"
         kept = 1 + policy.fallbacks
         chosen = [Candidate(models[place], why if not rank else "next best") for rank, place in enumerate(order[:kept])]
-        rest = [_left(models[place], float(quality[place]), policy.threshold) for place in order[kept:]]
+        values = quality.tolist()
+        rest = [_left(models[place], values[place], policy.threshold) for place in order[kept:]]
         return Plan("cost_aware", tuple(chosen), (*rest, *dropped), filtered_goes_on=policy.filtered_goes_on)
 
 
@@ -65,9 +73,11 @@ def _doubts(models: list[model_pb2.Model], facts: Facts, policy: PolicyRow) -> F
     """What to take off each predicted quality: nothing where the reference model is as little known."""
     reference = named(facts.models, policy.reference_model)
     prediction = facts.predictions.get(reference.id) if reference is not None else None
+    allowed = prediction.outcomes if prediction else 0
+    if not allowed:
+        return np.zeros(len(models))
     known = np.array([facts.predictions[model.id].outcomes for model in models])
-    allowed = _HALF / np.sqrt((prediction.outcomes if prediction else 0) + _PRIOR)
-    found: Floats = np.maximum(0.0, _HALF / np.sqrt(known + _PRIOR) - allowed)
+    found: Floats = _DOUBT * np.maximum(0.0, _PRIOR / (known + _PRIOR) - _PRIOR / (allowed + _PRIOR))
     return found
 
 

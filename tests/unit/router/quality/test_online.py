@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from services.router.quality.learner import Learner
+from services.router.quality.beside import Beside
+from services.router.quality.learner import Learner, Seen
 from services.router.quality.ridge import StreamingRidge
 from services.router.quality.table import MEMORY, SHRINKAGE, MovingTable
 
 NOTHING = np.zeros(0)
+ONE_TASK = Seen(np.ones(1), NOTHING, 0.5)
 
 
 @given(some.integers(0, 10_000), some.integers(1, 6), some.integers(1, 40), some.floats(0.1, 50))
@@ -77,27 +79,138 @@ def test_a_table_refuses_what_is_no_difference(difference):
 def test_a_model_gains_on_others_by_being_better_and_not_by_being_asked():
     learner = Learner(1)
     for _ in range(30):
-        learner.learn("asked", np.ones(1), NOTHING, 0.5)  # these prompts are easier than foretold
+        learner.learn("asked", ONE_TASK, 0.5)  # these prompts are easier than foretold
     asked, never = (learner.offset(model, np.ones(1), NOTHING) for model in ("asked", "never"))
     assert asked == pytest.approx(0.5, abs=0.06)
     assert 0 <= asked - never < 0.1
     for _ in range(30):
-        learner.learn("worse", np.ones(1), NOTHING, 0.1)
+        learner.learn("worse", ONE_TASK, 0.1)
     asked, worse, never = (learner.offset(model, np.ones(1), NOTHING) for model in ("asked", "worse", "never"))
     assert asked - worse > 0.25
     assert worse < never < asked
 
 
+def asked(learner, qualities, chance, forecasts, trained=("known", "other")):
+    """One prompt that some models were asked."""
+    shares = chance.dirichlet(np.ones(2))
+    places = chance.normal(size=3)
+    for model, quality in qualities.items():
+        seen = Seen(shares, places, forecasts[model], model in trained)
+        learner.learn(model, seen, quality - seen.forecast)
+
+
 def test_a_learner_comes_back():
     learner = Learner(2, 3)
     chance = np.random.default_rng(1)
+    models = ("known", "other", "new", "never")
+    forecasts = dict(zip(models, (0.6, 0.5, 0.4, 0.7), strict=True))
     for number in range(120):
-        learner.learn(f"model{number % 3}", np.array([0.4, 0.6]), chance.normal(size=3), float(chance.uniform(-1, 1)))
+        asked(learner, {model: float(chance.random()) for model in models[number % 2 : 3]}, chance, forecasts)
     back = Learner.restored(learner.state())
-    for model in ("model0", "model1", "unknown"):
-        shares, places = np.array([0.1, 0.9]), chance.normal(size=3)
-        assert back.offset(model, shares, places) == pytest.approx(learner.offset(model, shares, places))
-        assert back.outcomes(model) == learner.outcomes(model)
+    shares, places = np.array([0.1, 0.9]), chance.normal(size=3)
+    foretold = np.array(list(forecasts.values()))
+    one, two = (each.moved(models, foretold, shares, places) for each in (learner, back))
+    assert one == pytest.approx(two)
+    assert [back.outcomes(model) for model in models] == [learner.outcomes(model) for model in models]
+    assert Learner.restored(back.state()).moved(models, foretold, shares, places) == pytest.approx(one)
+
+
+def test_all_models_are_moved_as_each_one_alone():
+    learner, chance = Learner(2, 3), np.random.default_rng(2)
+    forecasts = {"known": 0.6, "other": 0.5}
+    for _ in range(80):
+        asked(learner, {model: float(chance.random()) for model in forecasts}, chance, forecasts)
+    shares, places = np.array([0.3, 0.7]), chance.normal(size=3)
+    moved = learner.moved(("other", "never", "known"), np.array([0.5, 0.4, 0.6]), shares, places)
+    alone = [learner.offset(model, shares, places) for model in ("other", "never", "known")]
+    assert moved - [0.5, 0.4, 0.6] == pytest.approx(alone)
+
+
+def compared(new, often=1.0, prompts=60):
+    """(what is foretold of a new model, what of the known one), whose answers are right by luck alone."""
+    learner, chance = Learner(2, 3), np.random.default_rng(3)
+    forecasts = {"known": 0.8, "other": 0.5, "new": 0.55}
+    for _ in range(prompts):
+        known, other = float(chance.random() < 0.8), float(chance.random() < 0.5)
+        others = {"known": known, "other": other} if chance.random() < often else {}
+        asked(learner, {"new": new(known, chance), **others}, chance, forecasts)
+    places = np.zeros(3)
+    gaps = []
+    for share in (0.1, 0.5, 0.9):
+        shares = np.array([share, 1 - share])
+        moved = learner.moved(("known", "other", "new"), np.array([0.8, 0.5, 0.55]), shares, places)
+        gaps.append(float(moved[2] - moved[0]))
+    return gaps
+
+
+@pytest.mark.parametrize("often", [1.0, 0.7])
+def test_a_new_model_that_answers_as_a_known_one_is_soon_foretold_as_that(often):
+    gaps = compared(lambda known, chance: known, often)
+    assert np.abs(gaps).max() < (0.01 if often == 1.0 else 0.08)
+
+
+def test_a_new_model_that_is_a_little_worse_is_told_from_its_like():
+    gaps = compared(lambda known, chance: known * float(chance.random() < 0.85))
+    assert -0.2 < min(gaps) <= max(gaps) < -0.05
+
+
+def test_a_model_that_answers_on_its_own_is_foretold_by_its_own_outcomes():
+    gaps = compared(lambda known, chance: float(chance.random() < 0.3), prompts=200)
+    assert gaps == pytest.approx([-0.5] * 3, abs=0.12)
+
+
+def set_beside(others, differences):
+    """(what was learned beside others, the model's own table), of one task."""
+    beside, table = Beside(1), MovingTable(1)
+    for together, difference in zip(others, differences, strict=True):
+        table.learn(np.ones(1), difference)
+        beside.learn(np.ones(1), difference, together, table)
+    return beside, table
+
+
+def test_others_that_are_seldom_asked_beside_it_say_nothing():
+    chance = np.random.default_rng(4)
+    others = [{"seldom": float(chance.normal())} if number % 3 == 0 else {} for number in range(90)]
+    beside, table = set_beside(others, chance.uniform(-1, 1, 90).tolist())
+    assert beside.standing(table).weights == {}
+
+
+@pytest.mark.parametrize(("outcomes", "believed"), [(10, 0.0), (20, 0.5), (400, 1.0)])
+def test_others_together_count_as_one_model_at_most_and_less_after_few_outcomes(outcomes, believed):
+    answers = np.random.default_rng(7).random(outcomes) - 0.5
+    others = [{"louder": 0.4 * each, "opposite": -0.4 * each, "twin": each} for each in answers.tolist()]
+    beside, table = set_beside(others, answers.tolist())
+    assert sum(map(abs, beside.standing(table).weights.values())) <= believed
+
+
+def test_others_that_are_not_foretold_now_count_by_their_mean():
+    differences = (np.random.default_rng(5).random(60) < 0.7) - 0.4
+    beside, table = set_beside([{"twin": float(each)} for each in differences], differences.tolist())
+    standing, nothing = beside.standing(table), np.zeros(2)
+    assert standing.weights["twin"] > 0.8
+    assert standing.added([], nothing) == pytest.approx(standing.left)
+    absent = standing.added(["twin"], nothing) - standing.left
+    assert absent == pytest.approx(standing.weights["twin"] * standing.means["twin"])
+
+
+def test_others_are_bounded():
+    beside, _ = set_beside([{f"model{number}": 0.2} for number in range(40)], [0.1] * 40)
+    others, state = beside.state()
+    assert len(others) == 32
+    assert Beside.restored(others, state, 1).state()[1] == pytest.approx(state)
+
+
+def test_what_a_model_did_alone_is_not_lost_when_it_is_first_asked_beside_others():
+    learner, chance = Learner(1), np.random.default_rng(6)
+    alone = [Seen(np.ones(1), np.array([float(number)]), 0.5, trained=False) for number in range(100)]
+    for seen in alone:
+        learner.learn("new", seen, -0.3)
+    before = learner.moved(("new",), np.array([0.5]), np.ones(1), NOTHING)
+    together = Seen(np.ones(1), np.array([-1.0]), 0.5, trained=False)
+    learner.learn("new", together, -0.3)
+    learner.learn("other", together, float(chance.random()))
+    learner.learn("other", alone[0], 0.0)
+    assert learner.moved(("new",), np.array([0.5]), np.ones(1), NOTHING) == pytest.approx(before, abs=0.02)
 
 
 @given(some.binary(max_size=200))
@@ -109,6 +222,6 @@ def test_anything_else_is_no_state(data):
 def test_models_are_bounded():
     learner = Learner(1)
     for number in range(250):
-        learner.learn(f"model{number}", np.ones(1), NOTHING, 0.1)
+        learner.learn(f"model{number}", ONE_TASK, 0.1)
     assert learner.outcomes("model0") == 0
     assert learner.outcomes("model249") == 1

@@ -51,6 +51,21 @@ def test_tens_of_outcomes_move_a_model(predictor):
     assert predictor.predict_text(EASY, 10, [SMALL]).outcomes == (0,)
 
 
+@pytest.mark.parametrize("tenant", ["", "one"])
+def test_a_new_model_that_answers_as_the_best_is_foretold_as_it(predictor, tenant):
+    models, chance = [SMALL, FRONTIER, NEW], np.random.default_rng(1)
+    for number in range(60):
+        prediction = predictor.predict_text(f"{EASY if number % 2 else HARD} {number}", 10, models, tenant)
+        best, small = (float(chance.random() < share) for share in (0.7, 0.3))
+        for place, quality in enumerate((small, best, best)):
+            predictor.learn(prediction.noted(place), models[place].id, quality, tenant)
+    for text in (EASY, HARD):
+        small, best, new = predictor.predict_text(text, 10, models, tenant).quality
+        assert abs(new - best) < 0.05 < best - small
+        # A plan without the others knows it as well.
+        assert predictor.predict_text(text, 10, [NEW], tenant).quality[0] == pytest.approx(new, abs=0.15)
+
+
 def test_one_tenant_moves_no_other(predictor):
     before = predictor.predict_text(EASY, 10, [SMALL], "other").quality[0]
     taught(predictor, SMALL, 0.0, 100, tenant="poisoner")
