@@ -15,9 +15,11 @@ from services.cache.fingerprint import Asked, Fingerprint, digest
 
 # A clock that NTP keeps is slewed, or steps by less; the shortest life is 60 s.
 TOLERANCE_SECONDS = 5.0
-# What an entry takes beside its texts: the objects, four dict slots and the short strings.
-_OVERHEAD_BYTES = 900
+# What an entry takes beside its texts: its record's front, its places in tables and orders.
+_OVERHEAD_BYTES = 200
 _JITTER = 0.1
+# Of an entry's name, which is their hexadecimal form.
+ID_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,13 @@ class Vectors:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An answer as it is kept. `reply` is a serialised CachedReply: nobody can change it, and disk takes it as it is.
+    """An answer. `reply` is a serialised CachedReply: nobody can change it, and disk takes it as it is.
 
     `stored_at` and `expires_at` are on the wall clock; `age_zero` is when it was stored by this process's monotonic
-    one. `vectors` is there on the way to storage and back alone: in memory an index holds them.
+    one. `vectors` is there on the way to storage and back alone. In memory an index holds them, and the rest is a
+    record (records.py).
     """
 
-    entry_id: str
     tenant: str
     fingerprint: Fingerprint
     canonical: bytes
@@ -55,6 +57,11 @@ class Entry:
     expires_at: float
     age_zero: float
     vectors: Vectors | None = None
+
+    @property
+    def entry_id(self) -> str:
+        """Its opaque name."""
+        return entry_id(self.fingerprint, self.stored_at)
 
     def asked(self) -> Asked:
         """The request that it answers."""
@@ -70,12 +77,18 @@ class Entry:
 
     def is_over(self, now: Moment) -> bool:
         """Whether its time is up, or lies in the future."""
-        return self.age(now) >= self.expires_at - self.stored_at or now.wall < self.stored_at - TOLERANCE_SECONDS
+        return is_over(self.stored_at, self.expires_at, self.age_zero, now)
+
+
+def is_over(stored_at: float, expires_at: float, age_zero: float, now: Moment) -> bool:
+    """Whether the time of an entry with these times is up, or lies in the future."""
+    age = max(now.wall - stored_at, now.monotonic - age_zero)
+    return age >= expires_at - stored_at or now.wall < stored_at - TOLERANCE_SECONDS
 
 
 def entry_id(fingerprint: Fingerprint, stored_at: float) -> str:
     """An opaque name for what was stored for a request at a time."""
-    return hashlib.blake2b(fingerprint + struct.pack(">d", stored_at), digest_size=16).hexdigest()
+    return hashlib.blake2b(fingerprint + struct.pack(">d", stored_at), digest_size=ID_BYTES).hexdigest()
 
 
 def lifetime(ttl: float, fingerprint: Fingerprint, *, longest: float) -> float:

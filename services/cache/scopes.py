@@ -106,6 +106,11 @@ class Scopes:
         if len(index):
             self._scopes[scope] = _Scope(index, trained_on)
 
+    def holds(self, scope: bytes, index: VectorIndex) -> bool:
+        """Whether that is the scope's index."""
+        held = self._scopes.get(scope)
+        return held is not None and held.index is index
+
     def _grow(self, scope: bytes, held: _Scope) -> None:
         size = len(held.index)
         if size == FLAT_FROM and isinstance(held.index, ScanIndex):

@@ -9,7 +9,7 @@ import contextlib
 import json
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS learned (
 """
 _LEARN = "INSERT OR REPLACE INTO learned (kind, key, value) VALUES (?, ?, ?)"
 _SELECT = """
-SELECT number, format, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply,
+SELECT number, format, fingerprint, tenant, model, tags, stored_at, expires_at, canonical, reply,
     model_hash, CASE WHEN number > ? THEN vector ELSE x'' END
 FROM entries ORDER BY number DESC
 """
@@ -49,7 +49,7 @@ INSERT OR REPLACE INTO entries
 (format, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply, model_hash, vector)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_Row = tuple[int, int, bytes, bytes, bytes, bytes, bytes, float, float, bytes, bytes, bytes, bytes]
+_Row = tuple[int, int, bytes, bytes, bytes, bytes, float, float, bytes, bytes, bytes, bytes]
 # SQLITE_ERROR: our statements do not fit the tables, so somebody else made them.
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 # Another process with the same file (an old one that drains) may hold the lock that long.
@@ -65,17 +65,11 @@ class SqliteStorage:
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
 
-    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:
+    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> Iterator[Entry]:
         try:
-            return self._load(self._open().execute(_SELECT, (mark,)), now, most_entries, most_bytes)
-        except _Unusable as failure:
-            self._set_aside(str(failure))
-            return []
-        except (sqlite3.Error, OSError) as failure:
-            self._after(failure)
-            if _is_corrupt(failure):
-                return []
-            raise StorageFailed(_cause(failure)) from failure
+            yield from self._load(self._open().execute(_SELECT, (mark,)), now, most_entries, most_bytes)
+        except (_Unusable, sqlite3.Error, OSError) as failure:
+            self._set_aside_or_fail(failure)
 
     def mark(self) -> int:
         try:
@@ -87,7 +81,8 @@ class SqliteStorage:
         try:
             rows = self._open().execute("SELECT kind, key, value FROM learned").fetchall()
         except (_Unusable, sqlite3.Error, OSError) as failure:
-            raise StorageFailed(type(failure).__name__) from failure
+            self._set_aside_or_fail(failure)
+            return {}
         return {(kind.decode(errors="replace"), bytes(key)): bytes(value) for kind, key, value in rows}
 
     def write(
@@ -141,21 +136,29 @@ class SqliteStorage:
             raise _Unusable(f"schema version {version}, not {_SCHEMA_VERSION}")
         return connection
 
-    def _load(self, rows: sqlite3.Cursor, now: Moment, most_entries: int, most_bytes: int) -> list[Entry]:
-        kept: list[Entry] = []
+    def _load(self, rows: sqlite3.Cursor, now: Moment, most_entries: int, most_bytes: int) -> Iterator[Entry]:
         useless: list[tuple[int]] = []
-        used = 0
+        count = used = 0
         for row in rows:
             entry = _entry(row, now)
-            if entry is None or len(kept) >= most_entries or used + entry.size() > most_bytes:
+            if entry is None or count >= most_entries or used + entry.size() > most_bytes:
                 useless.append((row[0],))
                 continue
-            kept.append(entry)
+            count += 1
             used += entry.size()
+            yield entry
         # Not worth failing for: the next start skips them again.
         with contextlib.suppress(sqlite3.OperationalError), rows.connection as connection:
             connection.executemany("DELETE FROM entries WHERE number = ?", useless)
-        return kept
+
+    def _set_aside_or_fail(self, failure: _Unusable | sqlite3.Error | OSError) -> None:
+        """After a failure to read: a file that cannot be used is out of the way, or StorageFailed."""
+        if isinstance(failure, _Unusable):
+            self._set_aside(str(failure))
+            return
+        self._after(failure)
+        if not _is_corrupt(failure):
+            raise StorageFailed(_cause(failure)) from failure
 
     def _after(self, failure: sqlite3.Error | OSError) -> None:
         if _is_corrupt(failure):
@@ -188,7 +191,7 @@ def _row(entry: Entry) -> tuple[object, ...]:
 
 def _entry(row: _Row, now: Moment) -> Entry | None:
     """The entry of a row; None where it is over, of another format, or does not hold together."""
-    _, layout, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply, *vectors = row
+    _, layout, fingerprint, tenant, model, tags, stored_at, expires_at, canonical, reply, *vectors = row
     model_hash, vector = vectors
     if layout != _ROW_FORMAT:
         return None
@@ -197,7 +200,6 @@ def _entry(row: _Row, now: Moment) -> Entry | None:
             return None
         CachedReply.FromString(reply)
         entry = Entry(
-            entry_id=entry_id.decode(),
             tenant=sys.intern(tenant.decode()),
             fingerprint=Fingerprint(fingerprint),
             canonical=canonical,
