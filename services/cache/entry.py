@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.cache.fingerprint import Asked, Fingerprint, digest
 
@@ -20,6 +21,7 @@ _OVERHEAD_BYTES = 200
 _JITTER = 0.1
 # Of an entry's name, which is their hexadecimal form.
 ID_BYTES = 16
+_TIME = struct.Struct(">d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,12 @@ class Vectors:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An answer. `reply` is a serialised CachedReply: nobody can change it, and disk takes it as it is.
+class Entry(NamedTuple):
+    """An answer; a tuple, because it is made for every look-up, and a million times at a start.
 
-    `stored_at` and `expires_at` are on the wall clock; `age_zero` is when it was stored by this process's monotonic
-    one. `vectors` is there on the way to storage and back alone. In memory an index holds them, and the rest is a
-    record (records.py).
+    `reply` is a serialised CachedReply: nobody can change it, and disk takes it as it is. `stored_at` and `expires_at`
+    are on the wall clock; `age_zero` is when it was stored by this process's monotonic one. `vectors` is there on the
+    way to storage and back alone. In memory an index holds them, and the rest is a record (records.py).
     """
 
     tenant: str
@@ -61,7 +62,11 @@ class Entry:
     @property
     def entry_id(self) -> str:
         """Its opaque name."""
-        return entry_id(self.fingerprint, self.stored_at)
+        return self.id_bytes().hex()
+
+    def id_bytes(self) -> bytes:
+        """The 16 bytes of its name: one for what was stored for a request at a time."""
+        return hashlib.blake2b(self.fingerprint + _TIME.pack(self.stored_at), digest_size=ID_BYTES).digest()
 
     def asked(self) -> Asked:
         """The request that it answers."""
@@ -84,11 +89,6 @@ def is_over(stored_at: float, expires_at: float, age_zero: float, now: Moment) -
     """Whether the time of an entry with these times is up, or lies in the future."""
     age = max(now.wall - stored_at, now.monotonic - age_zero)
     return age >= expires_at - stored_at or now.wall < stored_at - TOLERANCE_SECONDS
-
-
-def entry_id(fingerprint: Fingerprint, stored_at: float) -> str:
-    """An opaque name for what was stored for a request at a time."""
-    return hashlib.blake2b(fingerprint + struct.pack(">d", stored_at), digest_size=ID_BYTES).hexdigest()
 
 
 def lifetime(ttl: float, fingerprint: Fingerprint, *, longest: float) -> float:

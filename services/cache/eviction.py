@@ -25,11 +25,11 @@ class Links:
         self.younger = array("i")
         self.is_protected = bytearray()
 
-    def add_place(self) -> None:
-        """There is one more place."""
-        self.older.append(_END)
-        self.younger.append(_END)
-        self.is_protected.append(False)
+    def add_places(self, count: int) -> None:
+        """There are so many more places."""
+        self.older.extend([_END] * count)
+        self.younger.extend([_END] * count)
+        self.is_protected.extend(bytes(count))
 
 
 class SegmentedOrder:

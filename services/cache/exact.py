@@ -27,6 +27,7 @@ class Found:
     entry: Entry | None = None
 
 
+_PLACES_AT_ONCE = 1_024
 _MISS, _STALE = Found("miss"), Found("stale")
 
 
@@ -74,9 +75,8 @@ class ExactTable:
         return (len(held.order), held.bytes) if held else (0, 0)
 
     def place_of(self, fingerprint: Fingerprint) -> int:
-        """Where the entry is; NOWHERE where there is none."""
-        place = self._places.find(fingerprint)
-        return place if place != NOWHERE and self._at(place).fingerprint == fingerprint else NOWHERE
+        """Where the entry is; NOWHERE where there is none. Fingerprints are told apart by their first ten bytes."""
+        return self._places.find(fingerprint)
 
     def at(self, place: int) -> Entry | None:
         """The entry at a place, whether or not its time is up."""
@@ -89,8 +89,9 @@ class ExactTable:
 
     def get(self, fingerprint: Fingerprint) -> Entry | None:
         """The entry with this fingerprint, whether or not its time is up."""
-        place = self.place_of(fingerprint)
-        return None if place == NOWHERE else self._at(place)
+        place = self._places.find(fingerprint)
+        entry = None if place == NOWHERE else self._at(place)
+        return entry if entry is not None and entry.fingerprint == fingerprint else None
 
     def named(self, entry_id: str, wall: bytes) -> Entry | None:
         """The entry of that name, where it is behind the wall."""
@@ -215,32 +216,35 @@ class ExactTable:
         return NOWHERE
 
     def _has_room(self, entry: Entry) -> bool:
-        entries, size = self.holding(entry.tenant)
+        size = entry.size()
+        entries, held = self.holding(entry.tenant)
         return (
             entries < self._tenant_entries
-            and size + entry.size() <= self._tenant_bytes
+            and held + size <= self._tenant_bytes
             and len(self._order) < self._most_entries
-            and self._bytes + entry.size() <= self._most_bytes
+            and self._bytes + size <= self._most_bytes
         )
 
     def _free_place(self) -> int:
-        if self._free:
-            return self._free.pop()
-        self._records.append(None)
-        self._links.add_place()
-        self._links_of_tenants.add_place()
-        return len(self._records) - 1
+        if not self._free:
+            first = len(self._records)
+            self._records += [None] * _PLACES_AT_ONCE
+            self._links.add_places(_PLACES_AT_ONCE)
+            self._links_of_tenants.add_places(_PLACES_AT_ONCE)
+            self._free.extend(range(first + _PLACES_AT_ONCE - 1, first - 1, -1))
+        return self._free.pop()
 
     def _put_in(self, place: int, entry: Entry) -> _Holding:
         """Have it at the place, in no order yet; what its tenant has."""
         self._records[place] = packed(entry)
         self._places.add(entry.fingerprint, place)
-        self._by_id.add(bytes.fromhex(entry.entry_id), place)
+        self._by_id.add(entry.id_bytes(), place)
         held = self._holdings.get(entry.tenant)
         if held is None:
             held = self._holdings[entry.tenant] = _Holding(SegmentedOrder(self._links_of_tenants))
-        held.bytes += entry.size()
-        self._bytes += entry.size()
+        size = entry.size()
+        held.bytes += size
+        self._bytes += size
         return held
 
     def _remove(self, place: int, *, forgotten: bool = False) -> None:
@@ -252,12 +256,13 @@ class ExactTable:
 
     def _take_out(self, place: int, entry: Entry) -> None:
         self._places.remove(entry.fingerprint, place)
-        self._by_id.remove(bytes.fromhex(entry.entry_id), place)
+        self._by_id.remove(entry.id_bytes(), place)
         self._order.remove(place)
         held = self._holdings[entry.tenant]
         held.order.remove(place)
-        held.bytes -= entry.size()
-        self._bytes -= entry.size()
+        size = entry.size()
+        held.bytes -= size
+        self._bytes -= size
         if not len(held.order):
             del self._holdings[entry.tenant]
 

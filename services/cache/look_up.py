@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import replace
 from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
@@ -352,7 +351,7 @@ class Cache:
             return  # forgotten or replaced meanwhile, and the newer change is written
         if vector is not None:
             self._semantic.put(self._table.place_of(entry.fingerprint), asked.scope, vector)
-        self._keeper.put(entry if vector is None else replace(entry, vectors=self._semantic.packed(vector)))
+        self._keeper.put(entry if vector is None else entry._replace(vectors=self._semantic.packed(vector)))
 
     def _ttl(self, control: pb.CacheControl, eligible: Eligibility) -> tuple[float, float]:
         """How long the answer is to be kept, and the longest that its life may be after the jitter, in seconds."""

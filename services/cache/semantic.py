@@ -18,7 +18,7 @@ import numpy as np
 
 from services.cache.entry import Entry
 from services.cache.features import Prepared, features, prepare
-from services.cache.fingerprint import Asked, Fingerprint, last_text
+from services.cache.fingerprint import Asked, Fingerprint, last_text, scope_part
 from services.cache.index import KeptIndex
 from services.cache.places import NOWHERE
 from services.cache.scopes import Scopes
@@ -123,11 +123,9 @@ class SemanticTable:
         """
         made = []
         for scope, index, trained_on in self._scopes.held():
-            if isinstance(index, KeptIndex):
-                numbers, vectors, kept = index.numbers(), None, index
-            else:
-                listed, rows = index.rows()
-                numbers, vectors, kept = np.array(listed, np.int64), rows.astype(np.float16), None
+            numbers = index.numbers()
+            kept = index if isinstance(index, KeptIndex) else None
+            vectors = None if kept is not None else index.vectors(numbers).astype(np.float16)
             names = b"".join([name(self._places[number]) for number in numbers.tolist()])
             made.append(ScopeVectors(scope, numbers, names, vectors, kept, trained_on))
         return made
@@ -193,9 +191,12 @@ class SemanticTable:
     def _living(
         self, asked: Asked, vector: Vector, live: Callable[[int], Entry | None]
     ) -> Iterator[tuple[Entry, float]]:
+        scope = scope_part(asked.canonical)
         for number, similarity in self._scopes.search(asked.scope, vector, _SEARCHED):
             if similarity < FLOOR:
                 return
             place = self._places[number]
-            if place != _FREE and (entry := live(place)) is not None:
+            entry = None if place == _FREE else live(place)
+            # Whatever an index says: an answer never leaves its scope.
+            if entry is not None and entry.canonical.startswith(scope):
                 yield entry, similarity

@@ -18,6 +18,7 @@ from services.cache.check_request import vector_of, written
 from services.cache.embedding import Embedding, Model
 from services.cache.entry import Entry, Vectors
 from services.cache.fingerprint import Asked, Fingerprint, last_text
+from services.cache.index import VectorIndex
 from services.cache.online import Thresholds
 from services.cache.scopes import Scopes
 from services.cache.semantic import Near, SemanticTable
@@ -34,6 +35,7 @@ _PATIENCE_SECONDS = 0.15
 _STORE_PATIENCE_SECONDS = 3.0
 _MOST_SERVED = 10_000
 _READ_AT_ONCE = 256
+_MOVED_AT_ONCE = 4_096
 _MOST_WRONG_PAIRS = 100_000
 # Hits that the verifier was less sure of are checked more often.
 _UNSURE_CHECKED = 4
@@ -315,16 +317,26 @@ class SemanticLevel:
             self._table.taken()
         self._is_warm = True
 
-    def _want_lists(self, scope: bytes, numbers: list[int], vectors: Vector) -> None:
-        self._spawn(self._train(scope, numbers, vectors), "cache-train")
+    def _want_lists(self, scope: bytes, index: VectorIndex) -> None:
+        self._spawn(self._train(scope, index), "cache-train")
 
-    async def _train(self, scope: bytes, numbers: list[int], vectors: Vector) -> None:
-        """Inverted lists for a scope that has grown, made away from the event loop."""
-        from services.cache.faiss_index import ListsIndex
+    async def _train(self, scope: bytes, index: VectorIndex) -> None:
+        """Inverted lists for a scope that has grown, made away from the event loop, and filled a few at a time."""
+        from services.cache.faiss_index import ListsIndex, sample_of
 
         lists = None
         try:
-            lists = await self._trainer.run(ListsIndex.trained, numbers, vectors)
+            numbers = index.numbers()
+            sample = index.vectors(sample_of(numbers))
+            lists = await self._trainer.run(ListsIndex.trained, len(numbers), sample)
+            del sample
+            for start in range(0, len(numbers), _MOVED_AT_ONCE):
+                if (
+                    self._scopes is None
+                    or (rows := self._scopes.rows(scope, numbers[start : start + _MOVED_AT_ONCE])) is None
+                ):
+                    return
+                await self._trainer.run(lists.add_all, *rows)
         except Exception as failure:  # the old index goes on serving
             self._log.error("cache_training_failed", failure)
         if self._scopes is not None:

@@ -305,7 +305,7 @@ def test_what_is_restored_and_finds_no_room_is_told_as_gone():
 def test_of_two_requests_whose_fingerprints_begin_alike_the_newer_one_stays():
     removed: list[Fingerprint] = []
     made, older, newer = table(removed=removed), entry("1"), entry("2")
-    alike = replace(newer, fingerprint=Fingerprint(older.fingerprint[:10] + newer.fingerprint[10:]))
+    alike = newer._replace(fingerprint=Fingerprint(older.fingerprint[:10] + newer.fingerprint[10:]))
     made.put(older)
     made.put(alike)
     assert removed == [older.fingerprint]
