@@ -2,7 +2,8 @@
 
 Vectors are random directions, made beforehand and handed in, so that embedding is no part of it. Half of the look-ups
 are near one entry (cosine 0.9), with a text that differs in one word, so that rules and verifier have work; half are
-near none. Windows alternate with the echo's; a ratio is the median over rounds.
+near none. Windows alternate with the echo's; a ratio is the median over rounds. Then the process is stopped, as an
+operator does it, and started anew: warm is when it finds the entry that was stored last by its meaning.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ async def _restart(folder: Path, settings: dict[str, str], vector: Vectors) -> d
     started = time.monotonic()
     async with cache_process(folder, **settings) as cache:
         request = pb.LookUpRequest(query=query_of("Is it there?"), embedding=written(vector, await _model_hash(cache)))
-        while (await cache.stub.LookUp(request, timeout=SECONDS)).similarity < _COSINE:
+        while (await cache.stub.LookUp(request, timeout=SECONDS)).similarity < _COSINE:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         warm = time.monotonic() - started
         return {
@@ -83,7 +84,7 @@ async def _model_hash(cache: CacheProcess) -> str:
         answer = await cache.stub.EmbedTexts(pb.EmbedTextsRequest(texts=["a"]), timeout=SECONDS)
         if found := answer.embeddings[0].model_hash:
             return found
-        await asyncio.sleep(0.05)
+        time.sleep(0.05)  # noqa: ASYNC251 - nothing else is to be done meanwhile
 
 
 async def _windows(cache: CacheProcess, stored: Vectors, model_hash: str) -> dict[str, float]:

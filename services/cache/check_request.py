@@ -84,7 +84,7 @@ def vector_of(given: pb.Vector, *, dimension: int, model_hash: str) -> Vector:
     """A vector that was computed elsewhere, of unit length to the last bit."""
     if given.model_hash != model_hash:
         raise InvalidRequest(field="embedding.model_hash", problem="is not that of the model that is used here")
-    vector = _values(given)
+    vector = np.array(given.values, np.float32)
     if len(vector) != dimension:
         raise InvalidRequest(field="embedding.values", problem=f"has {len(vector)} values, not {dimension}")
     length = math.sqrt(float(vector @ vector))
@@ -92,15 +92,6 @@ def vector_of(given: pb.Vector, *, dimension: int, model_hash: str) -> Vector:
         raise InvalidRequest(field="embedding.values", problem="is not of unit length")
     unit: Vector = vector / np.float32(length)
     return unit
-
-
-def _values(given: pb.Vector) -> Vector:
-    """The numbers as they travel. One by one they take as long as a search; a layout that is not ours is read so."""
-    data = given.SerializeToString()
-    front = _VALUES_TAG + _varint(4 * len(given.values))
-    if data.startswith(front):
-        return np.frombuffer(data, "<f4", len(given.values), len(front))
-    return np.array(given.values, np.float32)
 
 
 def written(vector: Vector, model_hash: str) -> pb.Vector:
