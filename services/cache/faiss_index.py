@@ -87,6 +87,7 @@ class ListsIndex:
     @classmethod
     def trained(cls, count: int, sample: Vector) -> ListsIndex:
         """Empty lists for `count` vectors, fitted to some of them. Takes seconds: not for the event loop."""
+        faiss.omp_set_num_threads(1)  # the thread's own setting: the other cores are for look-ups
         dimension = sample.shape[1]
         lists = _lists_for(count)
         quantizer = faiss.IndexFlatIP(dimension)

@@ -259,9 +259,9 @@ class Cache:
         """An earlier process or another replica kept these, before this one began."""
         forgotten = self._forgotten_before
         for entry in entries:
-            if not self._is_current(entry) or any(
-                entry.tenant == tenant and selection.takes(entry) for tenant, selection in forgotten
-            ):
+            if not self._is_current(entry):
+                continue
+            if any(entry.tenant == tenant and selection.takes(entry) for tenant, selection in forgotten):
                 continue
             place = self._table.restore(entry)
             if place != NOWHERE and entry.vectors is not None:

@@ -81,10 +81,10 @@ class Scopes:
         self._scopes.move_to_end(scope)
         return held.index.search(vector, count)
 
-    def rows(self, scope: bytes, numbers: Numbers) -> tuple[Numbers, Vector] | None:
-        """What is still there of a scope whose lists are made, without what came since. None: it went meanwhile."""
+    def rows(self, scope: bytes, index: VectorIndex, numbers: Numbers) -> tuple[Numbers, Vector] | None:
+        """What is still there of a scope whose index makes room for lists, without what came since. None: it went."""
         held = self._scopes.get(scope)
-        if held is None or held.changes is None:
+        if held is None or held.index is not index or held.changes is None:
             return None
         gone = [number for number, vector in held.changes if vector is None]
         left = numbers[~np.isin(numbers, gone)]

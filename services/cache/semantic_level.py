@@ -333,7 +333,7 @@ class SemanticLevel:
             for start in range(0, len(numbers), _MOVED_AT_ONCE):
                 if (
                     self._scopes is None
-                    or (rows := self._scopes.rows(scope, numbers[start : start + _MOVED_AT_ONCE])) is None
+                    or (rows := self._scopes.rows(scope, index, numbers[start : start + _MOVED_AT_ONCE])) is None
                 ):
                     return
                 await self._trainer.run(lists.add_all, *rows)

@@ -21,7 +21,7 @@ def vectors(count: int) -> Vector:
 
 
 def move(scopes: Scopes, lists: ListsIndex, numbers: Numbers) -> None:
-    rows = scopes.rows(b"a", numbers)
+    rows = scopes.rows(b"a", scopes._scopes[b"a"].index, numbers)
     assert rows is not None
     lists.add_all(*rows)
 
@@ -91,6 +91,6 @@ def test_training_that_failed_or_came_too_late_changes_nothing(monkeypatch: pyte
     assert len(wanted) == 2
     for number in range(301):
         scopes.remove(b"a", number)
-    assert scopes.rows(b"a", np.arange(301)) is None
+    assert scopes.rows(b"a", FlatIndex(DIMENSION), np.arange(301)) is None
     scopes.take_lists(b"a", ListsIndex.trained(301, made))
     assert scopes.search(b"a", made[0], 1) == []
