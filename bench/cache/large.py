@@ -1,8 +1,9 @@
-"""CPU per look-up by meaning and resident memory at N entries, beside a bare echo of the same answer; --large N ...
+"""CPU per look-up by meaning, resident memory and a restart at N entries, beside a bare echo; --large N ...
 
 Vectors are random directions, made beforehand and handed in, so that embedding is no part of it. Half of the look-ups
 are near one entry (cosine 0.9), with a text that differs in one word, so that rules and verifier have work; half are
-near none. Windows alternate with the echo's; a ratio is the median over rounds.
+near none. Windows alternate with the echo's; a ratio is the median over rounds. Then the process is stopped, as an
+operator does it, and started anew: warm is when it finds the entry that was stored last by its meaning.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from bench.cache.process import SECONDS, CacheProcess, cache_process
 from omnisphere.cache.v1 import cache_service_pb2 as pb
 from omnisphere.router.v1 import router_service_pb2 as router_pb
 from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceStub
+from services.cache.check_request import written
 
 _DIMENSION, _AT_ONCE, _ROUNDS, _CALLS = 384, 16, 5, 1_000
 _COSINE = 0.9
@@ -46,18 +49,42 @@ def measure(sizes: list[int]) -> int:
 async def _measured(size: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="omnisphere-bench-") as folder:
         settings = {"most_entries": str(2 * size), "most_bytes": str(1 << 40), "log_level": "warning"}
+        chance = np.random.default_rng(1)
+        stored = chance.standard_normal((size, _DIMENSION), dtype=np.float32)
+        stored /= np.linalg.norm(stored, axis=1, keepdims=True)
         async with cache_process(Path(folder), **settings) as cache:
-            model_hash = (await cache.stub.EmbedTexts(pb.EmbedTextsRequest(texts=["a"]), timeout=SECONDS)).embeddings[0]
-            chance = np.random.default_rng(1)
-            stored = chance.standard_normal((size, _DIMENSION), dtype=np.float32)
-            stored /= np.linalg.norm(stored, axis=1, keepdims=True)
+            model_hash = await _model_hash(cache)
             store = cache.cpu_seconds()
-            await _many(size, lambda number: _store(cache, number, stored[number], model_hash.model_hash))
+            await _many(size, lambda number: _store(cache, number, stored[number], model_hash))
             store = cache.cpu_seconds() - store
             await asyncio.sleep(5 + size / 20_000)  # lists are trained, entries are written
-            row = await _windows(cache, stored, model_hash.model_hash)
+            row = await _windows(cache, stored, model_hash)
             row |= {"store_cpu_us": round(store / size * 1e6), "rss_mb": round(cache.resident_mb())}
-        return row
+        return row | await _restart(Path(folder), settings, stored[-1])
+
+
+async def _restart(folder: Path, settings: dict[str, str], vector: Vectors) -> dict[str, float]:
+    """Seconds until a new process finds the entry of the vector, which was stored last, by meaning; and its memory."""
+    started = time.monotonic()
+    async with cache_process(folder, **settings) as cache:
+        request = pb.LookUpRequest(query=query_of("Is it there?"), embedding=written(vector, await _model_hash(cache)))
+        while (await cache.stub.LookUp(request, timeout=SECONDS)).similarity < _COSINE:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        warm = time.monotonic() - started
+        return {
+            "warm_seconds": round(warm, 1),
+            "warm_cpu_seconds": round(cache.cpu_seconds(), 1),
+            "warm_rss_mb": round(cache.resident_mb()),
+        }
+
+
+async def _model_hash(cache: CacheProcess) -> str:
+    """The hash of its model, once that is loaded."""
+    while True:
+        answer = await cache.stub.EmbedTexts(pb.EmbedTextsRequest(texts=["a"]), timeout=SECONDS)
+        if found := answer.embeddings[0].model_hash:
+            return found
+        time.sleep(0.05)  # noqa: ASYNC251 - nothing else is to be done meanwhile
 
 
 async def _windows(cache: CacheProcess, stored: Vectors, model_hash: str) -> dict[str, float]:
@@ -109,7 +136,7 @@ def _text(number: int) -> str:
 
 
 async def _store(cache: CacheProcess, number: int, vector: Vectors, model_hash: str) -> None:
-    given = pb.Vector(values=vector.tolist(), model_hash=model_hash)
+    given = written(vector, model_hash)
     request = pb.StoreRequest(query=query_of(_text(number)), reply=reply_of("answer " * 20), embedding=given)
     await cache.stub.Store(request, timeout=SECONDS)
 
@@ -123,4 +150,4 @@ def _look_up(chance: np.random.Generator, stored: Vectors, model_hash: str, *, n
         away = direction - (direction @ stored[number]) * stored[number]
         direction = _COSINE * stored[number] + (1 - _COSINE**2) ** 0.5 * away / np.linalg.norm(away)
         text = _text(number).replace("How do I", "How can I")
-    return pb.LookUpRequest(query=query_of(text), embedding=pb.Vector(values=direction.tolist(), model_hash=model_hash))
+    return pb.LookUpRequest(query=query_of(text), embedding=written(direction, model_hash))

@@ -16,6 +16,8 @@ from omnisphere.cache.v1 import cache_service_pb2_grpc as rpc
 from services.chassis.settings import environment
 
 SECONDS = 30.0
+# A million vectors are written at the end.
+_STOP_SECONDS = 120.0
 _OPTIONS = (("grpc.max_receive_message_length", 64 * 1024 * 1024),)
 
 
@@ -60,4 +62,4 @@ async def cache_process(state: Path, **settings: str) -> AsyncIterator[CacheProc
     finally:
         await channel.close()
         process.terminate()
-        process.wait(SECONDS)
+        process.wait(_STOP_SECONDS)

@@ -1,17 +1,21 @@
 """The exact table: which answer was kept for the very same request? No I/O, no clock of its own.
 
 Bounded by entries and bytes, in all and per tenant; who leaves first says eviction.py. A tenant that is full loses
-entries of its own alone.
+entries of its own alone. An entry has a place, a small number, for as long as it is there; what else is known of it is
+kept by its place, in arrays.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import contextlib
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from services.cache.entry import Entry, Moment
-from services.cache.eviction import SegmentedOrder
+from services.cache.entry import ID_BYTES, Entry, Moment
+from services.cache.eviction import Links, SegmentedOrder
 from services.cache.fingerprint import Asked, Fingerprint, is_behind
+from services.cache.places import NOWHERE, Places
+from services.cache.records import packed, record_is_over, unpacked
 from services.cache.selection import Selection
 
 
@@ -23,13 +27,14 @@ class Found:
     entry: Entry | None = None
 
 
+_PLACES_AT_ONCE = 1_024
 _MISS, _STALE = Found("miss"), Found("stale")
 
 
 class Removed(Protocol):
-    """Hears of an entry that left the table."""
+    """Hears of an entry that left the table, and of the place that it had."""
 
-    def __call__(self, fingerprint: Fingerprint, *, forgotten: bool) -> None: ...
+    def __call__(self, place: int, entry: Entry, *, forgotten: bool) -> None: ...
 
 
 class ExactTable:
@@ -45,16 +50,19 @@ class ExactTable:
         self._tenant_entries = max(1, int(most_entries * tenant_share))
         self._tenant_bytes = int(most_bytes * tenant_share)
         self._on_removed = on_removed
-        self._entries: dict[Fingerprint, Entry] = {}
-        self._order = SegmentedOrder()
+        # By place; None: the place is free.
+        self._records: list[bytes | None] = []
+        self._free: list[int] = []
+        self._places, self._by_id = Places(), Places()
+        self._links, self._links_of_tenants = Links(), Links()
+        self._order = SegmentedOrder(self._links)
         # Where the sweep goes on.
-        self._unswept: list[Fingerprint] = []
-        self._by_id: dict[str, Fingerprint] = {}
+        self._unswept = 0
         self._holdings: dict[str, _Holding] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._order)
 
     @property
     def total_bytes(self) -> int:
@@ -66,89 +74,113 @@ class ExactTable:
         held = self._holdings.get(tenant)
         return (len(held.order), held.bytes) if held else (0, 0)
 
+    def place_of(self, fingerprint: Fingerprint) -> int:
+        """Where the entry is; NOWHERE where there is none. Fingerprints are told apart by their first ten bytes."""
+        return self._places.find(fingerprint)
+
+    def at(self, place: int) -> Entry | None:
+        """The entry at a place, whether or not its time is up."""
+        record = self._records[place]
+        return None if record is None else unpacked(record)
+
+    def name_at(self, place: int) -> Fingerprint:
+        """The fingerprint of the entry at a place that is taken."""
+        return self._at(place).fingerprint
+
     def get(self, fingerprint: Fingerprint) -> Entry | None:
         """The entry with this fingerprint, whether or not its time is up."""
-        return self._entries.get(fingerprint)
+        place = self._places.find(fingerprint)
+        entry = None if place == NOWHERE else self._at(place)
+        return entry if entry is not None and entry.fingerprint == fingerprint else None
 
     def named(self, entry_id: str, wall: bytes) -> Entry | None:
         """The entry of that name, where it is behind the wall."""
-        fingerprint = self._by_id.get(entry_id)
-        entry = None if fingerprint is None else self._entries[fingerprint]
-        return entry if entry is not None and is_behind(wall, entry.canonical) else None
-
-    def touch(self, fingerprint: Fingerprint) -> None:
-        """The entry was used."""
-        self._use(self._entries[fingerprint])
+        place = self._place_named(entry_id)
+        entry = None if place == NOWHERE else self._at(place)
+        return entry if entry is not None and entry.entry_id == entry_id and is_behind(wall, entry.canonical) else None
 
     def look_up(self, asked: Asked, *, now: Moment, max_age: float | None, touch: bool = True) -> Found:
         """The entry of the very same request, not older than `max_age` seconds (None: any age within its life).
 
         Without `touch` the table stays as it is, also in its order.
         """
-        entry = self._entries.get(asked.fingerprint)
-        if entry is None or entry.canonical != asked.canonical:
+        place = self._places.find(asked.fingerprint)
+        record = None if place == NOWHERE else self._records[place]
+        if record is None:
             return _MISS
-        return self._fresh(entry, now=now, max_age=max_age, touch=touch)
+        entry = unpacked(record, asked.fingerprint)
+        if entry.canonical != asked.canonical:
+            return _MISS
+        return self._fresh(place, entry, now=now, max_age=max_age, touch=touch)
 
     def still(self, entry_id: str, wall: bytes, *, now: Moment, max_age: float | None, touch: bool = True) -> Found:
         """The entry of that name, as long as it is behind the caller's own wall and serves; as look_up() else."""
-        fingerprint = self._by_id.get(entry_id)
-        if fingerprint is None:
+        place = self._place_named(entry_id)
+        entry = self.named(entry_id, wall)
+        if entry is None:
             return _MISS
-        entry = self._entries[fingerprint]
-        if not is_behind(wall, entry.canonical):
-            return _MISS
-        return self._fresh(entry, now=now, max_age=max_age, touch=touch)
+        return self._fresh(place, entry, now=now, max_age=max_age, touch=touch)
 
-    def _fresh(self, entry: Entry, *, now: Moment, max_age: float | None, touch: bool) -> Found:
+    def _fresh(self, place: int, entry: Entry, *, now: Moment, max_age: float | None, touch: bool) -> Found:
         if entry.is_over(now):
             if touch:
-                self._remove(entry)
+                self._remove(place)
             return _MISS
         if max_age is not None and entry.age(now) > max_age:
             return _STALE
         if touch:
-            self._use(entry)
+            self._order.use(place)
+            self._holdings[entry.tenant].order.use(place)
         return Found("hit", entry)
 
     def put(self, entry: Entry) -> bool:
         """Keep the entry, in place of an older one of the same request; false: its tenant may not have so much."""
-        size = entry.size()
-        if size > self._tenant_bytes:
+        if entry.size() > self._tenant_bytes:
             return False
-        before = self._entries.get(entry.fingerprint)
-        if before is not None:
-            self._take_out(before)
-        self._entries[entry.fingerprint] = entry
-        self._order.add(entry.fingerprint)
-        self._by_id[entry.entry_id] = entry.fingerprint
-        held = self._holdings.get(entry.tenant)
-        if held is None:
-            held = self._holdings[entry.tenant] = _Holding()
-        held.order.add(entry.fingerprint)
-        held.bytes += size
-        self._bytes += size
+        place = self._places.find(entry.fingerprint)
+        before = None if place == NOWHERE else self._at(place)
+        if before is None:
+            place = self._free_place()
+        elif before.canonical == entry.canonical:
+            self._take_out(place, before)
+        else:  # ten bytes of two fingerprints are equal: one of them has to go
+            self._remove(place)
+            place = self._free_place()
+        held = self._put_in(place, entry)
+        self._order.add(place)
+        held.order.add(place)
         while len(held.order) > self._tenant_entries or held.bytes > self._tenant_bytes:
-            self._remove(self._entries[held.order.next(but=entry.fingerprint)])
-        while len(self._entries) > self._most_entries or self._bytes > self._most_bytes:
-            self._remove(self._entries[self._order.next(but=entry.fingerprint)])
+            self._remove(held.order.next(but=place))
+        while len(self._order) > self._most_entries or self._bytes > self._most_bytes:
+            self._remove(self._order.next(but=place))
         return True
 
-    def sweep(self, now: Moment, count: int) -> int:
-        """Look at the next `count` entries, and drop those whose time is up; how many that were."""
-        if not self._unswept:
-            self._unswept = list(self._entries)
-        batch, self._unswept = self._unswept[-count:], self._unswept[:-count]
-        found = [self._entries[name] for name in batch if name in self._entries]
-        over = [entry for entry in found if entry.is_over(now)]
-        for entry in over:
-            self._remove(entry)
-        return len(over)
+    def restore(self, entry: Entry) -> int:
+        """Put an entry from an earlier life of the process before all others, unless its request was answered since.
 
-    def restore(self, entry: Entry) -> None:
-        """Put an entry from an earlier life of the process, unless the request was answered anew since."""
-        if entry.fingerprint not in self._entries:
-            self.put(entry)
+        Where it is then. NOWHERE: there is no room for it, or it is there anew.
+        """
+        if self._places.find(entry.fingerprint) != NOWHERE:
+            return NOWHERE
+        if not self._has_room(entry):
+            self._on_removed(NOWHERE, entry, forgotten=False)
+            return NOWHERE
+        place = self._free_place()
+        held = self._put_in(place, entry)
+        self._order.add_oldest(place)
+        held.order.add_oldest(place)
+        return place
+
+    def sweep(self, now: Moment, count: int) -> int:
+        """Look at the next `count` places, and drop the entries whose time is up; how many that were."""
+        if self._unswept >= len(self._records):
+            self._unswept = 0
+        places = range(self._unswept, min(self._unswept + count, len(self._records)))
+        self._unswept = places.stop
+        over = [place for place in places if (record := self._records[place]) and record_is_over(record, now)]
+        for place in over:
+            self._remove(place)
+        return len(over)
 
     def forget(
         self, tenant: str, selection: Selection, *, now: Moment, dry_run: bool = False, elsewhere: bool = False
@@ -158,35 +190,79 @@ class ExactTable:
         `elsewhere`: another replica was told to, and tells the others.
         """
         held = self._holdings.get(tenant)
-        owned = [self._entries[fingerprint] for fingerprint in held.order.all()] if held else []
-        matching = [entry for entry in owned if selection.takes(entry)]
-        living = sum(not entry.is_over(now) for entry in matching)
-        if not dry_run:
-            for entry in matching:
-                self._remove(entry, forgotten=not elsewhere)
+        living = 0
+        for place in list(held.order) if held else ():
+            entry = self._at(place)
+            if selection.takes(entry):
+                living += not entry.is_over(now)
+                if not dry_run:
+                    self._remove(place, forgotten=not elsewhere)
         return living
 
     def drop(self, fingerprint: Fingerprint) -> None:
         """The entry was forgotten elsewhere."""
-        if (entry := self._entries.get(fingerprint)) is not None:
-            self._remove(entry)
+        if (place := self.place_of(fingerprint)) != NOWHERE:
+            self._remove(place)
 
-    def _use(self, entry: Entry) -> None:
-        self._order.use(entry.fingerprint)
-        self._holdings[entry.tenant].order.use(entry.fingerprint)
+    def _at(self, place: int) -> Entry:
+        record = self._records[place]
+        assert record is not None  # noqa: S101 - places that are handed out are taken
+        return unpacked(record)
 
-    def _remove(self, entry: Entry, *, forgotten: bool = False) -> None:
-        self._take_out(entry)
-        self._on_removed(entry.fingerprint, forgotten=forgotten)
+    def _place_named(self, entry_id: str) -> int:
+        with contextlib.suppress(ValueError):  # it comes from outside
+            digest = bytes.fromhex(entry_id)
+            return self._by_id.find(digest) if len(digest) == ID_BYTES else NOWHERE
+        return NOWHERE
 
-    def _take_out(self, entry: Entry) -> None:
-        del self._entries[entry.fingerprint]
-        self._order.remove(entry.fingerprint)
-        del self._by_id[entry.entry_id]
+    def _has_room(self, entry: Entry) -> bool:
+        size = entry.size()
+        entries, held = self.holding(entry.tenant)
+        return (
+            entries < self._tenant_entries
+            and held + size <= self._tenant_bytes
+            and len(self._order) < self._most_entries
+            and self._bytes + size <= self._most_bytes
+        )
+
+    def _free_place(self) -> int:
+        if not self._free:
+            first = len(self._records)
+            self._records += [None] * _PLACES_AT_ONCE
+            self._links.add_places(_PLACES_AT_ONCE)
+            self._links_of_tenants.add_places(_PLACES_AT_ONCE)
+            self._free.extend(range(first + _PLACES_AT_ONCE - 1, first - 1, -1))
+        return self._free.pop()
+
+    def _put_in(self, place: int, entry: Entry) -> _Holding:
+        """Have it at the place, in no order yet; what its tenant has."""
+        self._records[place] = packed(entry)
+        self._places.add(entry.fingerprint, place)
+        self._by_id.add(entry.id_bytes(), place)
+        held = self._holdings.get(entry.tenant)
+        if held is None:
+            held = self._holdings[entry.tenant] = _Holding(SegmentedOrder(self._links_of_tenants))
+        size = entry.size()
+        held.bytes += size
+        self._bytes += size
+        return held
+
+    def _remove(self, place: int, *, forgotten: bool = False) -> None:
+        entry = self._at(place)
+        self._take_out(place, entry)
+        self._records[place] = None
+        self._free.append(place)
+        self._on_removed(place, entry, forgotten=forgotten)
+
+    def _take_out(self, place: int, entry: Entry) -> None:
+        self._places.remove(entry.fingerprint, place)
+        self._by_id.remove(entry.id_bytes(), place)
+        self._order.remove(place)
         held = self._holdings[entry.tenant]
-        held.order.remove(entry.fingerprint)
-        held.bytes -= entry.size()
-        self._bytes -= entry.size()
+        held.order.remove(place)
+        size = entry.size()
+        held.bytes -= size
+        self._bytes -= size
         if not len(held.order):
             del self._holdings[entry.tenant]
 
@@ -195,5 +271,5 @@ class ExactTable:
 class _Holding:
     """What one tenant has in the table."""
 
+    order: SegmentedOrder
     bytes: int = 0
-    order: SegmentedOrder = field(default_factory=SegmentedOrder)

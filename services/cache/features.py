@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -77,7 +78,7 @@ def prepare(text: str, vectors: WordVectors) -> Prepared:
     said = wording(text)
     rows, weights = vectors.of(said.words)
     mean = weights @ rows
-    length = float(np.linalg.norm(mean))
+    length = math.sqrt(float(mean @ mean))
     total = float(weights.sum())
     return Prepared(said, rows, weights, weights.tolist(), total, mean / length if length else mean)
 

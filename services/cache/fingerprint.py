@@ -95,6 +95,11 @@ def digest(canonical: bytes) -> Asked:
     return Asked(canonical, scope.digest(), Fingerprint(whole.digest()))
 
 
+def scope_part(canonical: bytes) -> bytes:
+    """What canonical bytes of the same scope begin with."""
+    return canonical[: _LENGTH.size + _LENGTH.unpack_from(canonical)[0]]
+
+
 def last_text(canonical: bytes) -> str:
     """The last user text that canonical bytes end with."""
     return canonical[_LENGTH.size + _LENGTH.unpack_from(canonical)[0] :].decode()

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from services.embedding.embedder import Vector
 
 Neighbour = tuple[int, float]
+Numbers = npt.NDArray[np.int64]
 _FIRST_ROWS = 8
 
 
@@ -29,16 +30,16 @@ class VectorIndex(Protocol):
     def search(self, vector: Vector, count: int) -> list[Neighbour]:
         """The nearest, at most `count`, as (number, cosine), nearest first."""
 
-    def rows(self) -> tuple[list[int], Vector]:
-        """All numbers, and their vectors as [n, dimension]; as exact as the index keeps them."""
+    def numbers(self) -> Numbers:
+        """All numbers, in no order."""
+
+    def vectors(self, numbers: Numbers) -> Vector:
+        """The vectors of known numbers as [n, dimension]; as exact as the index keeps them."""
 
 
 @runtime_checkable
 class KeptIndex(VectorIndex, Protocol):
     """An index that is kept in a snapshot as it is."""
-
-    def numbers(self) -> npt.NDArray[np.int64]:
-        """All numbers, in no order."""
 
     def write(self, write: Callable[[bytes], object]) -> None:
         """Hand the whole index on, piece by piece."""
@@ -77,5 +78,9 @@ class ScanIndex:
         nearest = np.argsort(-cosines, kind="stable")[:count]
         return [(self._numbers[place], float(cosines[place])) for place in nearest]
 
-    def rows(self) -> tuple[list[int], Vector]:
-        return list(self._numbers), self._vectors[: len(self._numbers)].copy()
+    def numbers(self) -> Numbers:
+        return np.array(self._numbers, np.int64)
+
+    def vectors(self, numbers: Numbers) -> Vector:
+        found: Vector = self._vectors[[self._places[number] for number in numbers.tolist()]]
+        return found

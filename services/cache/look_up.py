@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
-from dataclasses import replace
 from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
@@ -22,12 +20,13 @@ from omnisphere.chat.v1 import chat_pb2
 from services.cache.check_request import check_invalidate, check_look_up, check_report, check_store, check_texts
 from services.cache.collector import without_collector
 from services.cache.eligibility import MOST_ENTRY_BYTES, Eligibility, eligibility
-from services.cache.entry import Entry, Moment, entry_id, lifetime
+from services.cache.entry import Entry, Moment, lifetime
 from services.cache.epochs import Epochs
 from services.cache.exact import ExactTable
 from services.cache.fingerprint import Asked, Fingerprint, fingerprint_of, is_behind, last_text, namespace_of
 from services.cache.leases import Leased, Leases
 from services.cache.metrics import CacheMetrics
+from services.cache.places import NOWHERE
 from services.cache.replicas import Keeper
 from services.cache.selection import Selection, read, written
 from services.cache.semantic_level import SemanticLevel
@@ -38,8 +37,6 @@ from services.chassis import call_context
 from services.chassis.clock import Clock
 
 _COMPLETE = (chat_pb2.FINISH_REASON_STOP, chat_pb2.FINISH_REASON_TOOL_CALLS)
-# Entries that are restored in one go, so that health is answered meanwhile.
-_RESTORED_AT_ONCE = 1_000
 _SWEPT_AT_ONCE, _SWEEP_SECONDS = 1_000, 1.0
 _OUTCOMES = {
     "hit": pb.CACHE_OUTCOME_EXACT_HIT,
@@ -89,21 +86,11 @@ class Cache:
         settings = self._settings
         async with self._loading, without_collector():
             snapshot = None if self._vectors is None else await self._vectors.read()
+            self._semantic.start(snapshot)
             bounds = {"most_entries": settings.most_entries, "most_bytes": settings.most_bytes}
-            kept = await self._keeper.start(self, **bounds, mark=snapshot.mark if snapshot else 0)
-            forgotten, self._forgotten_before = self._forgotten_before, []
-            kept = [
-                entry
-                for entry in kept
-                if self._is_current(entry)
-                and not any(entry.tenant == tenant and selection.takes(entry) for tenant, selection in forgotten)
-            ]
-            # Oldest first: the newest are then the most recently used.
-            for number, entry in enumerate(reversed(kept)):
-                self._table.restore(entry if entry.vectors is None else replace(entry, vectors=None))
-                if number % _RESTORED_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-        self._semantic.start(kept, snapshot)
+            await self._keeper.start(self, **bounds, mark=snapshot.mark if snapshot else 0)
+            self._forgotten_before.clear()
+        self._semantic.take_up(self._table.place_of)
         self._sweeper = asyncio.create_task(self._sweep(), name="cache-sweep")
 
     async def ready(self) -> None:
@@ -117,7 +104,7 @@ class Cache:
             await asyncio.gather(self._sweeper, return_exceptions=True)
         if self._vectors is not None:
             if mark := await self._keeper.mark():
-                await self._vectors.save(self._semantic.snapshot(mark))
+                await self._vectors.save(self._semantic.snapshot(mark, self._table.name_at))
             self._vectors.close()
         await self._semantic.stop()
         await self._keeper.stop()
@@ -228,16 +215,16 @@ class Cache:
         response = pb.LookUpResponse(outcome=_OUTCOMES[found.state], reason=eligible.reason)
         if eligible.semantic and self._settings.semantic and last_text(asked.canonical).strip():
             namespace = namespace_of(request.query, tenant)
-            near = await self._semantic.look_up(request, asked, namespace, lambda entry: self._live(entry, max_age))
+            near = await self._semantic.look_up(request, asked, namespace, lambda place: self._live(place, max_age))
             if near.outcome == pb.CACHE_OUTCOME_SEMANTIC_HIT or found.state == "miss":
                 response = near
         if request.want_lease and not request.peek and response.outcome != pb.CACHE_OUTCOME_SEMANTIC_HIT:
             await self._lease(request, response, asked)
         return response
 
-    def _live(self, fingerprint: Fingerprint, max_age: float | None) -> Entry | None:
-        """The entry, where it may be served."""
-        entry, now = self._table.get(fingerprint), self._now()
+    def _live(self, place: int, max_age: float | None) -> Entry | None:
+        """The entry there, where it may be served."""
+        entry, now = self._table.at(place), self._now()
         if entry is None or entry.is_over(now) or (max_age is not None and entry.age(now) > max_age):
             return None
         return entry
@@ -264,14 +251,26 @@ class Cache:
             await self._clock.sleep(_SWEEP_SECONDS)
             self._table.sweep(self._now(), _SWEPT_AT_ONCE)
 
-    def _removed(self, fingerprint: Fingerprint, *, forgotten: bool) -> None:
-        self._semantic.remove(fingerprint)
-        self._keeper.remove(fingerprint, forgotten=forgotten)
+    def _removed(self, place: int, entry: Entry, *, forgotten: bool) -> None:
+        self._semantic.remove(place, entry)
+        self._keeper.remove(entry.fingerprint, forgotten=forgotten)
+
+    def kept_before(self, entries: list[Entry]) -> None:
+        """An earlier process or another replica kept these, before this one began."""
+        forgotten = self._forgotten_before
+        for entry in entries:
+            if not self._is_current(entry):
+                continue
+            if any(entry.tenant == tenant and selection.takes(entry) for tenant, selection in forgotten):
+                continue
+            place = self._table.restore(entry)
+            if place != NOWHERE and entry.vectors is not None:
+                self._semantic.restore(place, entry)
 
     def kept_elsewhere(self, entry: Entry) -> None:
         """Another replica kept an entry."""
-        if self._is_current(entry) and self._table.put(replace(entry, vectors=None)):
-            self._semantic.restore(entry)
+        if self._is_current(entry) and self._table.put(entry):
+            self._semantic.restore(self._table.place_of(entry.fingerprint), entry)
 
     def forgotten_elsewhere(self, fingerprint: Fingerprint) -> None:
         """Another replica was told to forget an entry."""
@@ -320,12 +319,11 @@ class Cache:
             return pb.StoreResponse(reason=reason)
         now = self._now()
         entry = Entry(
-            entry_id=entry_id(asked.fingerprint, now.wall),
             tenant=tenant,
             fingerprint=asked.fingerprint,
             canonical=asked.canonical,
             reply=request.reply.SerializeToString(deterministic=True),
-            model=sys.intern(request.reply.model),
+            model=request.reply.model,
             tags=tuple(control.tags),
             stored_at=now.wall,
             expires_at=now.wall + lifetime(ttl, asked.fingerprint, longest=longest),
@@ -349,11 +347,11 @@ class Cache:
         vector = None
         if self._settings.semantic and last_text(asked.canonical).strip():
             vector = await self._semantic.vector_to_keep(request, asked)
-        if self._table.get(entry.fingerprint) is not entry:
+        if self._table.get(entry.fingerprint) != entry:
             return  # forgotten or replaced meanwhile, and the newer change is written
         if vector is not None:
-            self._semantic.put(asked, vector)
-        self._keeper.put(entry if vector is None else replace(entry, vectors=self._semantic.packed(vector)))
+            self._semantic.put(self._table.place_of(entry.fingerprint), asked.scope, vector)
+        self._keeper.put(entry if vector is None else entry._replace(vectors=self._semantic.packed(vector)))
 
     def _ttl(self, control: pb.CacheControl, eligible: Eligibility) -> tuple[float, float]:
         """How long the answer is to be kept, and the longest that its life may be after the jitter, in seconds."""

@@ -97,22 +97,25 @@ class RedisLog:
     def shared(self) -> bool:
         return self._up
 
-    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:  # noqa: ARG002
+    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int, mark: int = 0) -> None:  # noqa: ARG002
         self._changes = changes
         kept: list[Entry] = []
         try:
+            # What is learned after this comes with the log, and with it what is to be forgotten of the bodies.
             self._last = await self._end_of_log()
-            kept = [entry async for entry in self._bodies()]
             await self._read_learned()
+            kept = [entry async for entry in self._bodies()]
             await asyncio.gather(*(self._leading.ping() for _ in range(_LEADING)))
             self._is_up(up=True)
         except _AWAY:
             self._is_up(up=False)
-        self._tasks = [asyncio.create_task(self._tail(), name="cache-tail")]
-        self._tasks.append(asyncio.create_task(self._run(), name="cache-publish"))
         kept.sort(key=lambda entry: -entry.stored_at)
         sizes = accumulate(entry.size() for entry in kept)
-        return [entry for entry, size in zip(kept[:most_entries], sizes, strict=False) if size <= most_bytes]
+        changes.kept_before(
+            [entry for entry, size in zip(kept[:most_entries], sizes, strict=False) if size <= most_bytes]
+        )
+        self._tasks = [asyncio.create_task(self._tail(), name="cache-tail")]
+        self._tasks.append(asyncio.create_task(self._run(), name="cache-publish"))
 
     async def mark(self) -> int:
         """A replica's vectors come with the bodies: there is nothing to mark."""
@@ -264,7 +267,7 @@ class RedisLog:
             self._last = number
 
     async def _read_learned(self) -> None:
-        """What all learned so far. Tells of it after the bodies, so that nothing of them is left that was forgotten."""
+        """What all learned so far."""
         pairs: Any = await self._redis.smembers(_WRONG)
         epochs: Any = await self._redis.hgetall(_EPOCH)
         forgotten: Any = await self._redis.hgetall(_FORGOTTEN)
@@ -324,7 +327,6 @@ class RedisLog:
 def _fields(entry: Entry) -> dict[Any, Any]:
     model_hash, vector = (entry.vectors.model_hash, entry.vectors.data) if entry.vectors else ("", b"")
     return {
-        "entry_id": entry.entry_id,
         "tenant": entry.tenant,
         "model": entry.model,
         "tags": json.dumps(entry.tags),
@@ -345,7 +347,6 @@ def _entry(name: bytes, fields: _Fields, now: Moment) -> Entry | None:
             return None
         CachedReply.FromString(fields[b"reply"])
         entry = Entry(
-            entry_id=fields[b"entry_id"].decode(),
             tenant=sys.intern(fields[b"tenant"].decode()),
             fingerprint=Fingerprint(name),
             canonical=fields[b"canonical"],

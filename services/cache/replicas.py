@@ -9,7 +9,13 @@ from services.cache.fingerprint import Fingerprint
 
 
 class Changes(Protocol):
-    """Takes up what other replicas did. Called on the event loop, in the order in which it was done."""
+    """Takes up what an earlier process and other replicas did.
+
+    Called on the event loop, in the order in which it was done.
+    """
+
+    def kept_before(self, entries: list[Entry]) -> None:
+        """Kept before this process began, newest first, over several calls. What was learned is told before."""
 
     def kept_elsewhere(self, entry: Entry) -> None:
         """Another replica kept the entry; its vector is with it."""
@@ -28,8 +34,8 @@ class Keeper(Protocol):
     def shared(self) -> bool:
         """Whether entries are shared between replicas right now."""
 
-    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:
-        """Begin; what was kept from before, newest first; without the vectors up to `mark`, that of a snapshot."""
+    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int, mark: int = 0) -> None:
+        """Begin, and tell what was learned and kept before; without the vectors up to `mark`, that of a snapshot."""
 
     async def mark(self) -> int:
         """Write what waits; which entry is then the last one. 0: it cannot be said."""

@@ -13,13 +13,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from services.cache.index import Neighbour, ScanIndex, VectorIndex
+import numpy as np
+
+from services.cache.index import Neighbour, Numbers, ScanIndex, VectorIndex
 from services.embedding.embedder import Vector
 
 FLAT_FROM, LISTS_FROM = 256, 5_000
 _GROWTH = 4
 MOST_SCOPES = 20_000
-Train = Callable[[bytes, list[int], Vector], None]
+Train = Callable[[bytes, VectorIndex], None]
 
 
 @dataclass(slots=True)
@@ -34,8 +36,8 @@ class _Scope:
 class Scopes:
     """The indexes by scope. Beyond `most` scopes the one that was searched longest ago loses its vectors.
 
-    `train` is called with a scope that wants lists, its numbers and its vectors; the caller makes them, away from the
-    event loop, and then hands them to `take_lists`.
+    `train` is called with a scope that wants lists, and its index; the caller trains lists, away from the event loop,
+    moves vectors into them a few at a time, as `rows` has them, and then hands them to `take_lists`.
     """
 
     def __init__(self, dimension: int, *, train: Train, most: int = MOST_SCOPES) -> None:
@@ -59,7 +61,8 @@ class Scopes:
         if len(self._scopes) <= self._most:
             return []
         _, gone = self._scopes.popitem(last=False)
-        return gone.index.rows()[0]
+        numbers: list[int] = gone.index.numbers().tolist()
+        return numbers
 
     def remove(self, scope: bytes, number: int) -> None:
         """Forget a vector that was taken up."""
@@ -77,6 +80,15 @@ class Scopes:
             return []
         self._scopes.move_to_end(scope)
         return held.index.search(vector, count)
+
+    def rows(self, scope: bytes, index: VectorIndex, numbers: Numbers) -> tuple[Numbers, Vector] | None:
+        """What is still there of a scope whose index makes room for lists, without what came since. None: it went."""
+        held = self._scopes.get(scope)
+        if held is None or held.index is not index or held.changes is None:
+            return None
+        gone = [number for number, vector in held.changes if vector is None]
+        left = numbers[~np.isin(numbers, gone)]
+        return left, held.index.vectors(left)
 
     def take_lists(self, scope: bytes, lists: VectorIndex | None) -> None:
         """The trained lists take over; None: training failed, and may be tried again."""
@@ -101,10 +113,16 @@ class Scopes:
     def take_index(self, scope: bytes, index: VectorIndex, trained_on: int) -> None:
         """A scope's lists from an earlier life; what is here already goes into them."""
         if (held := self._scopes.get(scope)) is not None:
-            for number, vector in zip(*held.index.rows(), strict=True):
+            numbers = held.index.numbers()
+            for number, vector in zip(numbers.tolist(), held.index.vectors(numbers), strict=True):
                 index.add(number, vector)
         if len(index):
             self._scopes[scope] = _Scope(index, trained_on)
+
+    def holds(self, scope: bytes, index: VectorIndex) -> bool:
+        """Whether that is the scope's index."""
+        held = self._scopes.get(scope)
+        return held is not None and held.index is index
 
     def _grow(self, scope: bytes, held: _Scope) -> None:
         size = len(held.index)
@@ -112,8 +130,9 @@ class Scopes:
             from services.cache.faiss_index import FlatIndex
 
             flat = FlatIndex(self._dimension)
-            flat.add_all(*held.index.rows())
+            numbers = held.index.numbers()
+            flat.add_all(numbers, held.index.vectors(numbers))
             held.index = flat
         elif size >= max(LISTS_FROM, _GROWTH * held.trained_on) and held.changes is None:
             held.changes = []
-            self._train(scope, *held.index.rows())
+            self._train(scope, held.index)

@@ -7,6 +7,7 @@ Every outcome says why it is one.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,8 +18,9 @@ import numpy as np
 
 from services.cache.entry import Entry
 from services.cache.features import Prepared, features, prepare
-from services.cache.fingerprint import Asked, Fingerprint, last_text
+from services.cache.fingerprint import Asked, Fingerprint, last_text, scope_part
 from services.cache.index import KeptIndex
+from services.cache.places import NOWHERE
 from services.cache.scopes import Scopes
 from services.cache.snapshot import ScopeVectors
 from services.cache.verifier import Verifier
@@ -36,6 +38,7 @@ _MOST_PREPARED = 2_048
 # Bytes of a fingerprint.
 _NAME = 32
 _AT_ONCE = 1_000
+_FREE = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +59,16 @@ _NOTHING = Near("none")
 
 
 class SemanticTable:
-    """Vectors of kept entries, and the decision over them."""
+    """Vectors of kept entries, and the decision over them. Entries are named by their places in the exact table."""
 
     def __init__(self, scopes: Scopes, verifier: Verifier, words: WordVectors) -> None:
         self._scopes = scopes
         self._verifier = verifier
-        self._numbers: dict[Fingerprint, int] = {}
-        # By number; numbers that are free again are given out first, so that both stay short.
-        self._names: list[Fingerprint | None] = []
-        self._scope_of: list[bytes] = []
-        self._free: list[int] = []
+        # Each vector has a number; numbers that are free again are given out first, so that all stays short.
+        self._numbers = array("i")  # by place; FREE: it has no vector
+        self._places = array("i")  # by number; FREE: it is to be given out
+        self._free = array("i")
+        self._count = 0
 
         @lru_cache(maxsize=_MOST_PREPARED)
         def prepared(text: str) -> Prepared:
@@ -74,89 +77,92 @@ class SemanticTable:
         self._prepared = prepared
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return self._count
 
-    def add(self, asked: Asked, vector: Vector) -> None:
-        """Have the entry of this request found by its meaning. Where it is there already, it stays."""
-        if asked.fingerprint in self._numbers:
+    def add(self, place: int, scope: bytes, vector: Vector) -> None:
+        """Have the entry there found by its meaning. Where it is already, its vector stays."""
+        if self._number_at(place) != _FREE:
             return
         if self._free:
             number = self._free.pop()
-            self._names[number], self._scope_of[number] = asked.fingerprint, asked.scope
         else:
-            number = len(self._names)
-            self._names.append(asked.fingerprint)
-            self._scope_of.append(asked.scope)
-        self._numbers[asked.fingerprint] = number
-        for gone in self._scopes.add(asked.scope, number, vector):
+            number = len(self._places)
+            self._places.append(_FREE)
+        self._know(place, number)
+        for gone in self._scopes.add(scope, number, vector):
             self._let_go(gone)
 
-    def remove(self, fingerprint: Fingerprint) -> None:
-        """Forget the entry's vector, where there is one."""
-        number = self._numbers.get(fingerprint)
-        if number is not None:
-            self._scopes.remove(self._scope_of[number], number)
+    def remove(self, place: int, entry: Entry) -> None:
+        """Forget the vector of the entry that was there, where it has one."""
+        number = self._number_at(place)
+        if number != _FREE:
+            self._scopes.remove(entry.asked().scope, number)
             self._let_go(number)
 
-    def _let_go(self, number: int) -> None:
-        name, self._names[number], self._scope_of[number] = self._names[number], None, b""
-        self._free.append(number)
-        if name is not None:
-            del self._numbers[name]
+    def _number_at(self, place: int) -> int:
+        return self._numbers[place] if 0 <= place < len(self._numbers) else _FREE
 
-    def dump(self) -> list[ScopeVectors]:
-        """All vectors there are, for a snapshot. Lists come as they are: to be written before they change."""
+    def _know(self, place: int, number: int) -> None:
+        if place >= len(self._numbers):
+            self._numbers.extend([_FREE] * (place + 1 - len(self._numbers)))
+        self._numbers[place] = number
+        self._places[number] = place
+        self._count += 1
+
+    def _let_go(self, number: int) -> None:
+        place = self._places[number]
+        if place != _FREE:  # else it is of a snapshot, and not taken yet
+            self._numbers[place] = self._places[number] = _FREE
+            self._free.append(number)
+            self._count -= 1
+
+    def dump(self, name: Callable[[int], Fingerprint]) -> list[ScopeVectors]:
+        """All vectors there are, for a snapshot; `name` says whose place it is.
+
+        Lists come as they are: to be written before they change.
+        """
         made = []
         for scope, index, trained_on in self._scopes.held():
-            if isinstance(index, KeptIndex):
-                numbers, vectors, kept = index.numbers(), None, index
-            else:
-                listed, rows = index.rows()
-                numbers, vectors, kept = np.array(listed, np.int64), rows.astype(np.float16), None
-            names = b"".join([self._names[number] or b"" for number in numbers.tolist()])
+            numbers = index.numbers()
+            kept = index if isinstance(index, KeptIndex) else None
+            vectors = None if kept is not None else index.vectors(numbers).astype(np.float16)
+            names = b"".join([name(self._places[number]) for number in numbers.tolist()])
             made.append(ScopeVectors(scope, numbers, names, vectors, kept, trained_on))
         return made
 
     def after(self, scopes: list[ScopeVectors]) -> None:
         """Give out no number that one of these scopes has: before any of them is taken."""
         highest = max((int(kept.numbers.max(initial=-1)) for kept in scopes), default=-1)
-        missing = highest + 1 - len(self._names)
-        self._names += [None] * missing
-        self._scope_of += [b""] * missing
-        self._free.clear()
+        self._places.extend([_FREE] * (highest + 1 - len(self._places)))
+        del self._free[:]
 
     def taken(self) -> None:
         """All of them are taken: what none of them has may be given out."""
-        self._free = [number for number, name in enumerate(self._names) if name is None]
+        self._free = array("i", (number for number, place in enumerate(self._places) if place == _FREE))
 
-    def take(self, kept: ScopeVectors, is_wanted: Callable[[Fingerprint], bool]) -> Iterator[None]:
-        """Take up a scope of a snapshot, as far as it is still wanted, a few vectors per step of the iterator."""
-        numbers: dict[Fingerprint, int] = {}
-        gone = []
-        for place, number in enumerate(kept.numbers.tolist()):
-            name = Fingerprint(kept.fingerprints[place * _NAME : (place + 1) * _NAME])
-            if name in self._numbers or not is_wanted(name):
-                gone.append(number)
-            elif kept.vectors is not None:
-                self.add(Asked(b"", kept.scope, name), kept.vectors[place].astype(np.float32))
+    def take(self, kept: ScopeVectors, place_of: Callable[[Fingerprint], int]) -> Iterator[None]:
+        """Take up a scope of a snapshot, a few vectors per step of the iterator; not of entries that are nowhere.
+
+        Entries may come and go between the steps: so lists are in their scope first, and then their numbers are known.
+        """
+        if kept.index is not None:
+            self._scopes.take_index(kept.scope, kept.index, kept.trained_on)
+        for row, number in enumerate(kept.numbers.tolist()):
+            place = place_of(Fingerprint(kept.fingerprints[row * _NAME : (row + 1) * _NAME]))
+            is_wanted = place != NOWHERE and self._number_at(place) == _FREE
+            if kept.vectors is not None:
+                if is_wanted:
+                    self.add(place, kept.scope, kept.vectors[row].astype(np.float32))
+            elif is_wanted:
+                self._know(place, number)
             else:
-                numbers[name] = number
-            if place % _AT_ONCE == 0:
+                self._scopes.remove(kept.scope, number)
+            if row % _AT_ONCE == 0:
                 yield
-        if kept.index is None:
-            return
-        # Stored anew meanwhile: that vector stays, and this one goes.
-        gone += [numbers.pop(name) for name in numbers.keys() & self._numbers.keys()]
-        for number in gone:
-            kept.index.remove(number)
-        self._numbers.update(numbers)
-        for name, number in numbers.items():
-            self._names[number], self._scope_of[number] = name, kept.scope
-        self._scopes.take_index(kept.scope, kept.index, kept.trained_on)
+                if kept.index is not None and not self._scopes.holds(kept.scope, kept.index):
+                    return  # the scope had to go meanwhile
 
-    def nearest(
-        self, asked: Asked, vector: Vector, threshold: float, live: Callable[[Fingerprint], Entry | None]
-    ) -> Near:
+    def nearest(self, asked: Asked, vector: Vector, threshold: float, live: Callable[[int], Entry | None]) -> Near:
         """The best entry of the scope for the request; `live` gives an entry that may be served, or None."""
         rows, near = [], []
         refused: Near | None = None
@@ -183,11 +189,14 @@ class SemanticTable:
         return Near("below", entry, similarity, float(confidences[best]))
 
     def _living(
-        self, asked: Asked, vector: Vector, live: Callable[[Fingerprint], Entry | None]
+        self, asked: Asked, vector: Vector, live: Callable[[int], Entry | None]
     ) -> Iterator[tuple[Entry, float]]:
+        scope = scope_part(asked.canonical)
         for number, similarity in self._scopes.search(asked.scope, vector, _SEARCHED):
             if similarity < FLOOR:
                 return
-            fingerprint = self._names[number]
-            if fingerprint is not None and (entry := live(fingerprint)) is not None:
+            place = self._places[number]
+            entry = None if place == _FREE else live(place)
+            # Whatever an index says: an answer never leaves its scope.
+            if entry is not None and entry.canonical.startswith(scope):
                 yield entry, similarity

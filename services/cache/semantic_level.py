@@ -8,6 +8,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from services.cache.check_request import vector_of, written
 from services.cache.embedding import Embedding, Model
 from services.cache.entry import Entry, Vectors
 from services.cache.fingerprint import Asked, Fingerprint, last_text
+from services.cache.index import VectorIndex
 from services.cache.online import Thresholds
 from services.cache.scopes import Scopes
 from services.cache.semantic import Near, SemanticTable
@@ -32,10 +34,13 @@ _PATIENCE_SECONDS = 0.15
 # Nobody waits for an answer to be kept.
 _STORE_PATIENCE_SECONDS = 3.0
 _MOST_SERVED = 10_000
+_READ_AT_ONCE = 256
+_MOVED_AT_ONCE = 4_096
 _MOST_WRONG_PAIRS = 100_000
 # Hits that the verifier was less sure of are checked more often.
 _UNSURE_CHECKED = 4
-Live = Callable[[Fingerprint], Entry | None]
+# The entry at a place, where it may be served.
+Live = Callable[[int], Entry | None]
 _VETOES = {name.removeprefix("CACHE_VETO_").lower(): value for name, value in pb.CacheVeto.items()}
 
 
@@ -78,20 +83,31 @@ class SemanticLevel:
         # What an earlier process learned about namespaces, until the model is there.
         self._before: dict[bytes, bytes] = {}
         self._is_warm = False
+        self._left: Snapshot | None = None
+        # Vectors that came before the model, by place: whether they are its own it must say.
+        self._unread: dict[int, tuple[bytes, Vectors]] = {}
         self._on_learned: list[Callable[[str, bytes, bytes], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, kept: list[Entry], snapshot: Snapshot | None = None) -> None:
-        """Load the model in the background, and then take up the vectors of entries that an earlier process kept."""
+    def start(self, snapshot: Snapshot | None = None) -> None:
+        """Load the model in the background. `snapshot`: vectors of before, for take_up()."""
+        self._left = snapshot
         self._embedding.start()
-        self._spawn(self._warm(kept, snapshot), "cache-warm")
+        self._spawn(self._loaded(), "cache-model")
 
-    def snapshot(self, mark: int) -> Snapshot | None:
-        """All vectors, as storage up to `mark` has them, too; None where there are none, or not all are here yet."""
+    def take_up(self, place_of: Callable[[Fingerprint], int]) -> None:
+        """All entries that were kept before are here: take up the snapshot's vectors of them, in the background."""
+        self._spawn(self._warm(place_of), "cache-warm")
+
+    def snapshot(self, mark: int, name: Callable[[int], Fingerprint]) -> Snapshot | None:
+        """All vectors, as storage up to `mark` has them, too; None where there are none, or not all are here yet.
+
+        `name` says whose place it is.
+        """
         if self._model is None or self._table is None or not len(self._table) or not self._is_warm:
             return None
         embedder = self._model.embedder
-        return Snapshot(embedder.model_hash, embedder.dimension, mark, self._table.dump())
+        return Snapshot(embedder.model_hash, embedder.dimension, mark, self._table.dump(name))
 
     async def ready(self) -> None:
         """When the background work that there is now has ended."""
@@ -121,7 +137,7 @@ class SemanticLevel:
         if not request.peek:
             self._thresholds.looked_up(namespace)
         threshold = self._thresholds.of(namespace)
-        near = self._table.nearest(asked, vector, threshold, lambda entry: self._right(asked, entry, live))
+        near = self._table.nearest(asked, vector, threshold, lambda place: self._right(asked, place, live))
         self._explain(response, near, threshold)
         if near.state == "hit" and near.entry is not None:
             self._serve(request, response, asked, namespace, near.entry)
@@ -134,25 +150,31 @@ class SemanticLevel:
         vector, _ = await self._vector(request, last_text(asked.canonical), _STORE_PATIENCE_SECONDS)
         return vector
 
-    def put(self, asked: Asked, vector: Vector) -> None:
+    def put(self, place: int, scope: bytes, vector: Vector) -> None:
         """Have a kept entry found by its meaning."""
         if self._table is not None:
-            self._table.add(asked, vector)
+            self._table.add(place, scope, vector)
 
-    def restore(self, entry: Entry) -> None:
+    def restore(self, place: int, entry: Entry) -> None:
         """Take up the vector that comes with an entry, where it is one of our model's."""
-        model, vectors = self._model, entry.vectors
-        if model is None or vectors is None or vectors.model_hash != model.embedder.model_hash:
+        if entry.vectors is None:
             return
-        if len(vectors.data) == 2 * model.embedder.dimension:
+        if self._model is None:
+            self._unread[place] = (entry.asked().scope, entry.vectors)
+        else:
+            self._read(place, entry.asked().scope, entry.vectors, self._model)
+
+    def _read(self, place: int, scope: bytes, vectors: Vectors, model: Model) -> None:
+        if vectors.model_hash == model.embedder.model_hash and len(vectors.data) == 2 * model.embedder.dimension:
             vector = np.frombuffer(vectors.data, np.float16).astype(np.float32)
             if np.isfinite(vector).all():
-                self.put(entry.asked(), vector)
+                self.put(place, scope, vector)
 
-    def remove(self, fingerprint: Fingerprint) -> None:
-        """Forget the vector of an entry that left."""
+    def remove(self, place: int, entry: Entry) -> None:
+        """Forget the vector of an entry that left its place."""
+        self._unread.pop(place, None)
         if self._table is not None:
-            self._table.remove(fingerprint)
+            self._table.remove(place, entry)
 
     def packed(self, vector: Vector) -> Vectors:
         """A vector as it is kept with its entry."""
@@ -230,8 +252,9 @@ class SemanticLevel:
                 return vector, vector is None
         return None, False
 
-    def _right(self, asked: Asked, entry: Fingerprint, live: Live) -> Entry | None:
-        return None if asked.fingerprint + entry in self._wrong else live(entry)
+    def _right(self, asked: Asked, place: int, live: Live) -> Entry | None:
+        entry = live(place)
+        return None if entry is None or asked.fingerprint + entry.fingerprint in self._wrong else entry
 
     def _explain(self, response: pb.LookUpResponse, near: Near, threshold: float) -> None:
         if near.state == "none":
@@ -266,39 +289,54 @@ class SemanticLevel:
         self._model = model
         self._scopes = Scopes(model.embedder.dimension, train=self._want_lists)
         self._table = SemanticTable(self._scopes, model.verifier, model.words)
+        if self._left is not None:
+            self._table.after(self._left.scopes)
         budget = self._settings.false_hit_budget
         self._thresholds = Thresholds(model.verifier.threshold(budget), budget)
         for namespace, counts in self._before.items():
             self._thresholds.restore(namespace, counts)
         self._before.clear()
 
-    async def _warm(self, kept: list[Entry], snapshot: Snapshot | None) -> None:
+    async def _loaded(self) -> None:
+        """Load the model, and read what came before it."""
         model = await self.model()
-        if model is None or self._table is None:
+        while model is not None and self._unread:
+            for place in list(islice(self._unread, _READ_AT_ONCE)):
+                self._read(place, *self._unread.pop(place), model)
+            await asyncio.sleep(0)
+
+    async def _warm(self, place_of: Callable[[Fingerprint], int]) -> None:
+        await self._loaded()
+        snapshot, self._left = self._left, None
+        if self._model is None or self._table is None:
             return
-        if snapshot is not None and snapshot.model_hash == model.embedder.model_hash:
-            wanted = {entry.fingerprint for entry in kept}
-            self._table.after(snapshot.scopes)
+        if snapshot is not None and snapshot.model_hash == self._model.embedder.model_hash:
             for scope in snapshot.scopes:
-                for _ in self._table.take(scope, wanted.__contains__):
+                for _ in self._table.take(scope, place_of):
                     await asyncio.sleep(0)
             self._table.taken()
-        for number, entry in enumerate(kept):
-            self.restore(entry)
-            if number % 256 == 0:
-                await asyncio.sleep(0)
         self._is_warm = True
 
-    def _want_lists(self, scope: bytes, numbers: list[int], vectors: Vector) -> None:
-        self._spawn(self._train(scope, numbers, vectors), "cache-train")
+    def _want_lists(self, scope: bytes, index: VectorIndex) -> None:
+        self._spawn(self._train(scope, index), "cache-train")
 
-    async def _train(self, scope: bytes, numbers: list[int], vectors: Vector) -> None:
-        """Inverted lists for a scope that has grown, made away from the event loop."""
-        from services.cache.faiss_index import ListsIndex
+    async def _train(self, scope: bytes, index: VectorIndex) -> None:
+        """Inverted lists for a scope that has grown, made away from the event loop, and filled a few at a time."""
+        from services.cache.faiss_index import ListsIndex, sample_of
 
         lists = None
         try:
-            lists = await self._trainer.run(ListsIndex.trained, numbers, vectors)
+            numbers = index.numbers()
+            sample = index.vectors(sample_of(numbers))
+            lists = await self._trainer.run(ListsIndex.trained, len(numbers), sample)
+            del sample
+            for start in range(0, len(numbers), _MOVED_AT_ONCE):
+                if (
+                    self._scopes is None
+                    or (rows := self._scopes.rows(scope, index, numbers[start : start + _MOVED_AT_ONCE])) is None
+                ):
+                    return
+                await self._trainer.run(lists.add_all, *rows)
         except Exception as failure:  # the old index goes on serving
             self._log.error("cache_training_failed", failure)
         if self._scopes is not None:

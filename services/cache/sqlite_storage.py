@@ -9,7 +9,7 @@ import contextlib
 import json
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -22,16 +22,22 @@ from services.cache.storage import Learned, StorageFailed
 from services.chassis.clock import Clock
 from services.chassis.logs import Log
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 # Rows of other layouts of the canonical bytes are never found, so they are not loaded.
 _ROW_FORMAT = fingerprints.FORMAT
 _CREATE = """
 CREATE TABLE IF NOT EXISTS entries (
     number INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL UNIQUE, format INTEGER NOT NULL,
     entry_id TEXT NOT NULL, tenant TEXT NOT NULL, model TEXT NOT NULL, tags TEXT NOT NULL,
-    stored_at REAL NOT NULL, expires_at REAL NOT NULL, canonical BLOB NOT NULL, reply BLOB NOT NULL,
-    model_hash TEXT NOT NULL, vector BLOB NOT NULL
+    stored_at REAL NOT NULL, expires_at REAL NOT NULL, canonical BLOB NOT NULL, reply BLOB NOT NULL
 )
+"""
+# Apart: a start with a snapshot of the vectors reads a third of the file.
+_CREATE_VECTORS = """
+CREATE TABLE IF NOT EXISTS vectors (number INTEGER PRIMARY KEY, model_hash TEXT NOT NULL, vector BLOB NOT NULL)
+"""
+_CREATE_TRIGGER = """
+CREATE TRIGGER IF NOT EXISTS gone AFTER DELETE ON entries BEGIN DELETE FROM vectors WHERE number = old.number; END
 """
 _CREATE_LEARNED = """
 CREATE TABLE IF NOT EXISTS learned (
@@ -40,16 +46,18 @@ CREATE TABLE IF NOT EXISTS learned (
 """
 _LEARN = "INSERT OR REPLACE INTO learned (kind, key, value) VALUES (?, ?, ?)"
 _SELECT = """
-SELECT number, format, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply,
-    model_hash, CASE WHEN number > ? THEN vector ELSE x'' END
+SELECT number, format, fingerprint, tenant, model, tags, stored_at, expires_at, canonical, reply,
+    CASE WHEN number > ?1 THEN (SELECT model_hash FROM vectors WHERE vectors.number = entries.number) END,
+    CASE WHEN number > ?1 THEN (SELECT vector FROM vectors WHERE vectors.number = entries.number) END
 FROM entries ORDER BY number DESC
 """
 _PUT = """
 INSERT OR REPLACE INTO entries
-(format, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply, model_hash, vector)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+(format, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_Row = tuple[int, int, bytes, bytes, bytes, bytes, bytes, float, float, bytes, bytes, bytes, bytes]
+_PUT_VECTOR = "INSERT INTO vectors (number, model_hash, vector) SELECT number, ?, ? FROM entries WHERE fingerprint = ?"
+_Row = tuple[int, int, bytes, bytes, bytes, bytes, float, float, bytes, bytes, bytes | None, bytes | None]
 # SQLITE_ERROR: our statements do not fit the tables, so somebody else made them.
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 # Another process with the same file (an old one that drains) may hold the lock that long.
@@ -65,17 +73,11 @@ class SqliteStorage:
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
 
-    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:
+    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> Iterator[Entry]:
         try:
-            return self._load(self._open().execute(_SELECT, (mark,)), now, most_entries, most_bytes)
-        except _Unusable as failure:
-            self._set_aside(str(failure))
-            return []
-        except (sqlite3.Error, OSError) as failure:
-            self._after(failure)
-            if _is_corrupt(failure):
-                return []
-            raise StorageFailed(_cause(failure)) from failure
+            yield from self._load(self._open().execute(_SELECT, (mark,)), now, most_entries, most_bytes)
+        except (_Unusable, sqlite3.Error, OSError) as failure:
+            self._set_aside_or_fail(failure)
 
     def mark(self) -> int:
         try:
@@ -87,13 +89,19 @@ class SqliteStorage:
         try:
             rows = self._open().execute("SELECT kind, key, value FROM learned").fetchall()
         except (_Unusable, sqlite3.Error, OSError) as failure:
-            raise StorageFailed(type(failure).__name__) from failure
+            self._set_aside_or_fail(failure)
+            return {}
         return {(kind.decode(errors="replace"), bytes(key)): bytes(value) for kind, key, value in rows}
 
     def write(
         self, changes: Mapping[Fingerprint, Entry | None], *, wipe: bool = False, learned: Learned | None = None
     ) -> None:
         puts = [_row(entry) for entry in changes.values() if entry is not None]
+        vectors = [
+            (entry.vectors.model_hash, entry.vectors.data, entry.fingerprint)
+            for entry in changes.values()
+            if entry is not None and entry.vectors is not None
+        ]
         removed = [(fingerprint,) for fingerprint, entry in changes.items() if entry is None]
         try:
             connection = self._open()
@@ -102,6 +110,7 @@ class SqliteStorage:
                     connection.execute("DELETE FROM entries")
                 connection.executemany("DELETE FROM entries WHERE fingerprint = ?", removed)
                 connection.executemany(_PUT, puts)
+                connection.executemany(_PUT_VECTOR, vectors)
                 connection.executemany(_LEARN, [(*name, value) for name, value in (learned or {}).items()])
         except _Unusable as failure:
             self._set_aside(str(failure))
@@ -129,33 +138,45 @@ class SqliteStorage:
         connection.execute("PRAGMA journal_mode = WAL")
         # In WAL mode this survives a killed process; a power cut may cost the last moments.
         connection.execute("PRAGMA synchronous = NORMAL")
+        # What is replaced goes with its vector, too.
+        connection.execute("PRAGMA recursive_triggers = ON")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if version == 0 and tables == 0:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute(_CREATE)
+                connection.execute(_CREATE_VECTORS)
+                connection.execute(_CREATE_TRIGGER)
                 connection.execute(_CREATE_LEARNED)
                 connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
         elif version != _SCHEMA_VERSION:
             raise _Unusable(f"schema version {version}, not {_SCHEMA_VERSION}")
         return connection
 
-    def _load(self, rows: sqlite3.Cursor, now: Moment, most_entries: int, most_bytes: int) -> list[Entry]:
-        kept: list[Entry] = []
+    def _load(self, rows: sqlite3.Cursor, now: Moment, most_entries: int, most_bytes: int) -> Iterator[Entry]:
         useless: list[tuple[int]] = []
-        used = 0
+        count = used = 0
         for row in rows:
             entry = _entry(row, now)
-            if entry is None or len(kept) >= most_entries or used + entry.size() > most_bytes:
+            if entry is None or count >= most_entries or used + entry.size() > most_bytes:
                 useless.append((row[0],))
                 continue
-            kept.append(entry)
+            count += 1
             used += entry.size()
+            yield entry
         # Not worth failing for: the next start skips them again.
         with contextlib.suppress(sqlite3.OperationalError), rows.connection as connection:
             connection.executemany("DELETE FROM entries WHERE number = ?", useless)
-        return kept
+
+    def _set_aside_or_fail(self, failure: _Unusable | sqlite3.Error | OSError) -> None:
+        """After a failure to read: a file that cannot be used is out of the way, or StorageFailed."""
+        if isinstance(failure, _Unusable):
+            self._set_aside(str(failure))
+            return
+        self._after(failure)
+        if not _is_corrupt(failure):
+            raise StorageFailed(_cause(failure)) from failure
 
     def _after(self, failure: sqlite3.Error | OSError) -> None:
         if _is_corrupt(failure):
@@ -182,13 +203,12 @@ class _Unusable(Exception):
 def _row(entry: Entry) -> tuple[object, ...]:
     tags = json.dumps(entry.tags)
     front = (_ROW_FORMAT, entry.fingerprint, entry.entry_id, entry.tenant, entry.model, tags)
-    model_hash, vector = (entry.vectors.model_hash, entry.vectors.data) if entry.vectors else ("", b"")
-    return (*front, entry.stored_at, entry.expires_at, entry.canonical, entry.reply, model_hash, vector)
+    return (*front, entry.stored_at, entry.expires_at, entry.canonical, entry.reply)
 
 
 def _entry(row: _Row, now: Moment) -> Entry | None:
     """The entry of a row; None where it is over, of another format, or does not hold together."""
-    _, layout, fingerprint, entry_id, tenant, model, tags, stored_at, expires_at, canonical, reply, *vectors = row
+    _, layout, fingerprint, tenant, model, tags, stored_at, expires_at, canonical, reply, *vectors = row
     model_hash, vector = vectors
     if layout != _ROW_FORMAT:
         return None
@@ -197,7 +217,6 @@ def _entry(row: _Row, now: Moment) -> Entry | None:
             return None
         CachedReply.FromString(reply)
         entry = Entry(
-            entry_id=entry_id.decode(),
             tenant=sys.intern(tenant.decode()),
             fingerprint=Fingerprint(fingerprint),
             canonical=canonical,
@@ -207,7 +226,7 @@ def _entry(row: _Row, now: Moment) -> Entry | None:
             stored_at=stored_at,
             expires_at=expires_at,
             age_zero=now.monotonic - max(0.0, now.wall - stored_at),
-            vectors=Vectors(model_hash.decode(), vector) if vector else None,
+            vectors=Vectors(model_hash.decode(), vector) if model_hash and vector else None,
         )
         return None if entry.is_over(now) else entry
     except (ValueError, TypeError, AttributeError, DecodeError):  # SQLite's columns take values of any type

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from services.cache.entry import Entry, Moment
@@ -21,10 +21,11 @@ class Storage(Protocol):
     Files are opened by the first `load` or `write`, never before, and again by the next one after a failure.
     """
 
-    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:
-        """The entries that may still be served, newest first, within both bounds. The others are removed.
+    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> Iterator[Entry]:
+        """The entries that may still be served, newest first, within both bounds; at the end the others are removed.
 
-        Vectors of those up to `mark`, a mark() of before, are left out: a snapshot has them.
+        Nothing else is called until then. Vectors of those up to `mark`, a mark() of before, are left out: a snapshot
+        has them.
         """
 
     def mark(self) -> int:
@@ -53,7 +54,7 @@ class MemoryStorage:
         self._entries: dict[Fingerprint, Entry] = {}
         self._learned: dict[tuple[str, bytes], bytes] = {}
 
-    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:  # noqa: ARG002
+    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> Iterator[Entry]:  # noqa: ARG002
         kept: list[Entry] = []
         used = 0
         for entry in reversed(self._entries.values()):
@@ -62,7 +63,7 @@ class MemoryStorage:
             kept.append(entry)
             used += entry.size()
         self._entries = {entry.fingerprint: entry for entry in reversed(kept)}
-        return kept
+        return iter(kept)
 
     def mark(self) -> int:
         return 0

@@ -6,7 +6,6 @@ English; of a text in another language only its words, numbers and names are see
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -93,25 +92,28 @@ def wording(text: str) -> Wording:
     known = [_known(word) for word in words]
     stems = tuple(word.stem for word in known)
     bag = frozenset(words)
-    counts = Counter(stems)
+    counts: dict[str, int] = {}
+    for one in stems:
+        counts[one] = counts.get(one, 0) + 1
+    names = [word for word, said in zip(words[1:], raw[1:], strict=True) if said[0].isupper() and word not in _STOP]
     return Wording(
         words=words,
         stems=stems,
         bag=bag,
         stem_set=frozenset(stems),
-        content=frozenset(word.stem for word in known if word.is_content),
+        content=frozenset([word.stem for word in known if word.is_content]),
         bigrams=frozenset(pairwise(stems)),
         places={stem: place for place, stem in enumerate(stems) if counts[stem] == 1},
-        numbers=tuple(number for word in known if word.numbers for number in word.numbers),
-        identifiers=frozenset(word for word, facts in zip(words, known, strict=True) if facts.is_identifier),
-        names=frozenset(w for w, r in zip(words[1:], raw[1:], strict=True) if r[0].isupper() and w not in _STOP),
-        denials=sum(word.is_denial for word in known),
+        numbers=tuple([number for word in known if word.numbers for number in word.numbers]),
+        identifiers=frozenset([word for word, facts in zip(words, known, strict=True) if facts.is_identifier]),
+        names=frozenset(names),
+        denials=sum([word.is_denial for word in known]),
         question=next((word for word in words if word in _QUESTIONS), ""),
-        tenses=frozenset(name for name, members in _TENSES.items() if not bag.isdisjoint(members)),
-        persons=frozenset(name for name, members in _PERSONS.items() if not bag.isdisjoint(members)),
-        genders=tuple(_GENDERS[word] for word in words if word in _GENDERS),
+        tenses=frozenset([name for name, members in _TENSES.items() if not bag.isdisjoint(members)]),
+        persons=frozenset([name for name, members in _PERSONS.items() if not bag.isdisjoint(members)]),
+        genders=tuple([_GENDERS[word] for word in words if word in _GENDERS]),
         connectives=bag & _CONNECTIVES,
-        passive="by" in bag and bool(bag & _BE),
+        passive="by" in bag and not bag.isdisjoint(_BE),
         habit=("use" in bag or "used" in bag) and any(a in ("use", "used") and b == "to" for a, b in pairwise(words)),
         quantity=_asks_quantity(words),
         form=_form(words, bag),

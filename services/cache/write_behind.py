@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from services.cache.entry import Entry, Moment
@@ -23,6 +23,8 @@ from services.chassis.logs import Log
 _MOST_WAITING = 10_000
 _MOST_REMOVALS = 250_000
 _BATCH = 500
+# So few that calls are answered meanwhile.
+_LOADED_AT_ONCE = 500
 # Long enough to gather a batch, short enough that a killed process loses little.
 _PAUSE_SECONDS = 0.1
 _PAUSE_AFTER_FAILURE_SECONDS = 5.0
@@ -82,20 +84,18 @@ class WriteBehind:
             self._waiting.clear()
             self._wipe = True
 
-    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:
-        """Begin to write; what storage kept from before, newest first, or nothing where it cannot be read."""
-        kept: list[Entry] = []
+    async def start(self, changes: Changes, *, most_entries: int, most_bytes: int, mark: int = 0) -> None:
+        """Begin to write, and tell what storage kept from before; nothing where it cannot be read."""
         now = Moment(self._clock.wall(), self._clock.monotonic())
         try:
-            kept = await self._executor.run(
-                self._storage.load, now, most_entries=most_entries, most_bytes=most_bytes, mark=mark
-            )
             for (kind, key), value in (await self._executor.run(self._storage.learned)).items():
                 changes.learned_elsewhere(kind, key, value)
+            entries = self._storage.load(now, most_entries=most_entries, most_bytes=most_bytes, mark=mark)
+            while batch := await self._executor.run(_next, entries):
+                changes.kept_before(batch)
         except StorageFailed as failure:
             self._warn(failure)
         self._loop = asyncio.create_task(self._run(), name="cache-write-behind")
-        return kept
 
     async def mark(self) -> int:
         """Write what waits; which entry is then the last one in storage. 0: it cannot be said."""
@@ -184,3 +184,7 @@ class WriteBehind:
         if self._warned_at is None or now - self._warned_at >= _BETWEEN_WARNINGS_SECONDS:
             self._warned_at = now
             self._log.warning("cache_storage_failed", cause=str(failure))
+
+
+def _next(entries: Iterator[Entry]) -> list[Entry]:
+    return list(islice(entries, _LOADED_AT_ONCE))

@@ -17,7 +17,9 @@ DIMENSION = 24
 def lists(dimension: int) -> VectorIndex:
     """Lists that were trained on vectors which are gone."""
     chance = np.random.default_rng(9)
-    index = ListsIndex.trained(list(range(10_000, 10_300)), unit(chance, 300))
+    vectors = unit(chance, 300)
+    index = ListsIndex.trained(len(vectors), vectors)
+    index.add_all(np.arange(10_000, 10_300), vectors)
     for number in range(10_000, 10_300):
         index.remove(number)
     return index
@@ -55,9 +57,11 @@ def test_an_index_finds_what_brute_force_finds_through_additions_and_removals(
         assert found[0][0] == best
         assert found[0][1] == pytest.approx(float(known[best] @ asked), abs=tolerance)
         assert [cosine for _, cosine in found] == sorted((cosine for _, cosine in found), reverse=True)
-    numbers, vectors = index.rows()
-    assert sorted(numbers) == sorted(known)
-    np.testing.assert_allclose(vectors, [known[number] for number in numbers], atol=tolerance)
+    numbers = index.numbers()
+    assert sorted(numbers.tolist()) == sorted(known)
+    np.testing.assert_allclose(index.vectors(numbers), [known[number] for number in numbers.tolist()], atol=tolerance)
+    few = np.array(sorted(known)[-3:], np.int64)
+    np.testing.assert_allclose(index.vectors(few), [known[number] for number in few.tolist()], atol=tolerance)
 
 
 @pytest.mark.parametrize(("kind", "tolerance"), KINDS, ids=["scan", "flat", "lists"])
@@ -65,6 +69,7 @@ def test_an_empty_index_finds_nothing_and_a_short_one_what_it_has(kind: Callable
     index = kind(DIMENSION)
     (vector,) = unit(np.random.default_rng(2), 1)
     assert index.search(vector, 5) == []
+    assert index.vectors(index.numbers()).shape == (0, DIMENSION)
     index.add(7, vector)
     assert [number for number, _ in index.search(vector, 5)] == [7]
     index.remove(7)

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from omnisphere.cache.v1 import cache_service_pb2 as pb
 from omnisphere.chat.v1 import chat_pb2
 from services.cache.embedding import Embedding, Model
-from services.cache.entry import Entry, entry_id
+from services.cache.entry import Entry
 from services.cache.fingerprint import Fingerprint, fingerprint_of
 from services.cache.look_up import Cache
 from services.cache.metrics import CacheMetrics
@@ -165,7 +165,6 @@ def entry(
     """An entry for the question `text`, answered with "re: " and the question."""
     asked = fingerprint_of(query(text), tenant=tenant, epoch="0")
     return Entry(
-        entry_id=entry_id(asked.fingerprint, stored_at),
         tenant=tenant,
         fingerprint=asked.fingerprint,
         canonical=asked.canonical,
@@ -183,6 +182,10 @@ class NoChanges:
 
     def __init__(self) -> None:
         self.learned: list[tuple[str, bytes, bytes]] = []
+        self.kept: list[Entry] = []
+
+    def kept_before(self, entries: list[Entry]) -> None:
+        self.kept += entries
 
     def kept_elsewhere(self, entry: Entry) -> None:
         raise AssertionError("nobody else is there")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cache.entry import TOLERANCE_SECONDS, Moment, entry_id, lifetime
+from services.cache.entry import TOLERANCE_SECONDS, Moment, lifetime
 from services.cache.fingerprint import Fingerprint
 from tests.unit.cache.samples import START, entry
 
@@ -55,8 +55,7 @@ def test_lives_are_spread_over_the_whole_range():
 
 
 def test_an_id_tells_neither_the_request_nor_the_time():
-    fingerprint = Fingerprint(bytes(32))
-    one, two = entry_id(fingerprint, START), entry_id(fingerprint, START + 1e-3)
-    assert one != two
-    assert len(one) == 32
-    assert fingerprint.hex()[:8] not in one
+    one, two = entry("q"), entry("q", stored_at=START + 1e-3)
+    assert one.entry_id != two.entry_id
+    assert len(one.entry_id) == 32
+    assert one.fingerprint.hex()[:8] not in one.entry_id

@@ -49,7 +49,7 @@ async def test_a_killed_process_leaves_the_last_complete_state(tmp_path: Path):
         await process.wait()
         written = int(said[-1]) if said and said[-1].isdigit() else written
         storage = SqliteStorage(path, log=Log("cache"), clock=StillClock())
-        kept = storage.load(Moment(START, 1_000.0), most_entries=10**6, most_bytes=10**12)
+        kept = list(storage.load(Moment(START, 1_000.0), most_entries=10**6, most_bytes=10**12))
         storage.close()
         # What was said to be written is there; a batch that nobody heard of is there whole or not at all.
         assert len(kept) % 20 == 0

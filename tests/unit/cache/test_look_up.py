@@ -111,7 +111,7 @@ def test_an_answer_that_is_too_large_is_not_kept():
     bench = Bench()
     refused = bench.store(query(), reply("x" * 1024 * 1024))
     assert (refused.stored, refused.reason) == (False, pb.CACHE_REASON_TOO_LARGE)
-    assert Bench(most_bytes=500).store(query()).reason == pb.CACHE_REASON_TOO_LARGE
+    assert Bench(most_bytes=200).store(query()).reason == pb.CACHE_REASON_TOO_LARGE
 
 
 @pytest.mark.parametrize(

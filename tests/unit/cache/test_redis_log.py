@@ -124,7 +124,7 @@ async def test_what_an_invalidation_means_is_gone_everywhere_also_where_only_ano
         await until(found)
         # As if it had made room: it no longer knows of one of the two, and says so to nobody.
         one.cache._table.forget("a", Selection(tag=""), now=NEVER_OVER, elsewhere=True)
-        one.cache.kept_elsewhere(next(iter(other.cache._table._entries.values())))
+        one.cache.kept_elsewhere(next(filter(None, map(other.cache._table.at, range(3)))))
         fields = {by: {"scope_of_entry_id": kept.entry_id, "model": "model-1", "new_epoch": True}[by]}
         await one.invalidate(**fields)
 

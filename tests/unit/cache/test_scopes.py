@@ -7,6 +7,7 @@ import pytest
 
 from services.cache import scopes as module
 from services.cache.faiss_index import FlatIndex, ListsIndex
+from services.cache.index import Numbers
 from services.cache.scopes import FLAT_FROM, Scopes
 from services.embedding.embedder import Vector
 
@@ -19,8 +20,14 @@ def vectors(count: int) -> Vector:
     return unit
 
 
+def move(scopes: Scopes, lists: ListsIndex, numbers: Numbers) -> None:
+    rows = scopes.rows(b"a", scopes._scopes[b"a"].index, numbers)
+    assert rows is not None
+    lists.add_all(*rows)
+
+
 def test_a_vector_of_another_scope_is_not_there():
-    scopes = Scopes(DIMENSION, train=lambda *wanted: None)
+    scopes = Scopes(DIMENSION, train=lambda scope, index: None)
     one, other = vectors(2)
     scopes.add(b"a", 1, one)
     scopes.add(b"b", 2, other)
@@ -32,7 +39,7 @@ def test_a_vector_of_another_scope_is_not_there():
 
 
 def test_beyond_the_bound_the_scope_that_was_searched_longest_ago_goes_and_says_what_went():
-    scopes = Scopes(DIMENSION, train=lambda *wanted: None, most=2)
+    scopes = Scopes(DIMENSION, train=lambda scope, index: None, most=2)
     made = vectors(4)
     scopes.add(b"a", 1, made[0])
     scopes.add(b"b", 2, made[1])
@@ -43,34 +50,39 @@ def test_beyond_the_bound_the_scope_that_was_searched_longest_ago_goes_and_says_
 
 def test_a_growing_scope_goes_from_scan_to_flat_to_lists_and_finds_all_the_way(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "LISTS_FROM", 400)
-    wanted: list[tuple[bytes, list[int], Vector]] = []
-    scopes = Scopes(DIMENSION, train=lambda *rows: wanted.append(rows))
+    wanted: list[bytes] = []
+    scopes = Scopes(DIMENSION, train=lambda scope, index: wanted.append(scope))
     made = vectors(460)
     for number in range(400):
         scopes.add(b"a", number, made[number])
         assert scopes.search(b"a", made[number], 1)[0][0] == number
         if number == FLAT_FROM:
             assert isinstance(scopes._scopes[b"a"].index, FlatIndex)
-    ((scope, numbers, rows),) = wanted
-    trained = ListsIndex.trained(numbers, rows)
-    assert scope == b"a"
-    # Meanwhile the scope changes.
+    assert wanted == [b"a"]
+    numbers = np.arange(400)
+    trained = ListsIndex.trained(400, made[:400])
+    move(scopes, trained, numbers[:200])
+    # Meanwhile the scope changes, and a number is used again for another vector.
     for number in range(400, 450):
         scopes.add(b"a", number, made[number])
-    for number in range(20):
+    for number in (*range(20), 399):
         scopes.remove(b"a", number)
+    scopes.add(b"a", 399, made[450])
+    move(scopes, trained, numbers[200:])
     scopes.take_lists(b"a", trained)
+    assert scopes.search(b"a", made[450], 1)[0][0] == 399
+    assert len(trained) == 430
     assert isinstance(scopes._scopes[b"a"].index, ListsIndex)
     assert len(wanted) == 1
-    found = {scopes.search(b"a", made[number], 1)[0][0] for number in range(20, 450)}
-    assert found == set(range(20, 450))
+    found = {scopes.search(b"a", made[number], 1)[0][0] for number in range(20, 450) if number != 399}
+    assert found == set(range(20, 450)) - {399}
     assert all(number != found for number in range(20) for found, _ in scopes.search(b"a", made[number], 3))
 
 
 def test_training_that_failed_or_came_too_late_changes_nothing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "LISTS_FROM", 300)
-    wanted: list[tuple[bytes, list[int], Vector]] = []
-    scopes = Scopes(DIMENSION, train=lambda *rows: wanted.append(rows))
+    wanted: list[bytes] = []
+    scopes = Scopes(DIMENSION, train=lambda scope, index: wanted.append(scope))
     made = vectors(302)
     for number in range(300):
         scopes.add(b"a", number, made[number])
@@ -79,6 +91,6 @@ def test_training_that_failed_or_came_too_late_changes_nothing(monkeypatch: pyte
     assert len(wanted) == 2
     for number in range(301):
         scopes.remove(b"a", number)
-    _, numbers, rows = wanted[1]
-    scopes.take_lists(b"a", ListsIndex.trained(numbers, rows))
+    assert scopes.rows(b"a", FlatIndex(DIMENSION), np.arange(301)) is None
+    scopes.take_lists(b"a", ListsIndex.trained(301, made))
     assert scopes.search(b"a", made[0], 1) == []

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from omnisphere.cache.v1.cache_service_pb2 import CachedReply
-from services.cache.entry import Entry, Moment
+from services.cache.entry import Entry, Moment, Vectors
 from services.cache.sqlite_storage import SqliteStorage
 from services.cache.storage import StorageFailed
 from services.chassis.logs import Log
@@ -43,7 +43,7 @@ class File:
 
     def loaded(self) -> list[Entry]:
         storage = self.storage()
-        kept = storage.load(NOW, most_entries=10**6, most_bytes=10**9)
+        kept = list(storage.load(NOW, most_entries=10**6, most_bytes=10**9))
         storage.close()
         return kept
 
@@ -109,15 +109,16 @@ def test_a_file_with_a_torn_page_is_set_aside(file):
     assert len(file.broken()) == 1
 
 
-def test_a_file_of_another_schema_version_is_set_aside(file):
+@pytest.mark.parametrize("what", ["loaded", "learned"])
+def test_a_file_of_another_schema_version_is_set_aside(file, what):
     file.written(entry("q"))
-    file.run("PRAGMA user_version = 3")
-    assert file.loaded() == []
+    file.run("PRAGMA user_version = 4")
+    assert not (file.loaded() if what == "loaded" else file.storage().learned())
     assert len(file.broken()) == 1
-    assert file.warnings()[0]["cause"] == "schema version 3, not 2"
+    assert file.warnings()[0]["cause"] == "schema version 4, not 3"
 
 
-@pytest.mark.parametrize("version", [0, 2])
+@pytest.mark.parametrize("version", [0, 3])
 def test_a_file_with_other_tables_is_set_aside(file, version):
     file.path.parent.mkdir()
     file.run("CREATE TABLE entries (a)")
@@ -164,11 +165,30 @@ def test_a_row_that_does_not_hold_together_is_lost_alone(file, column, value):
     assert file.broken() == []
 
 
+def test_a_vector_comes_with_its_entry_and_goes_with_it(file):
+    one, two = (entry(text)._replace(vectors=Vectors("model", text.encode())) for text in "12")
+    file.written(one, two)
+    assert file.loaded() == [two, one]
+    newer = entry("1", stored_at=START - 1, age_zero=999.0)._replace(vectors=Vectors("other", b"newer"))
+    file.written(newer)
+    storage = file.storage()
+    assert list(storage.load(NOW, most_entries=9, most_bytes=10**9, mark=storage.mark())) == [
+        newer._replace(vectors=None),
+        two._replace(vectors=None),
+    ]
+    storage.write({two.fingerprint: None})
+    storage.close()
+    assert file.loaded() == [newer]
+    file.run("UPDATE vectors SET number = number + 1")
+    assert file.loaded() == [newer._replace(vectors=None)]
+    assert sqlite3.connect(file.path).execute("SELECT count(*) FROM vectors").fetchone() == (1,)
+
+
 def test_a_directory_that_cannot_be_made_is_a_failure_that_passes(file, tmp_path):
     (tmp_path / "cache").write_text("in the way")
     storage = file.storage()
     with pytest.raises(StorageFailed):
-        storage.load(NOW, most_entries=1, most_bytes=10**9)
+        list(storage.load(NOW, most_entries=1, most_bytes=10**9))
     (tmp_path / "cache").unlink()
     kept = entry("q")
     storage.write({kept.fingerprint: kept})

@@ -31,35 +31,35 @@ def write(storage: Storage, *entries: Entry) -> None:
 
 
 def test_a_new_storage_is_empty(storage):
-    assert storage.load(NOW, **ALL) == []
+    assert list(storage.load(NOW, **ALL)) == []
 
 
 def test_what_was_written_is_loaded_newest_first(storage):
     one, two = entry("1", tags=("x", "é"), model="m"), entry("2", tenant="b")
     write(storage, one)
     write(storage, two)
-    assert storage.load(NOW, **ALL) == [two, one]
+    assert list(storage.load(NOW, **ALL)) == [two, one]
 
 
 def test_a_newer_answer_takes_the_place_and_the_rank(storage):
     one, two, newer = entry("1"), entry("2"), entry("1", stored_at=START - 1, age_zero=999.0)
     write(storage, one, two)
     write(storage, newer)
-    assert storage.load(NOW, **ALL) == [newer, two]
+    assert list(storage.load(NOW, **ALL)) == [newer, two]
 
 
 def test_what_was_removed_is_gone(storage):
     one, two = entry("1"), entry("2")
     write(storage, one, two)
     storage.write({one.fingerprint: None, entry("never").fingerprint: None})
-    assert storage.load(NOW, **ALL) == [two]
+    assert list(storage.load(NOW, **ALL)) == [two]
 
 
 def test_a_wipe_comes_before_the_changes(storage):
     one, two = entry("1"), entry("2")
     write(storage, one)
     storage.write({two.fingerprint: two}, wipe=True)
-    assert storage.load(NOW, **ALL) == [two]
+    assert list(storage.load(NOW, **ALL)) == [two]
 
 
 def test_what_is_over_or_from_the_future_is_not_loaded(storage):
@@ -71,5 +71,5 @@ def test_what_is_over_or_from_the_future_is_not_loaded(storage):
 def test_the_newest_within_the_bounds_are_loaded_and_the_others_removed(storage, bound):
     entries = [entry(str(number)) for number in range(5)]
     write(storage, *entries)
-    assert storage.load(NOW, **(ALL | bound)) == [entries[4], entries[3]]
-    assert storage.load(NOW, **ALL) == [entries[4], entries[3]]
+    assert list(storage.load(NOW, **(ALL | bound))) == [entries[4], entries[3]]
+    assert list(storage.load(NOW, **ALL)) == [entries[4], entries[3]]

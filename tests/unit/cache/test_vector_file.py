@@ -114,9 +114,9 @@ async def test_before_all_vectors_are_back_there_is_nothing_to_leave(tmp_path: P
     await filled(tmp_path, model)
     again = Kept(tmp_path, model)
     await again.cache.start()
-    assert again.cache._semantic.snapshot(1) is None
+    assert again.cache._semantic.snapshot(1, again.cache._table.name_at) is None
     await again.cache.ready()
-    taken = again.cache._semantic.snapshot(1)
+    taken = again.cache._semantic.snapshot(1, again.cache._table.name_at)
     assert taken is not None
     assert sum(len(scope.numbers) for scope in taken.scopes) == len(TEXTS)
     await again.cache.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from services.cache.entry import Entry, Moment
 from services.cache.fingerprint import Fingerprint
@@ -26,7 +26,7 @@ class FailingStorage(MemoryStorage):
         self.is_full = False
         self.batches: list[int] = []
 
-    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> list[Entry]:
+    def load(self, now: Moment, *, most_entries: int, most_bytes: int, mark: int = 0) -> Iterator[Entry]:
         if self.is_full:
             raise StorageFailed("full")
         return super().load(now, most_entries=most_entries, most_bytes=most_bytes, mark=mark)
@@ -70,7 +70,8 @@ ONE, TWO, THREE = entry("1"), entry("2"), entry("3")
 
 async def test_changes_reach_the_storage_by_themselves():
     queue = Queue()
-    assert await queue.writes.start(NoChanges(), **ALL) == []
+    await queue.writes.start(changes := NoChanges(), **ALL)
+    assert changes.kept == []
     queue.writes.put(ONE)
     queue.writes.put(TWO)
     queue.writes.remove(ONE.fingerprint)
@@ -91,7 +92,8 @@ async def test_a_stop_writes_what_waits():
 async def test_what_was_kept_comes_back_at_the_start():
     queue = Queue()
     queue.storage.write({ONE.fingerprint: ONE})
-    assert await queue.writes.start(NoChanges(), **ALL) == [ONE]
+    await queue.writes.start(changes := NoChanges(), **ALL)
+    assert changes.kept == [ONE]
     await queue.writes.stop()
 
 
@@ -141,7 +143,8 @@ async def test_a_failing_disk_warns_once_a_minute_and_the_queue_goes_on():
     queue = Queue()
     queue.storage.write({kept.fingerprint: kept for kept in (ONE, TWO)})
     queue.storage.is_full = True
-    assert await queue.writes.start(NoChanges(), **ALL) == []
+    await queue.writes.start(changes := NoChanges(), **ALL)
+    assert changes.kept == []
     for _ in range(3):
         queue.writes.put(THREE)
         queue.writes.remove(ONE.fingerprint)

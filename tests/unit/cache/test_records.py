@@ -1,0 +1,25 @@
+"""An entry and its record say the same."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.cache.entry import Moment
+from services.cache.records import packed, record_is_over, unpacked
+from tests.unit.cache.samples import START, entry
+
+TEXTS = st.text(max_size=40)
+
+
+@given(TEXTS, TEXTS, TEXTS, st.lists(TEXTS, max_size=3), st.floats(0, 1e9))
+def test_a_record_gives_back_its_entry(text: str, tenant: str, model: str, tags: list[str], ttl: float):
+    kept = entry(text, tenant=tenant, model=model, tags=tuple(tags), ttl=ttl, stored_at=START + ttl / 7)
+    assert unpacked(packed(kept)) == kept
+    assert unpacked(packed(kept), kept.fingerprint) == kept
+
+
+@given(st.floats(-1e4, 1e6), st.floats(-1e4, 1e6))
+def test_a_record_is_over_when_its_entry_is(wall: float, monotonic: float):
+    kept, now = entry("q", ttl=500.0), Moment(START + wall, 1_000.0 + monotonic)
+    assert record_is_over(packed(kept), now) == kept.is_over(now)
