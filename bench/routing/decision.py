@@ -3,6 +3,7 @@
 The router's own Planner with the predictor that ships, over the catalogue that a mesh with simulated models lists;
 every prompt is another one, without an embedding. Windows alternate with those of a grpc.aio echo of a small answer, 16
 calls at once; a ratio is the median over rounds. CPU of planning is this process's, of the echo its own process's.
+A table plans without a prediction; what that takes while the model answers is `forecast`.
 """
 
 from __future__ import annotations
@@ -74,6 +75,15 @@ def _planned(planner: Planner, catalogue: Catalogue, asks: list[Ask]) -> float:
     return (time.process_time() - before) / len(asks)
 
 
+def _foretold(planner: Planner, catalogue: Catalogue, asks: list[Ask]) -> float:
+    """CPU seconds of a prediction that a plan did without."""
+    facts = [planner.plan(ask, "simple_qa", catalogue)[1] for ask in asks]
+    before = time.process_time()
+    for each in facts:
+        _ = each.forecast
+    return (time.process_time() - before) / len(asks)
+
+
 async def _echoed(stub: Any, pid: int) -> float:  # noqa: ANN401 - a stub of gRPC
     """CPU seconds of a call to the echo."""
     before, numbers = cpu_seconds([pid]), iter(range(_CALLS))
@@ -105,6 +115,7 @@ async def measure() -> dict[str, float]:
                     name: _planned(planner, catalogue, [_ask(name, chance) for _ in range(_PLANS)])
                     for name in STRATEGIES
                 }
+                row["forecast"] = _foretold(planner, catalogue, [_ask("rule", chance) for _ in range(_PLANS)])
                 rounds.append(row | {"echo": await _echoed(stub, echo.process.pid)})
     finally:
         servers.close()
