@@ -78,17 +78,21 @@ class Entry(NamedTuple):
 
     def age(self, now: Moment) -> float:
         """Seconds since it was stored, by the clock that says more."""
-        return max(now.wall - self.stored_at, now.monotonic - self.age_zero)
+        return age(self.stored_at, self.age_zero, now)
 
     def is_over(self, now: Moment) -> bool:
         """Whether its time is up, or lies in the future."""
         return is_over(self.stored_at, self.expires_at, self.age_zero, now)
 
 
+def age(stored_at: float, age_zero: float, now: Moment) -> float:
+    """Seconds since an entry with these times was stored, by the clock that says more."""
+    return max(now.wall - stored_at, now.monotonic - age_zero)
+
+
 def is_over(stored_at: float, expires_at: float, age_zero: float, now: Moment) -> bool:
     """Whether the time of an entry with these times is up, or lies in the future."""
-    age = max(now.wall - stored_at, now.monotonic - age_zero)
-    return age >= expires_at - stored_at or now.wall < stored_at - TOLERANCE_SECONDS
+    return age(stored_at, age_zero, now) >= expires_at - stored_at or now.wall < stored_at - TOLERANCE_SECONDS
 
 
 def lifetime(ttl: float, fingerprint: Fingerprint, *, longest: float) -> float:

@@ -57,8 +57,9 @@ class SegmentedOrder:
         """The entry was served."""
         is_protected = self._links.is_protected
         if is_protected[place]:
-            self._protected.remove(place)
-            self._protected.add(place)
+            if place != self._protected.youngest:  # one that is asked for again and again is there already
+                self._protected.remove(place)
+                self._protected.add(place)
             return
         self._probation.remove(place)
         self._protected.add(place)
@@ -85,28 +86,28 @@ class SegmentedOrder:
 class _Chain:
     """Places from the oldest to the youngest."""
 
-    __slots__ = ("_links", "_youngest", "length", "oldest")
+    __slots__ = ("_links", "length", "oldest", "youngest")
 
     def __init__(self, links: Links) -> None:
         self._links = links
-        self._youngest = self.oldest = _END
+        self.youngest = self.oldest = _END
         self.length = 0
 
     def add(self, place: int) -> None:
-        before = self._youngest
+        before = self.youngest
         self._links.older[place], self._links.younger[place] = before, _END
         if before == _END:
             self.oldest = place
         else:
             self._links.younger[before] = place
-        self._youngest = place
+        self.youngest = place
         self.length += 1
 
     def add_oldest(self, place: int) -> None:
         after = self.oldest
         self._links.older[place], self._links.younger[place] = _END, after
         if after == _END:
-            self._youngest = place
+            self.youngest = place
         else:
             self._links.older[after] = place
         self.oldest = place
@@ -119,7 +120,7 @@ class _Chain:
         else:
             self._links.younger[older] = younger
         if younger == _END:
-            self._youngest = older
+            self.youngest = older
         else:
             self._links.older[younger] = older
         self.length -= 1

@@ -7,28 +7,27 @@ kept by its place, in arrays.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from services.cache.entry import ID_BYTES, Entry, Moment
+from services.cache.entry import ID_BYTES, Entry, Moment, age, is_over
 from services.cache.eviction import Links, SegmentedOrder
-from services.cache.fingerprint import Asked, Fingerprint, is_behind
+from services.cache.fingerprint import Asked, Fingerprint
 from services.cache.places import NOWHERE, Places
-from services.cache.records import packed, record_is_over, unpacked
+from services.cache.records import Held, named, packed, record_is_over, unpacked
 from services.cache.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What came of a look-up. `entry` on a hit alone."""
+    """What came of a look-up. `entry` on a hit alone, where the caller does not have it."""
 
     state: Literal["hit", "stale", "miss"]
     entry: Entry | None = None
 
 
 _PLACES_AT_ONCE = 1_024
-_MISS, _STALE = Found("miss"), Found("stale")
+_MISS, _STALE, _HIT = Found("miss"), Found("stale"), Found("hit")
 
 
 class Removed(Protocol):
@@ -95,9 +94,10 @@ class ExactTable:
 
     def named(self, entry_id: str, wall: bytes) -> Entry | None:
         """The entry of that name, where it is behind the wall."""
-        place = self._place_named(entry_id)
-        entry = None if place == NOWHERE else self._at(place)
-        return entry if entry is not None and entry.entry_id == entry_id and is_behind(wall, entry.canonical) else None
+        name = _name(entry_id)
+        place = self._by_id.find(name) if name else NOWHERE
+        record = None if place == NOWHERE else self._records[place]
+        return unpacked(record) if record is not None and named(record, name, wall) is not None else None
 
     def look_up(self, asked: Asked, *, now: Moment, max_age: float | None, touch: bool = True) -> Found:
         """The entry of the very same request, not older than `max_age` seconds (None: any age within its life).
@@ -111,27 +111,30 @@ class ExactTable:
         entry = unpacked(record, asked.fingerprint)
         if entry.canonical != asked.canonical:
             return _MISS
-        return self._fresh(place, entry, now=now, max_age=max_age, touch=touch)
+        found = self._fresh(place, entry, now=now, max_age=max_age, touch=touch)
+        return Found("hit", entry) if found is _HIT else found
 
     def still(self, entry_id: str, wall: bytes, *, now: Moment, max_age: float | None, touch: bool = True) -> Found:
-        """The entry of that name, as long as it is behind the caller's own wall and serves; as look_up() else."""
-        place = self._place_named(entry_id)
-        entry = self.named(entry_id, wall)
-        if entry is None:
+        """Whether the entry of that name is behind the caller's wall and serves; as look_up(), without the entry."""
+        name = _name(entry_id)
+        place = self._by_id.find(name) if name else NOWHERE
+        record = None if place == NOWHERE else self._records[place]
+        held = None if record is None else named(record, name, wall)
+        if held is None:
             return _MISS
-        return self._fresh(place, entry, now=now, max_age=max_age, touch=touch)
+        return self._fresh(place, held, now=now, max_age=max_age, touch=touch)
 
-    def _fresh(self, place: int, entry: Entry, *, now: Moment, max_age: float | None, touch: bool) -> Found:
-        if entry.is_over(now):
+    def _fresh(self, place: int, held: Held | Entry, *, now: Moment, max_age: float | None, touch: bool) -> Found:
+        if is_over(held.stored_at, held.expires_at, held.age_zero, now):
             if touch:
                 self._remove(place)
             return _MISS
-        if max_age is not None and entry.age(now) > max_age:
+        if max_age is not None and age(held.stored_at, held.age_zero, now) > max_age:
             return _STALE
         if touch:
             self._order.use(place)
-            self._holdings[entry.tenant].order.use(place)
-        return Found("hit", entry)
+            self._holdings[held.tenant].order.use(place)
+        return _HIT
 
     def put(self, entry: Entry) -> bool:
         """Keep the entry, in place of an older one of the same request; false: its tenant may not have so much."""
@@ -209,12 +212,6 @@ class ExactTable:
         assert record is not None  # noqa: S101 - places that are handed out are taken
         return unpacked(record)
 
-    def _place_named(self, entry_id: str) -> int:
-        with contextlib.suppress(ValueError):  # it comes from outside
-            digest = bytes.fromhex(entry_id)
-            return self._by_id.find(digest) if len(digest) == ID_BYTES else NOWHERE
-        return NOWHERE
-
     def _has_room(self, entry: Entry) -> bool:
         size = entry.size()
         entries, held = self.holding(entry.tenant)
@@ -273,3 +270,12 @@ class _Holding:
 
     order: SegmentedOrder
     bytes: int = 0
+
+
+def _name(entry_id: str) -> bytes:
+    """The bytes of a name that comes from outside; empty where it is none."""
+    try:
+        name = bytes.fromhex(entry_id)
+    except ValueError:
+        return b""
+    return name if len(name) == ID_BYTES else b""

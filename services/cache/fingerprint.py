@@ -72,9 +72,9 @@ def _namespace(named: tuple[str, ...]) -> bytes:
     return hashlib.blake2b(b"".join(_with_length(piece.encode()) for piece in named), digest_size=16).digest()
 
 
-def is_behind(wall: bytes, canonical: bytes) -> bool:
-    """Whether canonical bytes are those of a request behind that wall."""
-    return canonical.startswith(wall, _LENGTH.size)
+def is_behind(wall: bytes, canonical: bytes, begin: int = 0, end: int | None = None) -> bool:
+    """Whether canonical bytes, from `begin` to `end` of these, are those of a request behind that wall."""
+    return canonical.startswith(wall, begin + _LENGTH.size, end)
 
 
 def _with_length(piece: bytes) -> bytes:

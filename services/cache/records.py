@@ -1,6 +1,7 @@
 """An entry as one bytes object: what stays of a million of them in memory. No I/O.
 
     stored_at, expires_at, age_zero                     64-bit floats
+    name                                                16 bytes
     lengths of tenant, model, tags, canonical           32-bit
     tenant, model, tags (JSON), canonical, reply
 
@@ -11,12 +12,22 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import NamedTuple
 
-from services.cache.entry import Entry, Moment, is_over
-from services.cache.fingerprint import Fingerprint, digest
+from services.cache.entry import ID_BYTES, Entry, Moment, is_over
+from services.cache.fingerprint import Fingerprint, digest, is_behind
 
-_FRONT = struct.Struct("<dddIIII")
+_FRONT = struct.Struct(f"<ddd{ID_BYTES}sIIII")
 _TIMES = struct.Struct("<ddd")
+
+
+class Held(NamedTuple):
+    """Whose entry it is, and its times."""
+
+    tenant: str
+    stored_at: float
+    expires_at: float
+    age_zero: float
 
 
 def packed(entry: Entry) -> bytes:
@@ -24,7 +35,7 @@ def packed(entry: Entry) -> bytes:
     tenant, model = entry.tenant.encode(), entry.model.encode()
     tags = json.dumps(entry.tags).encode() if entry.tags else b""
     front = _FRONT.pack(
-        *(entry.stored_at, entry.expires_at, entry.age_zero),
+        *(entry.stored_at, entry.expires_at, entry.age_zero, entry.id_bytes()),
         *map(len, (tenant, model, tags, entry.canonical)),
     )
     return b"".join((front, tenant, model, tags, entry.canonical, entry.reply))
@@ -32,7 +43,7 @@ def packed(entry: Entry) -> bytes:
 
 def unpacked(record: bytes, fingerprint: Fingerprint | None = None) -> Entry:
     """The entry; `fingerprint` is its own, where the caller knows it."""
-    stored_at, expires_at, age_zero, *lengths = _FRONT.unpack_from(record)
+    stored_at, expires_at, age_zero, _, *lengths = _FRONT.unpack_from(record)
     tenant = _FRONT.size + lengths[0]
     model = tenant + lengths[1]
     tags = model + lengths[2]
@@ -49,6 +60,18 @@ def unpacked(record: bytes, fingerprint: Fingerprint | None = None) -> Entry:
         expires_at=expires_at,
         age_zero=age_zero,
     )
+
+
+def named(record: bytes, name: bytes, wall: bytes) -> Held | None:
+    """What a hit takes of the record of that name behind the wall; None: it is another's. No more is read of it."""
+    stored_at, expires_at, age_zero, own, tenant, model, tags, canonical = _FRONT.unpack_from(record)
+    if own != name:
+        return None
+    begin = _FRONT.size + tenant
+    canonical_begin = begin + model + tags
+    if not is_behind(wall, record, canonical_begin, canonical_begin + canonical):
+        return None
+    return Held(record[_FRONT.size : begin].decode(), stored_at, expires_at, age_zero)
 
 
 def record_is_over(record: bytes, now: Moment) -> bool:

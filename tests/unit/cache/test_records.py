@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.cache.entry import Moment
-from services.cache.records import packed, record_is_over, unpacked
+from services.cache.fingerprint import scope_part
+from services.cache.records import named, packed, record_is_over, unpacked
 from tests.unit.cache.samples import START, entry
 
 TEXTS = st.text(max_size=40)
@@ -17,6 +18,19 @@ def test_a_record_gives_back_its_entry(text: str, tenant: str, model: str, tags:
     kept = entry(text, tenant=tenant, model=model, tags=tuple(tags), ttl=ttl, stored_at=START + ttl / 7)
     assert unpacked(packed(kept)) == kept
     assert unpacked(packed(kept), kept.fingerprint) == kept
+
+
+@given(TEXTS, TEXTS)
+def test_a_record_is_that_of_its_own_name_and_behind_its_own_wall(text: str, tenant: str):
+    kept = entry(text, tenant=tenant)
+    record, name = packed(kept), bytes.fromhex(kept.entry_id)
+    scope = scope_part(kept.canonical)
+    for cut in (0, 8, len(scope) - 8):
+        held = named(record, name, scope[8 : 8 + cut])
+        assert held == (tenant, kept.stored_at, kept.expires_at, kept.age_zero)
+    assert named(record, name, scope[8:] + b"other") is None
+    assert named(record, name, kept.canonical[8:] + kept.reply[:1]) is None  # a wall ends with what is asked
+    assert named(record, bytes(16), b"") is None
 
 
 @given(st.floats(-1e4, 1e6), st.floats(-1e4, 1e6))
