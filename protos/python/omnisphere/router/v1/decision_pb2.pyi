@@ -380,7 +380,9 @@ class Candidate(_message.Message):
     model: _builtins.str
     """Output only. The concrete id."""
     predicted_quality: _builtins.float
-    """Output only. The probability that its answer is good; 0 without evidence."""
+    """Output only. The probability that its answer is good; 0 without evidence. What the plan does without is
+    predicted while the model answers: Explain and the Decision at the end have it, Started may not.
+    """
     evidence: Global___Candidate.Evidence.ValueType
     """Output only. Where the prediction comes from."""
     outcomes: _builtins.int
