@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from functools import cached_property, lru_cache
 
 from omnisphere.chat.v1 import chat_pb2
@@ -15,6 +15,7 @@ from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 from services.chassis.errors import InvalidRequest, PeerUnavailable, ServiceError, UnknownModel
 from services.chassis.logs import Log
 from services.router.peers import ProvidersPeer
+from services.router.traits import Traits, embeds, nanousd, traits_of
 
 _TIMEOUT = 2.0
 # Without a catalogue nothing can be routed, so the first one is asked for often.
@@ -33,6 +34,11 @@ class Catalogue:
         """Whether every model that can be called is simulated."""
         callable_models = [model for model in self.models if model.endpoints]
         return bool(callable_models) and all(model.simulated for model in callable_models)
+
+    @cached_property
+    def traits(self) -> Mapping[str, Traits]:
+        """What planning asks of each model, by id."""
+        return {model.id: traits_of(model) for model in self.models}
 
     def find(self, name: str) -> model_pb2.Model | None:
         """The model of this id or alias."""
@@ -74,11 +80,6 @@ def named(models: Sequence[model_pb2.Model], name: str) -> model_pb2.Model | Non
     return next((model for model in models if model.id == name or name in model.aliases), None)
 
 
-def embeds(model: model_pb2.Model) -> bool:
-    """Whether it turns texts into vectors, and answers no conversation."""
-    return model_pb2.CAPABILITY_EMBEDDINGS in model.capabilities
-
-
 _number = lru_cache(maxsize=4_096)(Decimal)
 
 
@@ -96,11 +97,6 @@ def list_price(model: model_pb2.Model, usage: chat_pb2.Usage) -> chat_pb2.Cost:
         + _number(prices.reasoning_usd_per_mtok or output) * usage.reasoning_tokens
     )
     return chat_pb2.Cost(nanousd=nanousd(usd_per_million), priced=True)
-
-
-def nanousd(usd_per_million: Decimal) -> int:
-    """USD per million tokens times tokens, in 1e-9 USD."""
-    return int((usd_per_million * 1_000).to_integral_value(ROUND_HALF_EVEN))
 
 
 class CatalogueKeeper:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import replace
 
 from omnisphere.chat.v1 import chat_pb2
@@ -18,7 +17,6 @@ from services.router.strategies.fixed import Fixed, FixedOrder
 from services.router.strategies.ladder import Cascading
 from services.router.strategies.rule import Rule
 from services.router.strategies.worth import CostAware
-from services.router.traits import Traits, traits_of
 
 # `auto` leaves the table in a task when so many models have so many outcomes there.
 MODELS_TO_LEARN_FROM, OUTCOMES_TO_LEARN_FROM = 2, 20
@@ -32,8 +30,6 @@ class Planner:
         self._forecaster = forecaster
         # By the content of a policy, the one used longest ago first.
         self._rates: OrderedDict[str, ExchangeRate] = OrderedDict()
-        self._catalogue: Catalogue | None = None
-        self._traits: Mapping[str, Traits] = {}
 
     def plan(self, ask: Ask, task_type: str, catalogue: Catalogue, *, fast: bool = False) -> tuple[Plan, Facts]:
         """The plan, and what it was made from. `fast`: nothing is to be judged. Raises UnknownModel, InvalidRequest."""
@@ -55,19 +51,12 @@ class Planner:
         question = Question(ask.tenant, task_type, ask.prompt, facts.input_tokens)
         return replace(
             facts,
-            traits=self._traits_of(catalogue),
+            traits=catalogue.traits,
             outlook=Outlook(self._forecaster, question, facts.models),
             regions=frozenset(options.region_tags),
             allowed=frozenset() if ask.model else frozenset(row.models),
             max_cost_nanousd=limit,
         )
-
-    def _traits_of(self, catalogue: Catalogue) -> Mapping[str, Traits]:
-        """Read once for each catalogue."""
-        if catalogue is not self._catalogue:
-            self._catalogue = catalogue
-            self._traits = {model.id: traits_of(model) for model in catalogue.models}
-        return self._traits
 
     def _strategy(self, policy: Policy, facts: Facts, *, fast: bool) -> Strategy:
         row = policy.row

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from omnisphere.model.v1 import model_pb2
-from services.router.catalog import embeds, nanousd
 
 _RESTING = model_pb2.Endpoint.STATE_RESTING
 
@@ -43,3 +42,13 @@ def traits_of(model: model_pb2.Model) -> Traits:
         if model.HasField("prices")
         else None,
     )
+
+
+def embeds(model: model_pb2.Model) -> bool:
+    """Whether it turns texts into vectors, and answers no conversation."""
+    return model_pb2.CAPABILITY_EMBEDDINGS in model.capabilities
+
+
+def nanousd(usd_per_million: Decimal) -> int:
+    """USD per million tokens times tokens, in 1e-9 USD."""
+    return int((usd_per_million * 1_000).to_integral_value(ROUND_HALF_EVEN))
