@@ -65,7 +65,7 @@ class Decider:
         state = State(
             models=models,
             priors=[float(odds[columns.index(model)]) for model in models],
-            mean=prediction.mean,
+            mean=prediction.mean(),
             options=prediction.options,
             in_tokens=prompt.in_tokens,
             tasks=prediction.tasks,

@@ -44,16 +44,17 @@ class Question:
 class Forecast:
     """What is predicted for one request, by concrete id; `kinds`: how probable each task is that training knew.
 
-    `note` gives what must be kept to learn from the outcome of a model. `mean`: the log-odds of all that training knew;
-    `options`: how many the prompt lists; `taught`: the cascade that training found, None where it found none.
+    `note` gives what must be kept to learn from the outcome of a model; `options`: how many the prompt lists. What
+    cascades alone need is found when it is asked for: `mean`, the log-odds of all that training knew, and `taught`, the
+    cascade that training found, None where it found none.
     """
 
     models: Mapping[str, Prediction] = field(default_factory=dict)
     kinds: Floats = field(default_factory=lambda: np.zeros(0))
     note: Callable[[str], bytes] = lambda _: b""
-    mean: float = 0.0
     options: int = 0
-    taught: Taught | None = None
+    mean: Callable[[], float] = lambda: 0.0
+    taught: Callable[[], Taught | None] = lambda: None
 
 
 class Forecaster(Protocol):

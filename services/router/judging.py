@@ -77,7 +77,7 @@ class AnswerJudge:
         return State(
             models=models,
             priors=[float(odds) for odds in log_odds(np.array([self._prior(heard, model) for model in models]))],
-            mean=facts.forecast.mean,
+            mean=facts.forecast.mean(),
             options=facts.forecast.options,
             in_tokens=facts.input_tokens,
             tasks=facts.forecast.kinds,

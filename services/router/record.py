@@ -14,7 +14,7 @@ from omnisphere.router.v1 import decision_pb2
 from services.chassis.clock import Clock
 from services.router.admit import Ask, remembers
 from services.router.catalog import Catalogue, list_price
-from services.router.plan import Facts, Plan, described, predicted
+from services.router.plan import Facts, Plan, described
 from services.router.tasks.classify import TASK_TYPES, classify
 
 _TOKEN_CLASSES = (
@@ -103,7 +103,7 @@ class Record:
         for candidate in self.decision.candidates:
             prediction = facts.predictions.get(candidate.model)
             if prediction is not None and not candidate.evidence:
-                candidate.MergeFrom(decision_pb2.Candidate(**predicted(prediction)))
+                candidate.predicted_quality, candidate.evidence, candidate.outcomes = prediction
 
     def looked_up(self, response: cache_pb.LookUpResponse) -> None:
         """What the cache said."""

@@ -31,7 +31,7 @@ class ScriptedForecaster:
     def predict(self, question: Question, models: Sequence[model_pb2.Model]) -> Forecast:
         self.asked.append(question)
         predictions = {model.id: self._prediction(model.id) for model in models}
-        return Forecast(predictions, note=lambda model: model.encode(), taught=self.taught)
+        return Forecast(predictions, note=lambda model: model.encode(), taught=lambda: self.taught)
 
     def outcomes(self, tenant: str, task_type: str, model: str) -> int:
         return self.seen.get(model, 0)

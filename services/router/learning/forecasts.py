@@ -55,19 +55,19 @@ class Forecasts:
         """See Forecaster."""
         known = self._known_of(models)
         found = self._predictor.predict_text(question.prompt, question.input_tokens, known, question.tenant)
-        predictions, quality = {}, found.quality.tolist()
+        artefact, places = self._predictor.artefact, self._places
         heard, task = self._tenants.get(question.tenant), question.task_type
-        for place, (name, told) in enumerate(zip(self._places, found.outcomes, strict=True)):
-            outcomes = heard.outcomes.get((task, name), 0) if heard else 0
-            predictions[name] = Prediction(quality[place], _LEARNED if told else _PRIOR, outcomes)
-        places = self._places
+        seen = heard.outcomes if heard else {}
         return Forecast(
-            predictions,
+            {
+                name: Prediction(quality, _LEARNED if told else _PRIOR, seen.get((task, name), 0))
+                for name, quality, told in zip(places, found.quality.tolist(), found.outcomes, strict=True)
+            },
             found.tasks,
             lambda model: found.noted(places[model]) if model in places else b"",
+            found.options,
             mean=found.mean,
-            options=found.options,
-            taught=self._predictor.artefact.taught(question.input_tokens, found.tasks),
+            taught=lambda: artefact.taught(question.input_tokens, found.tasks),
         )
 
     def outcomes(self, tenant: str, task_type: str, model: str) -> int:

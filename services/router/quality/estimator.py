@@ -10,7 +10,7 @@ A direction that could not be foretold out of sample weighs nothing: the noise o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -38,14 +38,19 @@ class Residual:
     weights: Floats  # [k]
     directions: Floats
     level: Floats  # [columns]
+    # Half of each direction, as it weighs.
+    _halves: Floats = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_halves", self.weights[:, None] * 0.5 * self.directions)
 
     def of(self, cheap: Floats, places: Floats, tasks: Floats) -> Floats:
         """What to add to the table's quality [columns]."""
         standard = (np.concatenate((cheap, places, tasks)) - self.centre) / self.scale
         np.minimum(np.maximum(standard, -_FARTHEST, out=standard), _FARTHEST, out=standard)
-        linear = standard @ self.linear[:-1] + self.linear[-1]
-        row = tree_row(cheap, places, tasks)
-        added: Floats = self.level + (self.weights * 0.5 * (linear + self.trees.scores(row))) @ self.directions
+        linear = standard.dot(self.linear[:-1]) + self.linear[-1]
+        trees = self.trees.scores(tree_row(cheap, places, tasks))
+        added: Floats = self.level + (linear + trees).dot(self._halves)
         return added
 
 
@@ -64,7 +69,7 @@ class Estimator:
     def estimate(self, reading: Reading) -> tuple[Floats, Floats, Floats]:
         """(probability of each task, coordinates among the prompts of training, quality of each column)."""
         tasks, places = self.head.place(reading)
-        raw = tasks @ self.table + self.residual.of(reading.cheap, places, tasks)
+        raw = tasks.dot(self.table) + self.residual.of(reading.cheap, places, tasks)
         return tasks, places, calibrated(raw, self.slopes, self.offsets)
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:

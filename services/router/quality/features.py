@@ -1,11 +1,12 @@
 """A prompt as numbers: hashed words and pairs of words, and what can be counted in its bytes. Pure.
 
-Read on every decision, so it is written for speed: one regular expression and one table of bytes, everything else in
-whole arrays. A long prompt is read at its head and its tail.
+Read for every answer, so it is written for speed: tables of bytes, and few calls of numpy. A long prompt is read at its
+head and its tail.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -20,9 +21,9 @@ VERSION: Final = 1
 # Terms fall into 2**18 buckets.
 BUCKET_BITS: Final = 18
 _HEAD, _TAIL = 6_000, 2_000
-# Letters in lower case, every digit as 0: numbers differ in length only.
-_FOLDED = bytes(ord("0") if 48 <= code <= 57 else code + 32 if 65 <= code <= 90 else code for code in range(256))
-_TERM = re.compile(rb"[a-z\x80-\xff]+|0+|[$\\^={}<>+*/%]")
+# A term is a run of letters, a run of digits, or one of these signs.
+_SIGNS = rb"$\^={}<>+*/%"
+_LETTER, _DIGIT, _SIGN = 1, 2, 3
 _OPTION = re.compile(rb"\n *\(?[A-J][.):] ")
 # Two odd multipliers (Knuth's, and one of Steele and Vigna) mix the hashes of neighbours into that of their pair.
 _FIRST, _SECOND = np.uint32(2654435761), np.uint32(2246822519)
@@ -58,6 +59,23 @@ NAMES: Final = (
 _SHARES = [list(_CLASSES).index(name.removesuffix("_share")) for name in NAMES if name.endswith("_share")]
 
 
+def _kind(code: int) -> int:
+    if chr(code).isdecimal():
+        return _DIGIT
+    if chr(code).isascii() and not chr(code).isalpha():
+        return _SIGN if code in _SIGNS else 0
+    return _LETTER
+
+
+_KINDS: Final = bytes(map(_kind, range(256)))
+# Letters in lower case, every digit as 0, as numbers differ in length only; a blank for what is in no term.
+_FOLDED: Final = bytes(
+    (32, ord(chr(code).lower()) if code < 128 else code, 48, code)[_KINDS[code]] for code in range(256)
+)
+# By the kinds of two neighbours, first * 4 + second: whether they stand in terms of their own.
+_APART: Final = np.array([bool(one and two and (one != two or one == _SIGN)) for one in range(4) for two in range(4)])
+
+
 def _membership() -> Floats:
     table = np.zeros((256, len(_CLASSES)))
     for column, members in enumerate(_CLASSES.values()):
@@ -70,11 +88,15 @@ _MEMBERSHIP: Final = _membership()
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One prompt, read. `buckets` [n] rising, each once, with its `weights` [n] = 1 + ln(count); `cheap` [NAMES]."""
+    """One prompt, read. `buckets` [n] rising, each once, with its `weights` [n] = 1 + ln(count); `cheap` [NAMES].
+
+    `options`: how many it lists.
+    """
 
     buckets: npt.NDArray[np.uint32]
     weights: npt.NDArray[np.float32]
     cheap: Floats
+    options: int
 
 
 def read(prompt: str, in_tokens: int) -> Reading:
@@ -83,11 +105,21 @@ def read(prompt: str, in_tokens: int) -> Reading:
     size = len(data)
     if size > _HEAD + _TAIL:
         data = data[:_HEAD] + b"\n" + data[-_TAIL:]
-    terms = _TERM.findall(data.translate(_FOLDED))
-    buckets, counts = _buckets(terms)
-    return Reading(
-        buckets, 1 + np.log(counts, dtype=np.float32), _cheap(data, size, in_tokens, len(terms), len(buckets))
-    )
+    found = terms(data)
+    buckets, counts = _buckets(found)
+    options = [match.start() for match in _OPTION.finditer(data)]
+    cheap = _cheap(data, options, (in_tokens, size, len(found), len(buckets)))
+    return Reading(buckets, 1 + np.log(counts, dtype=np.float32), cheap, len(options))
+
+
+def terms(data: bytes) -> list[bytes]:
+    """The terms of a prompt, in their order. Most stand between blanks; where two touch, they are cut apart first."""
+    folded, kinds = data.translate(_FOLDED), np.frombuffer(data.translate(_KINDS), np.uint8)
+    cuts = _APART.take(kinds[:-1] * 4 + kinds[1:]).nonzero()[0].tolist()
+    if cuts:
+        ends = [cut + 1 for cut in cuts]
+        folded = b" ".join([folded[begin:end] for begin, end in zip([0, *ends], [*ends, None], strict=True)])
+    return folded.split()
 
 
 def _buckets(terms: list[bytes]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
@@ -106,13 +138,12 @@ def _buckets(terms: list[bytes]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np
     return mixed[starts[:-1]], starts[1:] - starts[:-1]
 
 
-def _cheap(data: bytes, size: int, in_tokens: int, terms: int, different: int) -> Floats:
-    counts = np.bincount(np.frombuffer(data, np.uint8), minlength=256) @ _MEMBERSHIP
-    options = [match.start() for match in _OPTION.finditer(data)]
+def _cheap(data: bytes, options: list[int], counted: tuple[int, int, int, int]) -> Floats:
+    """`options`: where each begins; `counted`: tokens, bytes, terms, and how many of these differ."""
+    found = np.bincount(np.frombuffer(data, np.uint8), minlength=256) @ _MEMBERSHIP
+    classes: list[float] = found.tolist()
     answers = (len(data) - options[0]) / len(options) if options else 0.0
     last = len(data) - data.rfind(b"\n") - 1
     most = max(1, len(data))
-    logs = np.log1p(
-        (*counts, in_tokens, size, terms, different, len(data) / max(1, terms), len(options), answers, last)
-    )
-    return np.concatenate((logs, counts[_SHARES] / most))
+    numbers = (*classes, *counted, len(data) / max(1, counted[2]), len(options), answers, last)
+    return np.array([*map(math.log1p, numbers), *[classes[share] / most for share in _SHARES]])

@@ -17,7 +17,7 @@ import numpy as np
 
 from services.router.quality.artefact import Artefact
 from services.router.quality.estimator import clipped, log_odds
-from services.router.quality.features import NAMES, Floats, Reading, read
+from services.router.quality.features import Floats, Reading, read
 from services.router.quality.learner import Learner, Seen
 
 # Coordinates that the streaming ridge looks at.
@@ -25,7 +25,6 @@ PLACES = 24
 _MOST_TENANTS = 1_000
 # A prompt's facts are kept with the request until its feedback comes: as 16-bit numbers.
 _KEPT = np.dtype("<f2")
-_OPTIONS = NAMES.index("options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,8 @@ class Known:
 class Prediction:
     """Per model in the order asked for: quality (0, 1), and how many outcomes moved it; 0: it is the prior alone.
 
-    `tasks` [tasks] and `places` are what the artefact read of the prompt; `before` what it said without any outcome;
-    `mean` the log-odds of that over all its columns; `options` how many the prompt lists.
+    `tasks` [tasks] and `places` are what the artefact read of the prompt; `before` what it said without any outcome,
+    `columns` [columns] the same of all it knows; `options` how many the prompt lists.
     """
 
     quality: Floats
@@ -49,8 +48,12 @@ class Prediction:
     tasks: Floats
     places: Floats
     before: Floats
-    mean: float
+    columns: Floats
     options: int
+
+    def mean(self) -> float:
+        """The log-odds of what was said without any outcome, over all columns."""
+        return float(log_odds(self.columns).mean())
 
     def noted(self, place: int) -> bytes:
         """What must be kept to learn from the outcome of the model at this place, about 250 bytes."""
@@ -83,8 +86,7 @@ class Predictor:
             for learner in learners:
                 quality = learner.moved(self._names, quality, tasks, places)
             quality = clipped(quality)
-        options = round(float(np.expm1(reading.cheap[_OPTIONS])))
-        return Prediction(quality, outcomes, tasks, places, before, float(log_odds(columns).mean()), options)
+        return Prediction(quality, outcomes, tasks, places, before, columns, reading.options)
 
     def predict_text(self, prompt: str, in_tokens: int, models: Sequence[Known], tenant: str = "") -> Prediction:
         """`predict`, reading the prompt first."""
@@ -140,10 +142,11 @@ class Predictor:
     def _take(self, artefact: Artefact) -> None:
         self._artefact = artefact
         self._columns = {name: place for place, name in enumerate(artefact.estimator.columns)}
-        # The models asked for last, and their columns; one beyond the last for those of which nothing is known.
+        # The models asked for last, and their columns; one beyond the last for those of which nothing is known: it has
+        # the mean of all.
         self._asked: Sequence[Known] = ()
         self._names: tuple[str, ...] = ()
-        self._places_of = np.zeros(0, np.int64)
+        self._places_of: Sequence[int] = ()
         head = artefact.estimator.head
         self._places = min(PLACES, head.heads.shape[1] - len(head.intercepts))
         self._shared = Learner(len(artefact.estimator.tasks), self._places)
@@ -153,10 +156,11 @@ class Predictor:
         if models is not self._asked:  # the same ones are mostly asked for again
             unknown = len(columns)
             named = [self._columns.get(model.id, self._columns.get(model.tier, unknown)) for model in models]
-            self._asked, self._places_of = models, np.array(named, np.int64)
+            self._asked, self._places_of = models, named
             self._names = tuple(model.id for model in models)
-        found: Floats = np.append(columns, columns.mean())[self._places_of]
-        return found
+        known: list[float] = columns.tolist()
+        known.append(sum(known) / len(known))
+        return np.array([known[place] for place in self._places_of])
 
     def _facts(self, noted: bytes) -> tuple[float, Floats, Floats]:
         tasks = len(self._artefact.estimator.tasks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -28,14 +29,14 @@ class TextHead:
 
     def place(self, reading: Reading) -> tuple[Floats, Floats]:
         """(probability of each task [tasks], coordinates [places])."""
-        slots = self._slots[reading.buckets]
-        known = slots >= 0
-        slots = slots[known]
-        weights = reading.weights[known] * self.idf[slots]
-        length = float(np.sqrt(weights @ weights)) or 1.0
-        found = (weights @ self.heads[slots]) / length
+        slots = self._slots.take(reading.buckets)
+        known = (slots >= 0).nonzero()[0]
+        slots = slots.take(known)
+        weights = reading.weights.take(known) * self.idf.take(slots)
+        length = math.sqrt(weights.dot(weights)) or 1.0
+        found = (weights.dot(self.heads.take(slots, axis=0)) / length).astype(np.float64)
         tasks = len(self.intercepts)
-        return softmax(found[:tasks] + self.intercepts), found[tasks:].astype(np.float64)
+        return softmax(found[:tasks] + self.intercepts), found[tasks:]
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """What an artefact keeps of it."""
@@ -65,6 +66,6 @@ def text_head(arrays: Mapping[str, npt.NDArray[np.generic]]) -> TextHead:
 
 def softmax(scores: Floats) -> Floats:
     """Probabilities of scores [n], or of rows of scores."""
-    raised = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    shares: Floats = raised / raised.sum(axis=-1, keepdims=True)
+    raised = np.exp(scores - np.maximum.reduce(scores, axis=-1, keepdims=True))
+    shares: Floats = raised / np.add.reduce(raised, axis=-1, keepdims=True)
     return shares

@@ -7,7 +7,7 @@ and the lowest bit that is left is the leaf (QuickScorer, Lucchese et al., SIGIR
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 MOST_LEAVES: Final = 8
 # Of every byte the place of its lowest bit that is set; of 0, which no tree leaves, the first leaf.
 _LOWEST: Final = np.array([0, *((number & -number).bit_length() - 1 for number in range(1, 256))], np.int64)
+_ONE: Final = np.uint8(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,19 @@ class Forest:
     keeps: npt.NDArray[np.uint8]
     values: npt.NDArray[np.float32]
     firsts: npt.NDArray[np.int64]
+    # All leaves in a row, and where those of each tree begin.
+    _leaves: Floats = field(init=False, repr=False, compare=False)
+    _begins: npt.NDArray[np.int64] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_leaves", self.values.astype(np.float64).ravel())
+        object.__setattr__(self, "_begins", np.arange(len(self.values)) * MOST_LEAVES)
 
     def scores(self, row: npt.NDArray[np.float32]) -> Floats:
         """One number per output, of one row of features."""
         fails = row.take(self.features) > self.limits
-        left = np.bitwise_and.reduce(self.keeps | (fails.view(np.uint8) - np.uint8(1)), axis=0)
-        chosen = self.values[np.arange(len(self.values)), _LOWEST[left]].astype(np.float64)
-        sums: Floats = np.add.reduceat(chosen, self.firsts)
+        left = np.bitwise_and.reduce(self.keeps | (fails.view(np.uint8) - _ONE), axis=0)
+        sums: Floats = np.add.reduceat(self._leaves.take(self._begins + _LOWEST.take(left)), self.firsts)
         return sums
 
     def arrays(self, name: str) -> dict[str, npt.NDArray[np.generic]]:

@@ -53,7 +53,7 @@ class Cascading:
 
     def _taught(self, models: list[model_pb2.Model], facts: Facts) -> Taught | None:
         """The ladder of training, where it is what the policy wants and can be asked."""
-        policy, taught = self._policy, facts.forecast.taught
+        policy, taught = self._policy, facts.forecast.taught()
         if taught is None or policy.judge != "learned" or policy.threshold or policy.margin:
             return None
         wanted = taught.ladder.models

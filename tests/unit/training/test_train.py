@@ -220,6 +220,7 @@ def test_a_request_hears_what_training_says_of_its_cascade(artefact):
     prompt = "What is the sum of 31 apples and 45 apples?"
     found = Forecasts(Predictor(artefact)).predict(Question("t", "simple_qa", prompt, 11), [])
     tasks, _, columns = artefact.estimator.estimate(read(prompt, 11))
-    assert found.mean == pytest.approx(float(np.log(columns / (1 - columns)).mean()))
-    assert found.taught is not None
-    assert found.taught.price_usd == pytest.approx(float(artefact.cost.expected(11, tasks)[2]))
+    assert found.mean() == pytest.approx(float(np.log(columns / (1 - columns)).mean()))
+    taught = found.taught()
+    assert taught is not None
+    assert taught.price_usd == pytest.approx(float(artefact.cost.expected(11, tasks)[2]))

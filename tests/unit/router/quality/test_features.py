@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from services.router.quality.features import BUCKET_BITS, NAMES, read
+from services.router.quality.features import BUCKET_BITS, NAMES, read, terms
 
 
 def cheap(prompt: str, name: str) -> float:
@@ -21,6 +24,13 @@ def test_any_text_can_be_read(prompt, in_tokens):
     assert (np.diff(reading.buckets.astype(np.int64)) > 0).all()
     assert reading.buckets.shape == reading.weights.shape
     assert not len(reading.buckets) or int(reading.buckets[-1]) < 1 << BUCKET_BITS
+
+
+@given(some.text(some.sampled_from("aZé01 ,.$=+\n\\²"), max_size=40))
+def test_a_term_is_a_run_of_letters_or_of_digits_or_one_sign(prompt):
+    data = prompt.encode()
+    said = re.findall(rb"[A-Za-z\x80-\xff]+|[0-9]+|[$\\^={}<>+*/%]", data)
+    assert terms(data) == [re.sub(rb"[0-9]", b"0", term).lower() for term in said]
 
 
 def test_case_and_digits_are_folded():
@@ -38,8 +48,8 @@ def test_a_word_that_comes_twice_weighs_more_than_one_that_comes_once():
 
 
 def test_options_are_counted():
-    assert cheap("Which?\nA. one\nB. two\nC. three", "options") == np.log1p(3)
-    assert cheap("Which?\n(A) one\n(B) two", "options") == np.log1p(2)
+    assert cheap("Which?\nA. one\nB. two\nC. three", "options") == pytest.approx(np.log1p(3))
+    assert cheap("Which?\n(A) one\n(B) two", "options") == pytest.approx(np.log1p(2))
     assert cheap("Nothing to choose. A. is a letter", "options") == 0
 
 
