@@ -119,13 +119,12 @@ class Cache:
         """The answer that was kept for the request, or for one of the same meaning, or why there is none."""
         check_look_up(request)
         tenant = call_context.current().caller.tenant
-        eligible = eligibility(request.query, request.control)
         if request.control.no_cache:
             response = pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_BYPASSED, reason=pb.CACHE_REASON_CALLER)
-        elif not eligible.exact:
-            response = pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_NOT_ELIGIBLE, reason=eligible.reason)
-        else:
+        elif (eligible := eligibility(request.query, request.control)).exact:
             response = await self._found(request, tenant, eligible)
+        else:
+            response = pb.LookUpResponse(outcome=pb.CACHE_OUTCOME_NOT_ELIGIBLE, reason=eligible.reason)
         return self._counted(request, tenant, response)
 
     async def store(self, request: pb.StoreRequest) -> pb.StoreResponse:

@@ -114,8 +114,11 @@ def _policy(options: pb.RequestOptions, policies: Mapping[str, Policy], place: s
     name = options.policy or AUTO
     if name not in policies:
         raise UnknownPolicy(name=name[:64], known=",".join(sorted(policies)))
+    policy = policies[name]
+    if policy.row.strategy != "split":
+        return Drawn(policy)
     digest = hashlib.sha256(f"{name}/{place}".encode()).digest()
-    return drawn(policies[name], policies, int.from_bytes(digest[:6], "big") / 2**48)
+    return drawn(policy, policies, int.from_bytes(digest[:6], "big") / 2**48)
 
 
 def shareable(conversation: chat_pb2.Conversation, options: pb.RequestOptions) -> bool:

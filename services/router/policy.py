@@ -138,9 +138,7 @@ def inline_policy(text: str) -> Policy:
 
 
 def drawn(policy: Policy, policies: Mapping[str, Policy], place: float) -> Drawn:
-    """The policy itself, or the arm of a split in which `place`, from 0 up to 1, falls."""
-    if policy.row.strategy != "split":
-        return Drawn(policy)
+    """The arm of a split in which `place`, from 0 up to 1, falls."""
     total = sum(policy.row.arms.values())
     at = 0.0
     for arm, weight in policy.row.arms.items():

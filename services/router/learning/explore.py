@@ -87,11 +87,9 @@ class Explorer:
         answer_of: Callable[[str, float], Answer],
     ) -> None:
         """Perhaps have others asked later. `answer_of` makes the Answer of a model, with a propensity."""
-        if (
-            not self._share
-            or not drawn(ask.request_id, self._share)
-            or not self._worth_it(ask, facts, answered, record)
-        ):
+        if ask.model or not self._share or not drawn(ask.request_id, self._share):
+            return
+        if not self._worth_it(ask, facts, answered, record):
             return
         others = _others(ask, facts, answered.model)
         if not others:
@@ -104,7 +102,7 @@ class Explorer:
         self._shadow.add(work, self._counted)
 
     def _worth_it(self, ask: Ask, facts: Facts, answered: Answered, record: Record) -> bool:
-        if ask.model or record.conversation_id or record.decision.HasField("context") or ask.conversation.tools:
+        if record.conversation_id or record.decision.HasField("context") or ask.conversation.tools:
             return False
         if answered.finish_reason != chat_pb2.FINISH_REASON_STOP:
             return False

@@ -55,6 +55,11 @@ def test_the_ends_of_the_ranges_pass():
     )
 
 
+def test_a_policy_that_is_no_split_is_itself():
+    ask = admitted(options=options(policy="auto"))
+    assert (ask.policy.name, ask.split, ask.propensity) == ("auto", "", 1)
+
+
 def test_a_model_name_is_bounded_and_excludes_a_policy():
     with pytest.raises(InvalidRequest) as long:
         admitted(model="é" * 65)
