@@ -15,7 +15,7 @@ from typing import Protocol
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.chassis.errors import ServiceError
-from services.router.execute import Answered, Executor, Held, book_failed, may_go_on
+from services.router.execute import Answered, Executor, Held, may_go_on
 from services.router.flight import Flight
 from services.router.plan import Candidate, Facts, Plan, expected_cost
 from services.router.record import Record
@@ -66,7 +66,6 @@ class Cascade:
             try:
                 answered.append((candidate, await self._executor.ask(candidate, conversation, held, record)))
             except ServiceError as failure:
-                book_failed(record, failure)
                 if not may_go_on(failure, plan):
                     if answered:
                         return self._serve(answered, best, flight, record), False

@@ -19,7 +19,7 @@ from services.chassis.errors import InvalidRequest, MessageTooLarge, ServiceErro
 from services.router.admit import check_model, check_request_id, check_time
 from services.router.books import Books, ended_with
 from services.router.catalog import CatalogueKeeper
-from services.router.execute import book_failed, says_what_it_cost
+from services.router.payment import Unsaid, pay_failed
 from services.router.peers import ProvidersPeer
 from services.router.record import Step, add_attempts
 
@@ -53,8 +53,12 @@ class EmbedRecord:
         self.started = clock.monotonic()
 
     def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:
-        """Calls that were made, good or bad."""
+        """See Payer."""
         add_attempts(self.decision, attempts)
+
+    def unsaid(self, call: Unsaid) -> None:
+        """See Payer. The providers are asked behind the answer."""
+        self.unsettled.append(call.call_id)
 
 
 class Embedder:
@@ -99,10 +103,7 @@ class Embedder:
             with Step(decision, "embed", self._clock):
                 answered = await self._providers.embed(asked, self._deadline)
         except BaseException as failure:
-            if not says_what_it_cost(failure):
-                record.unsettled.append(asked.call_id)
-            if isinstance(failure, ServiceError):
-                book_failed(record, failure)
+            pay_failed(record, failure, asked.call_id)
             raise
         record.attempted(answered.attempts)
         return pb.EmbedResponse(

@@ -21,7 +21,6 @@ from services.chassis import call_context
 from services.chassis.errors import (
     ContentFiltered,
     ContextTooLong,
-    InvalidRequest,
     NoCandidateLeft,
     NoEndpoint,
     PeerUnavailable,
@@ -36,9 +35,10 @@ from services.chassis.errors import (
 from services.router.collect import Collector
 from services.router.fit_step import FitStep
 from services.router.flight import Flight
+from services.router.payment import pay_failed
 from services.router.peers import ProvidersPeer
 from services.router.plan import Candidate, Plan
-from services.router.record import Payer, Record
+from services.router.record import Record
 
 # After these another model may do better. Others (a rejected request, a content filter, a deadline) would only cost.
 _TRY_ANOTHER = (
@@ -124,7 +124,6 @@ class Executor:
                 return await self._ask(candidate, avoid, conversation, flight, record, collector, stream=stream)
             except ServiceError as failure:
                 failures.append((candidate, failure))
-                book_failed(record, failure)
                 committed = not collector.is_empty
                 if not _worth_another(failure, plan, committed=committed) or (committed and not flight.may_restart()):
                     break
@@ -135,7 +134,7 @@ class Executor:
     async def ask(
         self, candidate: Candidate, conversation: chat_pb2.Conversation, outlet: Outlet, record: Record
     ) -> Answered:
-        """The whole answer of one model. Raises ServiceError, which is not booked yet."""
+        """The whole answer of one model. Raises ServiceError."""
         return await self._ask(candidate, (), conversation, outlet, record, Collector(), stream=False)
 
     async def _ask(
@@ -167,8 +166,7 @@ class Executor:
                 else:
                     end = await self._whole(request, flight, collector)
         except BaseException as failure:
-            if not says_what_it_cost(failure):
-                record.unsettled.append(generation.call_id)
+            pay_failed(record, failure, generation.call_id)
             raise
         record.attempted(end.attempts)
         record.decision.degradations.extend(end.degradations)
@@ -249,21 +247,6 @@ def _has_another_endpoint(candidate: Candidate, failures: Sequence[tuple[Candida
     failed, asked = _failed_endpoints(candidate, failures), sum(tried is candidate for tried, _ in failures)
     ready = [each.name for each in candidate.model.endpoints if each.state == model_pb2.Endpoint.STATE_READY]
     return asked < len(ready) and not set(failed).issuperset(ready)
-
-
-def says_what_it_cost(failure: BaseException) -> bool:
-    """Whether all that the providers booked for the call came back with its failure."""
-    if not isinstance(failure, ServiceError):
-        return False
-    never_sent = isinstance(failure, NoEndpoint | UnknownModel | InvalidRequest | Unpriced)
-    return never_sent or any(isinstance(detail, attempt_pb2.AttemptsFailed) for detail in failure.details)
-
-
-def book_failed(payer: Payer, failure: ServiceError) -> None:
-    """Add what was tried, as far as the failure says it."""
-    for detail in failure.details:
-        if isinstance(detail, attempt_pb2.AttemptsFailed):
-            payer.attempted(detail.attempts)
 
 
 def _summed_up(failures: Sequence[tuple[Candidate, ServiceError]]) -> ServiceError:

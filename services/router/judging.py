@@ -15,17 +15,19 @@ from omnisphere.router.v1 import decision_pb2
 from services.chassis import call_context
 from services.chassis.errors import ServiceError
 from services.router.cascade_run import Heard
-from services.router.execute import Answered, book_failed, says_what_it_cost
+from services.router.catalog import named
+from services.router.execute import Answered
 from services.router.judge import Verdict, Verifier
 from services.router.judge.agreement import Answer
 from services.router.judge.asking import INSTRUCTION, MOST_TOKENS, parsed, prompt
 from services.router.judge.checks import LOOKS, findings
 from services.router.judge.scores import scores
 from services.router.judge.short_answer import extracted
+from services.router.payment import Payer, pay_failed
 from services.router.peers import ProvidersPeer
 from services.router.plan import Facts, expected_cost
 from services.router.quality.estimator import log_odds
-from services.router.record import Payer, Record
+from services.router.record import Record
 from services.router.strategies.cascade import State
 from services.router.tasks.classify import last_user_text
 
@@ -56,7 +58,8 @@ class AnswerJudge:
             return found, newest
         state = self._state(heard)
         if judged.judge == "model":
-            verdict = await self._asked(heard, record, request_id, judged.judge_model)
+            good = await self._grade(heard, answered, record, request_id, record.regions, judged.judge_model)
+            verdict = None if good is None else Verdict(newest, good)
             found.judge = _JUDGE.JUDGE_MODEL
         else:
             verdict = self._verifier.verdict(state.asked())
@@ -88,20 +91,6 @@ class AnswerJudge:
             ),
         )
 
-    async def _asked(self, heard: Heard, record: Record, request_id: str, model: str) -> Verdict | None:
-        """What another model says; None: it failed, came too late, or said nothing of use."""
-        request = _judge_request(heard.conversation, heard.answered[-1][1], model, request_id, record.regions)
-        try:
-            response = await self._providers.generate(request, _SECONDS)
-        except ServiceError as failure:
-            if not says_what_it_cost(failure):
-                record.unsettled.append(request.generation.call_id)
-            book_failed(record, failure)
-            return None
-        record.attempted(response.end.attempts)
-        good = parsed(_text(response.message))
-        return None if good is None else Verdict(len(heard.answered) - 1, good)
-
     async def scores(
         self, heard: Heard, payer: Payer, request_id: str, regions: Sequence[str], judge_model: str
     ) -> list[float | None]:
@@ -127,13 +116,12 @@ class AnswerJudge:
     async def _grade(
         self, heard: Heard, answered: Answered, payer: Payer, request_id: str, regions: Sequence[str], model: str
     ) -> float | None:
-        """One answer's grade of a judge model; None: it failed, or said nothing of use."""
+        """One answer's grade of a judge model; None: it failed, came too late, or said nothing of use."""
+        request = _judge_request(heard.conversation, answered, model, request_id, regions)
         try:
-            response = await self._providers.generate(
-                _judge_request(heard.conversation, answered, model, request_id, regions), _SECONDS
-            )
+            response = await self._providers.generate(request, _SECONDS)
         except ServiceError as failure:
-            book_failed(payer, failure)
+            pay_failed(payer, failure, request.generation.call_id, expected_nanousd=_about(heard.facts, model))
             return None
         payer.attempted(response.end.attempts)
         return parsed(_text(response.message))
@@ -141,6 +129,12 @@ class AnswerJudge:
     def _prior(self, heard: Heard, model: str) -> float:
         prediction = heard.facts.predictions.get(model)
         return prediction.quality if prediction else 0.5
+
+
+def _about(facts: Facts, name: str) -> int:
+    """What a judge's grade costs, in 1e-9 USD: about as much as the request itself."""
+    model = named(facts.models, name)
+    return 0 if model is None else expected_cost(model, facts).nanousd
 
 
 def _judge_request(

@@ -14,6 +14,7 @@ from omnisphere.router.v1 import decision_pb2
 from services.chassis.clock import Clock
 from services.router.admit import Ask, remembers
 from services.router.catalog import Catalogue, list_price
+from services.router.payment import Payer, Unsaid
 from services.router.plan import Facts, Plan, described
 from services.router.tasks.classify import TASK_TYPES, classify
 
@@ -27,13 +28,6 @@ _TOKEN_CLASSES = (
 
 # A Decision travels with every answer, so it names only so many turns that were cut.
 _HANDLES = 64
-
-
-class Payer(Protocol):
-    """What calls to models are paid from."""
-
-    def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:
-        """Calls that were made, good or bad; their tokens and money add up."""
 
 
 class Tally(Payer, Protocol):
@@ -136,8 +130,12 @@ class Record:
         self.decision.degradations.extend(response.degradations)
 
     def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:
-        """Calls that were made, good or bad; their tokens and money add up."""
+        """See Payer."""
         add_attempts(self.decision, attempts)
+
+    def unsaid(self, call: Unsaid) -> None:
+        """See Payer. The providers are asked behind the answer."""
+        self.unsettled.append(call.call_id)
 
     def answered_by(self, model: str) -> None:
         """The model whose answer is given."""

@@ -25,9 +25,10 @@ from services.router.catalog import named
 from services.router.execute import Answered
 from services.router.learning.outcomes import Answer, Outcomes
 from services.router.learning.shadow import Purse, Shadow
+from services.router.payment import Payer, pay_failed
 from services.router.peers import ProvidersPeer
 from services.router.plan import Candidate, Facts, Plan, expected_cost, suited
-from services.router.record import Payer, Record
+from services.router.record import Record
 
 _OTHERS = 2  # with one alone a right answer and a wrong one cannot be told apart
 _ASK_SECONDS = 60.0
@@ -137,7 +138,7 @@ class Explorer:
         try:
             response = await self._providers.generate(request, _ASK_SECONDS)
         except ServiceError as failure:
-            purse.failed(failure, expected_cost(model, found.facts).nanousd)
+            pay_failed(purse, failure, expected_nanousd=expected_cost(model, found.facts).nanousd)
             return None
         end = response.end
         purse.attempted(end.attempts)

@@ -11,6 +11,7 @@ from services.chassis.errors import ServiceError
 from services.router.learning.metrics import LearningMetrics
 from services.router.learning.same_answer import agreement
 from services.router.learning.shadow import Purse, Shadow
+from services.router.payment import pay_failed
 from services.router.peers import CachePeer, ProvidersPeer
 
 _ASK_SECONDS, _REPORT_SECONDS = 60.0, 5.0
@@ -46,7 +47,7 @@ class HitChecks:
         try:
             fresh = await self._providers.generate(request, _ASK_SECONDS)
         except ServiceError as failure:
-            purse.failed(failure, served.reply.cost.nanousd)
+            pay_failed(purse, failure, expected_nanousd=served.reply.cost.nanousd)
             raise
         purse.attempted(fresh.end.attempts)
         verdict = cache_pb.ReportHitRequest.VERDICT_UNKNOWN

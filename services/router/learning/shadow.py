@@ -17,7 +17,7 @@ from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.chassis.errors import ServiceError
 from services.chassis.logs import Log
-from services.router.execute import book_failed, says_what_it_cost
+from services.router.payment import Unsaid
 
 _MOST_WAITING = 64
 _DAY_SECONDS = 86_400.0
@@ -41,15 +41,12 @@ class Purse:
         return self._budget - sum(cost for _, cost in self._spent)
 
     def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:
-        """Calls that were made, good or bad."""
+        """See Payer."""
         self._pay(sum(attempt.cost.nanousd for attempt in attempts))
 
-    def failed(self, failure: ServiceError, expected_nanousd: int) -> None:
-        """A call failed: what was tried is paid for; where nobody says what that cost, as much as was expected."""
-        if says_what_it_cost(failure):
-            book_failed(self, failure)
-        else:
-            self._pay(expected_nanousd)
+    def unsaid(self, call: Unsaid) -> None:
+        """See Payer. The providers are not asked afterwards: what was expected counts."""
+        self._pay(call.expected_nanousd)
 
     def _pay(self, nanousd: int) -> None:
         self._spent.append((self._clock.monotonic(), nanousd))

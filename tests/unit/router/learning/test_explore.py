@@ -6,7 +6,7 @@ import pytest
 
 from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
-from services.chassis.errors import ProviderUnavailable
+from services.chassis.errors import DeadlineExceeded, ProviderUnavailable
 from services.router.learning.explore import drawn
 from tests.fakes.peers import answer, failed
 from tests.unit.router.samples import FALLBACK, PRIMARY, REFERENCE, Rig, rig, talk
@@ -109,6 +109,20 @@ async def test_a_judge_model_grades_what_nothing_can_agree_with():
         judged = [each.model for each in it.providers.asked if each.purpose == attempt_pb2.PURPOSE_JUDGE]
         assert (shadows(it), judged) == ([FALLBACK], ["claude-opus"] * 2)
         assert learned(it) == {PRIMARY: 0.7, FALLBACK: 0.7}
+
+
+async def test_a_judge_of_whom_nothing_is_heard_is_paid_what_was_expected():
+    policy = (
+        'strategy = "fixed"\nreference_model = "claude-opus"\nmodels = ["deepseek-v3", "gpt-5-mini"]\n'
+        'judge = "model"\njudge_model = "claude-opus"'
+    )
+    async with rig(explore=1.0, budget=10_000_000) as it:
+        play(it, "A poem.", "Another.", "")
+        it.providers.play("claude-opus", [DeadlineExceeded(step="generate")])
+        await ask(it, inline_policy=policy)
+        assert (learned(it), it.explored) == ({}, ["unknown"])
+        await ask(it, "And of the sea?", inline_policy=policy)
+        assert it.explored == ["unknown", "budget"]
 
 
 async def test_a_fault_is_not_good_whoever_agrees():
