@@ -133,23 +133,6 @@ class Beside:
         nothing = np.zeros((len(new), self._sums.shape[1]))
         self._sums, self._numbers = np.vstack([self._sums, nothing]), np.vstack([self._numbers, nothing])
 
-    def state(self) -> tuple[list[str], Floats]:
-        """(the others, everything that is known of them)."""
-        return list(self._places), np.concatenate((self._ridge.state(), self._sums.ravel(), self._numbers.ravel()))
-
-    @classmethod
-    def restored(cls, others: list[str], state: Floats, cells: int) -> Beside:
-        """The object of a state. Raises ValueError."""
-        found, width = cls(cells), len(others)
-        ridge, size = width * width + width, width * (cells + 1)
-        if state.shape != (ridge + 2 * size,) or not np.isfinite(state).all() or (state[ridge + size :] < 0).any():
-            raise ValueError("not the state of such a model")
-        found._places = {name: place for place, name in enumerate(others)}
-        found._ridge = StreamingRidge.restored(state[:ridge], width)
-        found._sums = state[ridge : ridge + size].reshape(width, cells + 1).copy()
-        found._numbers = state[ridge + size :].reshape(width, cells + 1).copy()
-        return found
-
 
 def _added_up(means: Floats) -> Floats:
     """Means of the whole and of each task, from the whole's and what tasks differ from it."""

@@ -1,8 +1,7 @@
 """How good each model's answer to a prompt will probably be: what training knows, moved by what came since.
 
     quality = artefact (the model's column, else its tier's, else the mean of all)
-            + what everybody's outcomes said since            (the operator's: shadow calls, judges)
-            + what this tenant's own feedback said            (moves no other tenant's)
+            + what this tenant's outcomes said since          (they move no other tenant's)
 
 Pure: no clock, no chance, no I/O. Used by one event loop; an artefact is swapped between two requests.
 """
@@ -75,17 +74,14 @@ class Predictor:
         return self._artefact
 
     def predict(self, reading: Reading, models: Sequence[Known], tenant: str = "") -> Prediction:
-        """The prediction for a prompt that was read; `tenant` adds what its own feedback taught."""
+        """The prediction for a prompt that was read; `tenant` adds what its own outcomes taught."""
         tasks, places, columns = self._artefact.estimator.estimate(reading)
         before = self._of(columns, models)
-        own = self._tenants.get(tenant)
-        learners = [learner for learner in (self._shared, own) if learner is not None and learner.has_learned]
+        learner = self._tenants.get(tenant)
         quality, outcomes = before, (0,) * len(models)
-        if learners:
-            outcomes = tuple(sum([learner.outcomes(name) for learner in learners]) for name in self._names)
-            for learner in learners:
-                quality = learner.moved(self._names, quality, tasks, places)
-            quality = clipped(quality)
+        if learner is not None:
+            outcomes = tuple(map(learner.outcomes, self._names))
+            quality = clipped(learner.moved(self._names, before, tasks, places))
         return Prediction(quality, outcomes, tasks, places, before, columns, reading.options)
 
     def predict_text(self, prompt: str, in_tokens: int, models: Sequence[Known], tenant: str = "") -> Prediction:
@@ -95,49 +91,22 @@ class Predictor:
     def learn(self, noted: bytes, model: str, quality: float, tenant: str = "") -> None:
         """One outcome: what `Prediction.noted` kept, and the quality in [0, 1] that the answer turned out to have.
 
-        With a tenant it moves that tenant's predictions alone, without one everybody's. Raises ValueError.
+        It moves the predictions of that tenant alone. Raises ValueError.
         """
         if not 0 <= quality <= 1:  # NaN neither
             raise ValueError("quality lies outside [0, 1]")
         before, places, tasks = self._facts(noted)
-        trained = model in self._columns
-        if not tenant:
-            self._shared.learn(model, Seen(tasks, places, before, trained), quality - before)
-            return
-        before += self._shared.offset(model, tasks, places)
-        own = self._tenants.setdefault(tenant, Learner(len(tasks)))
+        learner = self._tenants.get(tenant)
+        if learner is None:
+            learner = self._tenants[tenant] = Learner(len(tasks), self._places)
         self._tenants.move_to_end(tenant)
         if len(self._tenants) > self._most_tenants:
             self._tenants.popitem(last=False)
-        own.learn(model, Seen(tasks, places, before, trained), min(1.0, max(-1.0, quality - before)))
+        learner.learn(model, Seen(tasks, places, before, trained=model in self._columns), quality - before)
 
     def swap(self, artefact: Artefact) -> None:
         """Use another artefact from now on. What was learned since the last one is forgotten: it stands in the new."""
         self._take(artefact)
-
-    def state(self, tenant: str = "") -> bytes:
-        """What outcomes taught everybody, or a tenant's own; empty where there are none."""
-        learner = self._tenants.get(tenant) if tenant else self._shared
-        return learner.state() if learner is not None else b""
-
-    def restore(self, state: bytes, tenant: str = "") -> bool:
-        """Takes a state up again; False, and nothing is done, where it belongs to an artefact of another shape.
-
-        Raises ValueError where it is no state.
-        """
-        learner = Learner.restored(state)
-        places = 0 if tenant else self._places
-        if not learner.fits(len(self._artefact.estimator.tasks), places):
-            return False
-        if tenant:
-            self._tenants[tenant] = learner
-        else:
-            self._shared = learner
-        return True
-
-    def tenants(self) -> tuple[str, ...]:
-        """Those with feedback of their own."""
-        return tuple(self._tenants)
 
     def _take(self, artefact: Artefact) -> None:
         self._artefact = artefact
@@ -149,7 +118,6 @@ class Predictor:
         self._places_of: Sequence[int] = ()
         head = artefact.estimator.head
         self._places = min(PLACES, head.heads.shape[1] - len(head.intercepts))
-        self._shared = Learner(len(artefact.estimator.tasks), self._places)
         self._tenants: OrderedDict[str, Learner] = OrderedDict()
 
     def _of(self, columns: Floats, models: Sequence[Known]) -> Floats:

@@ -24,13 +24,9 @@ class StreamingRidge:
         self._moments += row * target
         self._weights = self._inverse @ self._moments
 
-    def predict(self, row: Floats) -> float:
-        """The forecast for features [width]; 0 before any outcome."""
-        return float(self._weights @ row)
-
     @property
     def weights(self) -> Floats:
-        """[width]: what each feature counts."""
+        """[width]: what each feature counts; 0 before any outcome."""
         return self._weights
 
     def widen(self, by: int, penalty: float) -> None:
@@ -40,18 +36,3 @@ class StreamingRidge:
         inverse[:width, :width] = self._inverse
         self._inverse = inverse
         self._moments, self._weights = (np.append(each, np.zeros(by)) for each in (self._moments, self._weights))
-
-    def state(self) -> Floats:
-        """Everything it knows [width * width + width]."""
-        return np.concatenate((self._inverse.ravel(), self._moments))
-
-    @classmethod
-    def restored(cls, state: Floats, width: int) -> StreamingRidge:
-        """The model of a state. Raises ValueError."""
-        if state.shape != (width * width + width,) or not np.isfinite(state).all():
-            raise ValueError("not the state of such a ridge")
-        found = cls(width, 1.0)
-        found._inverse = state[: width * width].reshape(width, width).copy()
-        found._moments = state[width * width :].copy()
-        found._weights = found._inverse @ found._moments
-        return found

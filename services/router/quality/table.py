@@ -34,12 +34,6 @@ class MovingTable:
         self.numbers = self.numbers * kept + weights
         self.outcomes += 1
 
-    @property
-    def trust(self) -> Floats:
-        """[cells + 1], from 0 where nothing is known to 1; the last place is the whole."""
-        found: Floats = self.numbers / (self.numbers + SHRINKAGE)
-        return found
-
     def whole(self, others: float) -> float:
         """What to add to any forecast, where other models had `others`."""
         return float((self.sums[-1] + SHRINKAGE * others) / (self.numbers[-1] + SHRINKAGE))
@@ -48,18 +42,4 @@ class MovingTable:
         """What to add to that in each task [cells], where other models had `others` [cells]."""
         left = self.sums[:-1] - self.numbers[:-1] * whole
         found: Floats = (left + SHRINKAGE * others) / (self.numbers[:-1] + SHRINKAGE)
-        return found
-
-    def state(self) -> Floats:
-        """Everything it knows [2 * (cells + 1) + 1]."""
-        return np.concatenate(([float(self.outcomes)], self.sums, self.numbers))
-
-    @classmethod
-    def restored(cls, state: Floats, cells: int) -> MovingTable:
-        """The table of a state. Raises ValueError."""
-        if state.shape != (2 * (cells + 1) + 1,) or not np.isfinite(state).all() or (state[cells + 2 :] < 0).any():
-            raise ValueError("not the state of such a table")
-        found = cls(cells)
-        found.outcomes = int(state[0])
-        found.sums, found.numbers = state[1 : cells + 2].copy(), state[cells + 2 :].copy()
         return found

@@ -51,19 +51,18 @@ def test_tens_of_outcomes_move_a_model(predictor):
     assert predictor.predict_text(EASY, 10, [SMALL]).outcomes == (0,)
 
 
-@pytest.mark.parametrize("tenant", ["", "one"])
-def test_a_new_model_that_answers_as_the_best_is_foretold_as_it(predictor, tenant):
+def test_a_new_model_that_answers_as_the_best_is_foretold_as_it(predictor):
     models, chance = [SMALL, FRONTIER, NEW], np.random.default_rng(1)
     for number in range(60):
-        prediction = predictor.predict_text(f"{EASY if number % 2 else HARD} {number}", 10, models, tenant)
+        prediction = predictor.predict_text(f"{EASY if number % 2 else HARD} {number}", 10, models)
         best, small = (float(chance.random() < share) for share in (0.7, 0.3))
         for place, quality in enumerate((small, best, best)):
-            predictor.learn(prediction.noted(place), models[place].id, quality, tenant)
+            predictor.learn(prediction.noted(place), models[place].id, quality)
     for text in (EASY, HARD):
-        small, best, new = predictor.predict_text(text, 10, models, tenant).quality
+        small, best, new = predictor.predict_text(text, 10, models).quality
         assert abs(new - best) < 0.05 < best - small
         # A plan without the others knows it as well.
-        assert predictor.predict_text(text, 10, [NEW], tenant).quality[0] == pytest.approx(new, abs=0.15)
+        assert predictor.predict_text(text, 10, [NEW]).quality[0] == pytest.approx(new, abs=0.15)
 
 
 def test_one_tenant_moves_no_other(predictor):
@@ -72,13 +71,6 @@ def test_one_tenant_moves_no_other(predictor):
     assert predictor.predict_text(EASY, 10, [SMALL], "poisoner").quality[0] < before - 0.2
     assert predictor.predict_text(EASY, 10, [SMALL], "other").quality[0] == before
     assert predictor.predict_text(EASY, 10, [SMALL]).quality[0] == before
-
-
-def test_a_tenant_stands_on_what_everybody_taught(predictor):
-    taught(predictor, SMALL, 0.1, 100)
-    shared = predictor.predict_text(EASY, 10, [SMALL]).quality[0]
-    taught(predictor, SMALL, 0.1, 20, tenant="one")
-    assert predictor.predict_text(EASY, 10, [SMALL], "one").quality[0] == pytest.approx(shared, abs=0.08)
 
 
 @pytest.mark.parametrize("quality", [-0.01, 1.01, float("nan"), float("inf")])
@@ -101,31 +93,12 @@ def test_damaged_facts_are_refused(predictor):
         predictor.learn(np.full(len(noted) // 2, np.nan, "<f2").tobytes(), SMALL.id, 1.0)
 
 
-def test_state_comes_back(artefact, predictor):
-    taught(predictor, SMALL, 0.0, 60)
-    taught(predictor, NEW, 1.0, 20, tenant="one")
-    other = Predictor(artefact)
-    assert other.restore(predictor.state())
-    assert other.restore(predictor.state("one"), "one")
-    assert other.tenants() == ("one",)
-    for tenant in ("", "one", "two"):
-        one, two = (each.predict_text(HARD, 10, [SMALL, NEW], tenant) for each in (predictor, other))
-        assert one.quality == pytest.approx(two.quality)
-        assert one.outcomes == two.outcomes
-    assert predictor.state("nobody") == b""
-
-
-def test_a_state_of_another_shape_is_left_alone(predictor):
-    taught(predictor, SMALL, 0.0, 5, tenant="one")
-    assert not predictor.restore(predictor.state("one"))  # a tenant's has no linear part
-    assert predictor.predict_text(EASY, 10, [SMALL]).outcomes == (0,)
-
-
 def test_tenants_are_bounded(artefact):
     predictor = Predictor(artefact, most_tenants=3)
     for number in range(5):
         taught(predictor, SMALL, 0.0, 1, tenant=f"tenant{number}")
-    assert predictor.tenants() == ("tenant2", "tenant3", "tenant4")
+    seen = [predictor.predict_text(EASY, 10, [SMALL], f"tenant{number}").outcomes[0] for number in range(5)]
+    assert seen == [0, 0, 1, 1, 1]
 
 
 def test_a_swapped_artefact_begins_anew(artefact, predictor):
