@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PLACE = re.compile(r"\(at (?:line \d+, column \d+|end of document)\)$")
 _TRUE, _FALSE = {"1", "true", "on", "yes"}, {"0", "false", "off", "no"}
 
 
@@ -106,6 +107,14 @@ def read_toml(path: Path) -> dict[str, object]:
         raise StartError(f"{path}: is not UTF-8") from failure
     except tomllib.TOMLDecodeError as failure:
         raise StartError(f"{path}: {failure}") from failure
+    except (ValueError, RecursionError) as failure:  # of numbers and brackets beyond all measure
+        raise StartError(f"{path}: is not TOML") from failure
+
+
+def place_of(failure: Exception) -> str:
+    """Where a text stopped being TOML, as " (at line 2, column 5)", without a word of the text; empty: nobody knows."""
+    found = _PLACE.search(str(failure)) if isinstance(failure, tomllib.TOMLDecodeError) else None
+    return f" {found.group()}" if found else ""
 
 
 def decode(kind: Any, raw: object, where: str, problems: list[str]) -> Any:

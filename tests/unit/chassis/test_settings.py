@@ -214,3 +214,11 @@ def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant():
     with pytest.raises(StartError, match=r"_PROT: is not known; did you mean OMNISPHERE_CACHE_PORT\?"):
         load(ServerSettings, {"OMNISPHERE_CACHE_PROT": "1"}, prefix="OMNISPHERE_CACHE")
     load(ServerSettings, {"OMNISPHERE_ROUTER_PROT": "1"}, prefix="OMNISPHERE_CACHE")
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 5_000, "x = " + "9" * 5_000])
+def test_a_file_beyond_all_measure_is_named(tmp_path, text):
+    file = tmp_path / "x.toml"
+    file.write_text(text)
+    with pytest.raises(StartError, match="is not TOML"):
+        read_toml(file)
