@@ -16,7 +16,7 @@ from services.chassis.logs import Log, quieten_libraries
 from services.chassis.run import settle_memory
 from services.chassis.server import catch_signals
 from services.chassis.settings import StartError, environment
-from services.cli.client import log_file
+from services.cli.client import ROUTER_VARIABLE, log_file
 from services.providers import operator_file
 from services.providers.endpoints import shipped
 from services.providers.settings import ProvidersSettings
@@ -144,7 +144,7 @@ def check_all(console: Console, environ: Mapping[str, str]) -> None:
 
 def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """A line per variable of ours that no service reads; of those under a service's prefix the service tells itself."""
-    known = one_process.variables()
+    known = one_process.variables() | {ROUTER_VARIABLE}
     names = (name for name in sorted(environ) if name.startswith("OMNISPHERE_") and not name.startswith(_PREFIXES))
     problems = []
     for name in names:

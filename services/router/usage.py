@@ -22,6 +22,9 @@ _KEYS: Mapping[pb.UsageGrouping.ValueType, str] = {
 }
 _SUMS = (*TOKEN_COLUMNS, "cost_nanousd", "cache_savings_nanousd", "routing_savings_nanousd")
 
+# https://protobuf.dev/reference/protobuf/google.protobuf/#timestamp: the years 1 to 9999.
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+
 
 class Readable(Protocol):
     """A ledger that answers queries. Raises LedgerFailed."""
@@ -81,7 +84,7 @@ def _query(
 
 
 def _milliseconds(moment: Timestamp, field: str) -> int:
-    if not 0 <= moment.nanos < 1_000_000_000:
+    if not (_FIRST_SECOND <= moment.seconds <= _LAST_SECOND and 0 <= moment.nanos < 1_000_000_000):
         raise InvalidRequest(field=field, problem="is not a moment")
     return moment.seconds * 1000 + moment.nanos // 1_000_000
 

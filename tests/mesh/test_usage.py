@@ -132,6 +132,13 @@ async def test_groupings_that_make_no_sense_are_refused(mesh: Mesh, groups, fiel
     assert caught.value.metadata["field"] == field
 
 
+@pytest.mark.parametrize("moment", [{"seconds": 2**62}, {"seconds": -(2**62)}, {"seconds": 1, "nanos": -5}])
+async def test_a_moment_that_is_none_is_refused(mesh: Mesh, moment: dict[str, int]):
+    with pytest.raises(InvalidRequest) as caught:
+        await mesh.call(mesh.router.GetUsage, pb.GetUsageRequest(until=Timestamp(**moment)))
+    assert caught.value.metadata["field"] == "until"
+
+
 async def test_what_a_caller_gave_up_is_booked_with_what_it_cost(fresh: Mesh, state: Path):
     await fresh.fault(kind="stall", after_chunks=3)
     request = pb.StreamCompleteRequest(conversation=asking("Translate 'patience' into French, at length."))

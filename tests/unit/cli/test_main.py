@@ -56,7 +56,9 @@ async def test_check_names_every_wrong_variable_and_shows_no_key(tmp_path: Path)
         "OMNISPHERE_CACHE_PORT: is not a whole number",
     ]
     gone = {"OMNISPHERE_ROUTER_ARTEFACT": "/gone.npz", "OMNISPHERE_CACHE_VERIFIER": "/gone.npz"}
-    code, out, err = await _omnisphere(tmp_path, "check", OMNISPHERE_STATES="/s", OMNISPHERE_CASHE_PORT="1", **gone)
+    code, out, err = await _omnisphere(
+        tmp_path, "check", OMNISPHERE_STATES="/s", OMNISPHERE_CASHE_PORT="1", OMNISPHERE_ROUTER="x:1", **gone
+    )
     assert code == 2
     assert err.splitlines() == [
         "OMNISPHERE_CASHE_PORT: is not known; did you mean OMNISPHERE_CACHE_PORT?",
