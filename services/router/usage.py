@@ -10,7 +10,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis import call_context
-from services.chassis.errors import InvalidRequest, NotFound, Unauthenticated
+from services.chassis.errors import InvalidRequest, NotFound, PeerUnavailable, Unauthenticated
+from services.ledger.file import LedgerFailed
 from services.ledger.table import Row, Value
 from services.router.ledger import REQUESTS, TOKEN_COLUMNS
 
@@ -41,7 +42,9 @@ class Usage:
         self._all_tenants = all_tenants
 
     async def get(self, request: pb.GetUsageRequest) -> pb.GetUsageResponse:
-        """Rows in the order of their keys. Raises InvalidRequest, Unauthenticated; NotFound where the ledger is off."""
+        """Rows in the order of their keys. Raises InvalidRequest, Unauthenticated; NotFound where the ledger is off,
+        PeerUnavailable where it cannot be read.
+        """
         groups = list(request.group_by)
         _check(groups)
         by_tenant = pb.USAGE_GROUPING_TENANT in groups
@@ -50,7 +53,10 @@ class Usage:
         if self._ledger is None:
             raise NotFound(name="the request ledger")
         query, values = _query(request, groups, None if by_tenant else call_context.current().caller.tenant)
-        rows = await self._ledger.read(query, values)
+        try:
+            rows = await self._ledger.read(query, values)
+        except LedgerFailed as failure:
+            raise PeerUnavailable(peer="ledger") from failure
         return pb.GetUsageResponse(rows=[_row(row, len(groups)) for row in rows if row[len(groups)]])
 
 
