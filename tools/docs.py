@@ -20,7 +20,7 @@ from typing import Any
 
 from services.cache import settings as cache
 from services.chassis.errors import BY_REASON
-from services.chassis.settings import variable
+from services.chassis.settings import duration_text, variable
 from services.context import settings as context
 from services.providers import settings as providers
 from services.router import settings as router
@@ -95,8 +95,7 @@ def _shown(default: object) -> str:
         case bool():
             return "`on`" if default else "`off`"
         case timedelta():
-            seconds = default.total_seconds()
-            return f"`{seconds:g}s`" if seconds >= 1 else f"`{seconds * 1000:g}ms`"
+            return f"`{duration_text(default)}`"
         case _:
             return f"`{default}`"
 

@@ -145,6 +145,12 @@ class Cache:
         entry = self._table.named(request.entry_id, self._epochs.wall(tenant))
         self._metrics.reported(request.verdict)
         threshold = self._semantic.report(request, asked, namespace_of(request.query, tenant), entry)
+        wrong = request.verdict == pb.ReportHitRequest.VERDICT_WRONG
+        if wrong and entry is not None and entry.fingerprint == asked.fingerprint:
+            # The very question's own answer is wrong: it is nobody's.
+            selection = Selection(entry.entry_id, until=self._now().wall)
+            self._table.forget(tenant, selection, now=self._now())
+            self._keeper.learned("forgotten", written(tenant, selection), b"")
         return pb.ReportHitResponse(threshold=threshold)
 
     async def embed(self, request: pb.EmbedTextsRequest) -> pb.EmbedTextsResponse:
@@ -355,8 +361,10 @@ class Cache:
     def _ttl(self, control: pb.CacheControl, eligible: Eligibility) -> tuple[float, float]:
         """How long the answer is to be kept, and the longest that its life may be after the jitter, in seconds."""
         longest = min(LONGEST_TTL, eligible.ttl_cap or timedelta.max).total_seconds()
-        wanted = _seconds(control.ttl) if control.HasField("ttl") else self._settings.default_ttl.total_seconds()
-        return min(wanted, longest), longest
+        if control.HasField("ttl"):
+            longest = min(longest, _seconds(control.ttl))
+            return longest, longest
+        return min(self._settings.default_ttl.total_seconds(), longest), longest
 
     def _now(self) -> Moment:
         return Moment(self._clock.wall(), self._clock.monotonic())

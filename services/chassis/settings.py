@@ -23,6 +23,18 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PORT = r"(?:6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
+# Forms of text that settings have.
+HOST_PORT = re.compile(rf"{_HOST}:{_PORT}")
+HTTP_URL = re.compile(rf"https?://{_HOST}(?::{_PORT})?(?:/\S*)?")
+REDIS_URL = re.compile(rf"rediss?://(?:[^@\s]*@)?{_HOST}(?::{_PORT})?(?:[/?]\S*)?|unix://\S+")
+_FORMS = {
+    HOST_PORT: "is not host:port, for example 127.0.0.1:50052",
+    HTTP_URL: "is not http://host:port",
+    REDIS_URL: "is not redis://[:password@]host:port/db",
+}
+_PLACE = re.compile(r"\(at (?:line \d+, column \d+|end of document)\)$")
 _TRUE, _FALSE = {"1", "true", "on", "yes"}, {"0", "false", "off", "no"}
 
 
@@ -49,9 +61,15 @@ class Secret:
         return bool(self._value)
 
 
-def setting(default: Any, text: str, *, env: str = "") -> Any:
-    """A field of a settings class: its default and what it means. `env`: a variable that several services share."""
-    return dataclasses.field(default=default, metadata={"env": env, "text": text})
+def setting(
+    default: Any, text: str, *, env: str = "", least: Any = None, most: Any = None, form: re.Pattern[str] | None = None
+) -> Any:
+    """A field of a settings class: its default and what it means. `env`: a variable that several services share.
+
+    A value is from `least` to `most`, both allowed; a text has the `form`. None: nothing is asked.
+    """
+    metadata = {"env": env, "text": text, "least": least, "most": most, "form": form}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def variable(field: dataclasses.Field[Any], prefix: str) -> str:
@@ -87,7 +105,9 @@ def load(kind: type[T], environ: Mapping[str, str], *, prefix: str, others: Coll
         known.add(name)
         raw = environ.get(name)
         if raw is not None and raw != "":
-            values[field.name] = decode(hints[field.name], raw, name, problems)
+            value = values[field.name] = decode(hints[field.name], raw, name, problems)
+            if value is not None and (problem := _outside(value, field.metadata)):
+                problems.append(f"{name}: {problem}")
     for name in sorted(name for name in environ if name.startswith(f"{prefix}_") and name not in known):
         near = difflib.get_close_matches(name, sorted(known), n=1)
         problems.append(f"{name}: is not known" + (f"; did you mean {near[0]}?" if near else ""))
@@ -106,6 +126,14 @@ def read_toml(path: Path) -> dict[str, object]:
         raise StartError(f"{path}: is not UTF-8") from failure
     except tomllib.TOMLDecodeError as failure:
         raise StartError(f"{path}: {failure}") from failure
+    except (ValueError, RecursionError) as failure:  # of numbers and brackets beyond all measure
+        raise StartError(f"{path}: is not TOML") from failure
+
+
+def place_of(failure: Exception) -> str:
+    """Where a text stopped being TOML, as " (at line 2, column 5)", without a word of the text; empty: nobody knows."""
+    found = _PLACE.search(str(failure)) if isinstance(failure, tomllib.TOMLDecodeError) else None
+    return f" {found.group()}" if found else ""
 
 
 def decode(kind: Any, raw: object, where: str, problems: list[str]) -> Any:
@@ -136,6 +164,30 @@ def decode(kind: Any, raw: object, where: str, problems: list[str]) -> Any:
         inner = typing.get_args(kind)[1]
         return {key: decode(inner, value, f"{where}.{key}", problems) for key, value in raw.items()}
     return _scalar(kind, raw, where, problems)
+
+
+def _outside(value: Any, asked: Mapping[str, Any]) -> str:
+    """What is wrong with a value of the right type; empty: nothing."""
+    least, most, form = asked.get("least"), asked.get("most"), asked.get("form")
+    text = value.reveal() if isinstance(value, Secret) else value
+    if form is not None and not form.fullmatch(text):
+        return _FORMS[form]
+    # Written so that NaN is outside.
+    if (least is None or least <= value) and (most is None or value <= most):
+        return ""
+    if most is None:
+        return f"must be at least {duration_text(least)}"
+    return f"must be between {duration_text(least)} and {duration_text(most)}"
+
+
+def duration_text(value: object) -> str:
+    """A duration as an operator writes it; everything else as it is."""
+    if not isinstance(value, timedelta):
+        return str(value)
+    seconds = value.total_seconds()
+    if seconds and not seconds % _UNITS["d"]:
+        return f"{seconds / _UNITS['d']:g}d"
+    return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
 
 
 def _table(kind: type, raw: object, where: str, problems: list[str]) -> Any:

@@ -22,6 +22,8 @@ from services.together import one_process
 if TYPE_CHECKING:  # only the type stubs know this name
     from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceAsyncStub
 
+# Which router the commands ask where --router does not say.
+ROUTER_VARIABLE = "OMNISPHERE_ROUTER"
 HEALTH_NAME = "omnisphere.router.v1.RouterService"
 _DIAL_SECONDS, _FAR_DIAL_SECONDS = 0.5, 5.0
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")

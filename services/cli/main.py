@@ -20,7 +20,7 @@ from services.chassis.errors import ServiceError
 from services.chassis.settings import StartError, environment
 from services.cli import show
 from services.cli import usage as figures
-from services.cli.client import answers, conversation, reached
+from services.cli.client import ROUTER_VARIABLE, answers, conversation, reached
 from services.router import settings as router_settings
 
 app = typer.Typer(
@@ -34,7 +34,7 @@ console = Console(width=_WIDTH, soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
 
 _LOCAL = "127.0.0.1:50051"
-Router = Annotated[str, typer.Option("--router", envvar="OMNISPHERE_ROUTER", help="host:port of a running router")]
+Router = Annotated[str, typer.Option("--router", envvar=ROUTER_VARIABLE, help="host:port of a running router")]
 ModelName = Annotated[str, typer.Option("--model", help="an alias or a concrete id; empty: the policy chooses")]
 PolicyName = Annotated[str, typer.Option("--policy", help="a policy of routes.toml")]
 Hint = Annotated[str, typer.Option("--task", help="the task type; empty: found from the prompt")]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,13 @@ from services.chassis.logs import Log, quieten_libraries
 from services.chassis.run import settle_memory
 from services.chassis.server import catch_signals
 from services.chassis.settings import StartError, environment
-from services.cli.client import log_file
+from services.cli.client import ROUTER_VARIABLE, log_file
 from services.providers import operator_file
 from services.providers.endpoints import shipped
 from services.providers.settings import ProvidersSettings
+from services.router.learning.artefact_keeper import first_artefact
 from services.router.policy import load_policies
+from services.router.tasks.example_keeper import read_examples
 from services.simulator.fleet import FleetError
 from services.simulator.recorded import Recorded
 from services.simulator.scenarios import SCENARIOS
@@ -28,6 +31,8 @@ from services.simulator.settings import SimulatorSettings
 from services.together import one_process
 from services.together.four_processes import FourProcesses
 
+# The services name unknown variables under these themselves.
+_PREFIXES = tuple(f"OMNISPHERE_{name}_" for name in ("ROUTER", "CACHE", "CONTEXT", "PROVIDERS", "SIMULATOR"))
 # What `up --mesh` listens on where the environment does not say.
 _USUAL_PORTS = {
     "ROUTER": ("50051", "9461"),
@@ -122,23 +127,58 @@ def _replayed(recorded: Recorded) -> str:
 
 def check_all(console: Console, environ: Mapping[str, str]) -> None:
     """Validate everything; raises StartError with a line per problem."""
-    problems: list[str] = []
+    problems = _unknown_variables(environ)
     settings = None
     try:
         settings = one_process.load(environ)
     except StartError as failure:
         problems.extend(str(failure).splitlines())
     if settings is not None:
-        for read in (lambda: load_policies(settings.router.routes), lambda: _read_operator_file(settings.providers)):
-            try:
-                read()
-            except StartError as failure:
-                problems.extend(str(failure).splitlines())
+        problems.extend(_wrong_files(settings))
     if problems:
         raise StartError("\n".join(problems))
     assert settings is not None  # noqa: S101 - else there was a problem
     keys = ", ".join(sorted(settings.providers.keys)) or "none"
     console.print(f"all settings are valid; keys found: {keys}", highlight=False)
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """A line per variable of ours that no service reads; of those under a service's prefix the service tells itself."""
+    known = one_process.variables() | {ROUTER_VARIABLE}
+    names = (name for name in sorted(environ) if name.startswith("OMNISPHERE_") and not name.startswith(_PREFIXES))
+    problems = []
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            problems.append(f"{name}: is not known" + (f"; did you mean {near[0]}?" if near else ""))
+    return problems
+
+
+def _wrong_files(settings: one_process.MeshSettings) -> list[str]:
+    """A line per problem of the operator's files."""
+    problems = []
+    reads: Sequence[Callable[[], object]] = (
+        lambda: load_policies(settings.router.routes),
+        lambda: read_examples(settings.router.task_examples),
+        lambda: first_artefact(settings.router.artefact),
+        lambda: _open_verifier(settings.cache.verifier),
+        lambda: _read_operator_file(settings.providers),
+    )
+    for read in reads:
+        try:
+            read()
+        except StartError as failure:
+            problems.extend(str(failure).splitlines())
+    return problems
+
+
+def _open_verifier(path: Path | None) -> None:
+    """Whether there is one; what is in it, the cache says at its start."""
+    try:
+        if path is not None:
+            path.open("rb").close()
+    except OSError as failure:
+        raise StartError(f"{path}: cannot be read: {failure.strerror}") from failure
 
 
 def _read_operator_file(settings: ProvidersSettings) -> None:

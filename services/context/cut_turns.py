@@ -67,12 +67,12 @@ class CutTurns:
     async def expand(self, tenant: str, handles: Sequence[str]) -> pb.ExpandResponse:
         """The messages behind the handles, in order. Raises NotFound for one that is not there."""
         response = pb.ExpandResponse()
-        for handle in handles:
+        for place, handle in enumerate(handles):
             packed = self._waiting.get((tenant, handle))
             if packed is None:
                 packed = await self._executor.run(self._read, tenant, handle)
             if packed is None:
-                raise NotFound(name="handle")
+                raise NotFound(name=f"handles[{place}]")
             response.MergeFromString(packed)
         return response
 

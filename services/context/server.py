@@ -78,7 +78,7 @@ def assemble(
     """The objects, not started. `load` makes the embedder."""
     clock, metrics, encodings = SystemClock(), ContextMetrics(registry), Encodings()
     executor = Executor(threads=settings.threads, waiting=settings.waiting)
-    store = Store(settings.store_file())
+    store = Store(settings.store_file(), log)
     calibrations = Calibrations(store)
     counter = TokenCounter(encodings, Memo(settings.memo_messages), calibrations)
     counting = Counting(counter, executor, metrics, inline_bytes=settings.inline_bytes)

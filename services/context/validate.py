@@ -58,7 +58,7 @@ def check_remember(request: pb.RememberRequest) -> None:
         if len(item.tags) > _MOST_TAGS or any(not 1 <= len(tag.encode()) <= _TAG_BYTES for tag in item.tags):
             raise InvalidRequest(field=f"items[{index}].tags", problem="is not at most 16 tags of 1 to 64 bytes")
     if request.HasField("ttl") and not 0 < request.ttl.seconds + request.ttl.nanos / 1e9 <= _LONGEST_TTL_SECONDS:
-        raise InvalidRequest(field="ttl", problem="is not a time above 0")
+        raise InvalidRequest(field="ttl", problem="is not above 0, or longer than 10,000 years")
 
 
 def check_recall(request: pb.RecallRequest) -> None:
@@ -76,7 +76,7 @@ def check_forget(request: pb.ForgetRequest) -> None:
     """Raises InvalidRequest."""
     _check_conversation_id(request.conversation_id)
     if not (request.conversation_id or request.ids or request.tag):
-        raise InvalidRequest(field="ids", problem="nothing is said of what to forget")
+        raise InvalidRequest(field="ids", problem="one of conversation_id, ids and tag must be set")
     if len(request.ids) > _MOST_IDS:
         raise InvalidRequest(field="ids", problem=f"has more than {_MOST_IDS}")
 

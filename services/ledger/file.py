@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from services.chassis.logs import Log
 from services.ledger.table import Row, Table, Value
 
 _BUSY_SECONDS = 5.0
@@ -21,10 +22,11 @@ class LedgerFailed(Exception):
 
 
 class LedgerFile:
-    """Opens the file with its first use, and again after a failure."""
+    """Opens the file with its first use, and again after a failure. What is no database is set aside."""
 
-    def __init__(self, path: Path, table: Table) -> None:
+    def __init__(self, path: Path, table: Table, log: Log | None = None) -> None:
         self._path = path
+        self._log = log
         self._table = table
         self._connection: sqlite3.Connection | None = None
 
@@ -71,29 +73,48 @@ class LedgerFile:
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = self._connected()
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, self._table.schema):
-                self._put_aside(version)
-            for statement in self._table.definition():
-                self._connection.execute(statement)
-            self._connection.execute(f"PRAGMA user_version = {self._table.schema}")
+            try:
+                self._connection = self._begun()
+            except sqlite3.DatabaseError as failure:
+                if _word(failure) != "SQLITE_NOTADB":
+                    raise
+                self._put_aside(
+                    f"broken-{int(self._path.stat().st_mtime)}"
+                )  # it cannot be read again; what comes now can be
+                self._connection = self._begun()
         return self._connection
+
+    def _begun(self) -> sqlite3.Connection:
+        """The file with its table; that of another release keeps its books beside ours."""
+        connection = self._connected()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version not in (0, self._table.schema):
+            connection.close()
+            self._put_aside(f"schema{version}")
+            connection = self._connected()
+        for statement in self._table.definition():
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {self._table.schema}")
+        return connection
 
     def _connected(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        # A crash of the machine may lose the last moments; the JSON lines have them.
-        connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A crash of the machine may lose the last moments; the JSON lines have them.
+            connection.execute("PRAGMA synchronous = NORMAL")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
-    def _put_aside(self, version: int) -> None:
-        """Another release's file keeps its books beside ours."""
-        self.close()
-        self._path.replace(self._path.with_suffix(f".schema{version}{self._path.suffix}"))
+    def _put_aside(self, why: str) -> None:
+        aside = self._path.with_suffix(f".{why}{self._path.suffix}")
+        self._path.replace(aside)
         for extra in ("-wal", "-shm"):
             self._path.with_name(self._path.name + extra).unlink(missing_ok=True)
-        self._connection = self._connected()
+        if self._log is not None:
+            self._log.warning("ledger_file_set_aside", file=str(self._path), moved_to=str(aside))
 
 
 def _word(failure: Exception) -> str:

@@ -57,7 +57,8 @@ class Ledger:
         most_waiting: int = _MOST_WAITING,
     ) -> None:
         self._table = table
-        self._file = LedgerFile(path, table)
+        self._path = path
+        self._file = LedgerFile(path, table, log)
         self._log = log
         self._clock = clock
         self._keep = keep
@@ -156,4 +157,6 @@ class Ledger:
         now = self._clock.monotonic()
         if self._warned_at is None or now - self._warned_at >= _BETWEEN_WARNINGS_SECONDS:
             self._warned_at = now
-            self._log.warning("ledger_storage_failed", ledger=self._table.name, cause=str(failure))
+            self._log.warning(
+                "ledger_storage_failed", ledger=self._table.name, file=str(self._path), cause=str(failure)
+            )

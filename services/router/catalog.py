@@ -80,6 +80,11 @@ def named(models: Sequence[model_pb2.Model], name: str) -> model_pb2.Model | Non
     return next((model for model in models if model.id == name or name in model.aliases), None)
 
 
+def answers_by_name(models: Sequence[model_pb2.Model]) -> dict[str, bool]:
+    """Every id and alias, and whether that model answers conversations."""
+    return {name: not embeds(model) for model in models for name in (model.id, *model.aliases)}
+
+
 _number = lru_cache(maxsize=4_096)(Decimal)
 
 

@@ -6,12 +6,13 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from omnisphere.chat.v1 import chat_pb2
+from services.chassis.errors import InvalidRequest
 from services.router.admit import Ask
-from services.router.catalog import Catalogue
+from services.router.catalog import Catalogue, answers_by_name
 from services.router.exchange_rate import ExchangeRate
 from services.router.forecast import Forecaster, Outlook, Question
 from services.router.plan import Facts, Plan, facts_of
-from services.router.policy import Policy
+from services.router.policy import Policy, wrong_models
 from services.router.strategies import Strategy
 from services.router.strategies.fixed import Fixed, FixedOrder
 from services.router.strategies.ladder import Cascading
@@ -33,6 +34,8 @@ class Planner:
 
     def plan(self, ask: Ask, task_type: str, catalogue: Catalogue, *, fast: bool = False) -> tuple[Plan, Facts]:
         """The plan, and what it was made from. `fast`: nothing is to be judged. Raises UnknownModel, InvalidRequest."""
+        if ask.options.inline_policy:
+            _check_inline(ask.policy, catalogue)
         facts = self._facts(ask, task_type, catalogue)
         if ask.model:
             return Fixed(catalogue.answering(ask.model)).plan(facts), facts
@@ -44,9 +47,7 @@ class Planner:
 
     def _facts(self, ask: Ask, task_type: str, catalogue: Catalogue) -> Facts:
         row, options = ask.policy.row, ask.options
-        limit = (
-            options.max_cost_nanousd if options.HasField("max_cost_nanousd") else int(row.max_cost_usd * 1e9) or None
-        )
+        limit = options.max_cost_nanousd if options.HasField("max_cost_nanousd") else _nanousd(row.max_cost_usd) or None
         facts = facts_of(ask.conversation, ask.kinds, task_type, catalogue.models)
         question = Question(ask.tenant, task_type, ask.prompt, facts.input_tokens)
         return replace(
@@ -78,6 +79,19 @@ class Planner:
         if len(self._rates) > _MOST_RATES:
             self._rates.popitem(last=False)
         return rate
+
+
+def _nanousd(usd: float) -> int:
+    """0 is no limit, so that the least one is not."""
+    return max(1, round(usd * 1e9)) if usd else 0
+
+
+def _check_inline(policy: Policy, catalogue: Catalogue) -> None:
+    """Raise InvalidRequest where it names models that cannot answer; those of a file were checked before."""
+    problems = wrong_models([policy], answers_by_name(catalogue.models))
+    if problems:
+        problem = problems[0].removeprefix(f"policy.{policy.name} ")
+        raise InvalidRequest(field="options.inline_policy", problem=problem)
 
 
 def _has_learned(facts: Facts) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from services.chassis.errors import InvalidRequest
-from services.chassis.settings import StartError, decode, read_toml
+from services.chassis.settings import StartError, decode, place_of, read_toml
 
 StrategyName = Literal["auto", "rule", "semantic", "cost_aware", "cascade", "fixed", "split"]
 _BY_TABLE = ("auto", "rule", "semantic")
@@ -64,6 +64,8 @@ class PolicyRow:
             raise ValueError("a split needs arms, with weights above 0")
         if self.strategy == "fixed" and not self.models:
             raise ValueError("fixed needs models")
+        if len(set(self.models)) < len(self.models):
+            raise ValueError("models must be different ones")
         if self.strategy == "cascade" and self.judge == "model" and not self.judge_model:
             raise ValueError("a judge that is a model needs judge_model")
         if not 0 <= self.threshold <= 1 or not 0 <= self.margin <= 1:
@@ -128,8 +130,8 @@ def inline_policy(text: str) -> Policy:
     problems: list[str] = []
     try:
         row: PolicyRow = decode(PolicyRow, tomllib.loads(text), "", problems)
-    except tomllib.TOMLDecodeError:
-        raise InvalidRequest(field=field_name, problem="is not TOML") from None
+    except (ValueError, RecursionError) as failure:  # also of numbers and brackets beyond all measure
+        raise InvalidRequest(field=field_name, problem=f"is not TOML{place_of(failure)}") from None
     if problems:
         raise InvalidRequest(field=field_name, problem=problems[0].lstrip(".: ")[:200])
     if row.strategy == "split":
@@ -149,13 +151,18 @@ def drawn(policy: Policy, policies: Mapping[str, Policy], place: float) -> Drawn
     return Drawn(policies[arm], policy.name, weight / total)
 
 
-def unknown_models(policies: Iterable[Policy], known: set[str]) -> list[str]:
-    """One line per policy that names models nobody knows."""
-    return [
-        f"policy.{policy.name} names unknown models: {', '.join(missing)}"
-        for policy in policies
-        if (missing := sorted(policy.row.names() - known))
-    ]
+def wrong_models(policies: Iterable[Policy], answers: Mapping[str, bool]) -> list[str]:
+    """A line per policy and mistake: unknown names, models that answer no conversation. `answers`: by name."""
+    problems = []
+    for policy in policies:
+        names = sorted(policy.row.names())
+        for what, wrong in (
+            ("unknown models", [name for name in names if name not in answers]),
+            ("models that answer no conversation", [name for name in names if not answers.get(name, True)]),
+        ):
+            if wrong:
+                problems.append(f"policy.{policy.name} names {what}: {', '.join(wrong)}")
+    return problems
 
 
 def _read(path: Path) -> dict[str, PolicyRow]:

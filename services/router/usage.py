@@ -10,7 +10,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis import call_context
-from services.chassis.errors import InvalidRequest, NotFound, Unauthenticated
+from services.chassis.errors import InvalidRequest, NotFound, PeerUnavailable, Unauthenticated
+from services.ledger.file import LedgerFailed
 from services.ledger.table import Row, Value
 from services.router.ledger import REQUESTS, TOKEN_COLUMNS
 
@@ -21,6 +22,9 @@ _KEYS: Mapping[pb.UsageGrouping.ValueType, str] = {
     pb.USAGE_GROUPING_TENANT: "tenant",
 }
 _SUMS = (*TOKEN_COLUMNS, "cost_nanousd", "cache_savings_nanousd", "routing_savings_nanousd")
+
+# https://protobuf.dev/reference/protobuf/google.protobuf/#timestamp: the years 1 to 9999.
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 class Readable(Protocol):
@@ -38,7 +42,9 @@ class Usage:
         self._all_tenants = all_tenants
 
     async def get(self, request: pb.GetUsageRequest) -> pb.GetUsageResponse:
-        """Rows in the order of their keys. Raises InvalidRequest, Unauthenticated; NotFound where the ledger is off."""
+        """Rows in the order of their keys. Raises InvalidRequest, Unauthenticated; NotFound where the ledger is off,
+        PeerUnavailable where it cannot be read.
+        """
         groups = list(request.group_by)
         _check(groups)
         by_tenant = pb.USAGE_GROUPING_TENANT in groups
@@ -47,7 +53,10 @@ class Usage:
         if self._ledger is None:
             raise NotFound(name="the request ledger")
         query, values = _query(request, groups, None if by_tenant else call_context.current().caller.tenant)
-        rows = await self._ledger.read(query, values)
+        try:
+            rows = await self._ledger.read(query, values)
+        except LedgerFailed as failure:
+            raise PeerUnavailable(peer="ledger") from failure
         return pb.GetUsageResponse(rows=[_row(row, len(groups)) for row in rows if row[len(groups)]])
 
 
@@ -81,7 +90,7 @@ def _query(
 
 
 def _milliseconds(moment: Timestamp, field: str) -> int:
-    if not 0 <= moment.nanos < 1_000_000_000:
+    if not (_FIRST_SECOND <= moment.seconds <= _LAST_SECOND and 0 <= moment.nanos < 1_000_000_000):
         raise InvalidRequest(field=field, problem="is not a moment")
     return moment.seconds * 1000 + moment.nanos // 1_000_000
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.chassis import settings as chassis
-from services.chassis.settings import StartError, setting
+from services.chassis.server_settings import MOST_PORT
+from services.chassis.settings import setting
 
 PREFIX = "OMNISPHERE_SIMULATOR"
-_MOST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,10 @@ class SimulatorSettings:
     """Where the simulator listens, and how much of the models' pace it keeps."""
 
     host: str = setting("127.0.0.1", "The address to listen on.")
-    port: int = setting(9180, "The HTTP port; 0 takes a free one.")
-    latency_scale: float = setting(1.0, "How much of the models' pace is kept; 0: no waiting at all.")
+    port: int = setting(9180, "The HTTP port; 0 takes a free one.", least=0, most=MOST_PORT)
+    latency_scale: float = setting(
+        1.0, "How much of the models' pace is kept; 0: no waiting at all.", least=0, most=1_000
+    )
     fleet: Path | None = setting(None, "A fleet.toml in place of the bundled one.")
     replay_outcomes: Path | None = setting(
         None, "A folder of recorded outcomes whose models answer in place of the fleet's, each with what it said then."
@@ -29,7 +31,4 @@ class SimulatorSettings:
 
 def load(environ: Mapping[str, str]) -> SimulatorSettings:
     """The settings in this environment. Raises StartError that names every variable that is wrong."""
-    settings = chassis.load(SimulatorSettings, environ, prefix=PREFIX, others={"OMNISPHERE_SIMULATOR_URL"})
-    if not 0 <= settings.port <= _MOST_PORT or settings.latency_scale < 0:
-        raise StartError(f"{PREFIX}_PORT must be a port, and {PREFIX}_LATENCY_SCALE 0 or more")
-    return settings
+    return chassis.load(SimulatorSettings, environ, prefix=PREFIX, others={"OMNISPHERE_SIMULATOR_URL"})

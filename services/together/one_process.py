@@ -6,7 +6,7 @@ Some of them may stay outside (`remote`): with the cache remote, this is the pod
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import grpc
@@ -16,8 +16,9 @@ from services.cache import server as cache_wiring
 from services.cache import settings as cache_settings
 from services.chassis.logs import Log
 from services.chassis.peer import Invoker, LocalInvoker
+from services.chassis.run import PARENT_VARIABLE
 from services.chassis.server import Server, Service
-from services.chassis.settings import StartError
+from services.chassis.settings import StartError, variable
 from services.context import server as context_wiring
 from services.context import settings as context_settings
 from services.context.peers import ProvidersPeer as SummariserPeer
@@ -59,6 +60,19 @@ def load(environ: Mapping[str, str]) -> MeshSettings:
     if problems:
         raise StartError("\n".join(dict.fromkeys(problems)))
     return MeshSettings(*parts)  # type: ignore[arg-type]
+
+
+def variables() -> frozenset[str]:
+    """Every variable that some service reads, the keys of vendors not among them."""
+    kinds = (
+        (router_settings.RouterSettings, router_settings.PREFIX),
+        (cache_settings.CacheSettings, cache_settings.PREFIX),
+        (context_settings.ContextSettings, context_settings.PREFIX),
+        (providers_settings.ProvidersSettings, providers_settings.PREFIX),
+        (simulator_settings.SimulatorSettings, simulator_settings.PREFIX),
+    )
+    named = (variable(field, prefix) for kind, prefix in kinds for field in fields(kind))
+    return frozenset({*named, PARENT_VARIABLE})
 
 
 class OneProcess:

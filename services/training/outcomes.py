@@ -10,6 +10,7 @@ Every problem of a file is told with its row; nothing is guessed.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,9 @@ def assembled(rows: Sequence[Mapping[str, Any]]) -> Outcomes:
         said: list[str | None] = []
         for place, model in enumerate(models):
             result = row["models"].get(model) or {}
-            quality[number, place] = _number(result.get("quality"), number, "quality")
+            if not isinstance(result, Mapping):
+                raise OutcomesUnusable(f'row {number + 1}: what {model} did is no object such as {{"quality": 1}}')
+            quality[number, place] = _number(result.get("quality"), number, "quality", most=1)
             usd[number, place] = _number(result.get("cost_usd"), number, "cost_usd")
             out_tokens[number, place] = _number(result.get("out_tokens"), number, "out_tokens")
             answer = result.get("answer")
@@ -99,7 +102,7 @@ def assembled(rows: Sequence[Mapping[str, Any]]) -> Outcomes:
         tuple(str(row.get("id", number)) for number, row in enumerate(rows)),
         tuple(str(row["prompt"]) for row in rows),
         tuple(str(row.get("task") or "") for row in rows),
-        np.array([_in_tokens(row) for row in rows]),
+        np.array([_in_tokens(row, number) for number, row in enumerate(rows)]),
         models,
         quality,
         usd,
@@ -108,29 +111,30 @@ def assembled(rows: Sequence[Mapping[str, Any]]) -> Outcomes:
     )
 
 
-def _number(value: object, row: int, name: str) -> float:
+def _number(value: object, row: int, name: str, *, most: float = math.inf) -> float:
     if value is None:
         return float("nan")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
         raise OutcomesUnusable(f"row {row + 1}: {name} is no number")
+    if not 0 <= value <= most:
+        raise OutcomesUnusable(f"row {row + 1}: {name} is " + ("below 0" if value < 0 else f"above {most:g}"))
     return float(value)
 
 
-def _in_tokens(row: Mapping[str, Any]) -> float:
-    given = row.get("in_tokens")
-    if given is None:
+def _in_tokens(row: Mapping[str, Any], number: int) -> float:
+    if row.get("in_tokens") is None:
         return float(-(-len(str(row["prompt"]).encode()) // _BYTES_PER_TOKEN))
-    return float(given)
+    return _number(row["in_tokens"], number, "in_tokens")
 
 
 def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as failure:
+            except (ValueError, RecursionError) as failure:  # also of bytes that are no text, and of endless brackets
                 raise OutcomesUnusable(f"{path.name}:{number}: no JSON") from failure
             if not isinstance(row, dict) or not isinstance(row.get("models"), dict) or "prompt" not in row:
                 raise OutcomesUnusable(f"{path.name}:{number}: no prompt, or no models")

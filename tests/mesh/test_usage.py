@@ -16,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 from omnisphere.router.v1 import router_service_pb2 as pb
-from services.chassis.errors import InvalidRequest, NotFound
+from services.chassis.errors import InvalidRequest, NotFound, PeerUnavailable
 from tests.mesh.conftest import TOPOLOGIES
 from tests.mesh.harness import Mesh, asking
 from tests.mesh.test_complete import until_hit
@@ -132,6 +132,13 @@ async def test_groupings_that_make_no_sense_are_refused(mesh: Mesh, groups, fiel
     assert caught.value.metadata["field"] == field
 
 
+@pytest.mark.parametrize("moment", [{"seconds": 2**62}, {"seconds": -(2**62)}, {"seconds": 1, "nanos": -5}])
+async def test_a_moment_that_is_none_is_refused(mesh: Mesh, moment: dict[str, int]):
+    with pytest.raises(InvalidRequest) as caught:
+        await mesh.call(mesh.router.GetUsage, pb.GetUsageRequest(until=Timestamp(**moment)))
+    assert caught.value.metadata["field"] == "until"
+
+
 async def test_what_a_caller_gave_up_is_booked_with_what_it_cost(fresh: Mesh, state: Path):
     await fresh.fault(kind="stall", after_chunks=3)
     request = pb.StreamCompleteRequest(conversation=asking("Translate 'patience' into French, at length."))
@@ -162,6 +169,20 @@ async def test_the_attempts_of_a_call_can_be_asked_for_afterwards(state: Path):
         assert list(foreign.attempts) == []
         with pytest.raises(InvalidRequest):
             await mesh.call(mesh.providers.GetAttempts, providers_pb.GetAttemptsRequest())
+
+
+def _without_a_ledgers_place(state: Path) -> None:
+    state.mkdir(exist_ok=True)
+    (state / "ledger").write_text("a file where the directory should be")
+
+
+async def test_a_ledger_that_cannot_be_read_is_said(state: Path):
+    _without_a_ledgers_place(state)
+    async with TOPOLOGIES["one_process"](state) as mesh:
+        await mesh.complete("Who reads the books?")
+        with pytest.raises(PeerUnavailable) as caught:
+            await mesh.call(mesh.router.GetUsage, pb.GetUsageRequest())
+        assert caught.value.metadata["peer"] == "ledger"
 
 
 async def test_a_mesh_without_a_ledger_says_so(state: Path):

@@ -63,8 +63,8 @@ class OutcomeBook:
         query = f"SELECT * FROM (SELECT {columns} FROM outcome ORDER BY at DESC LIMIT ?) ORDER BY at"  # noqa: S608 - ours
         try:
             rows = await self._ledger.read(query, (_MOST_PLAYED,))
-        except LedgerFailed:
-            self._log.warning("outcomes_unread")
+        except LedgerFailed as failure:
+            self._log.warning("outcomes_unread", cause=str(failure))
             return
         for row in rows:
             take(_outcome(row))

@@ -170,6 +170,19 @@ async def test_a_wrong_answer_is_not_given_to_that_question_again(bench: Semanti
     assert await bench.report(MEANT, found.entry_id, pb.ReportHitRequest.VERDICT_WRONG) == lifted
 
 
+async def test_an_answer_that_is_wrong_for_its_own_question_is_given_to_nobody(bench: Semantic):
+    await bench.keep(ASKED)
+    found = await bench.ask(ASKED)
+    assert found.outcome == pb.CACHE_OUTCOME_EXACT_HIT
+    await bench.report(ASKED, found.entry_id, pb.ReportHitRequest.VERDICT_WRONG, tenant="b")
+    assert (await bench.ask(ASKED)).outcome == pb.CACHE_OUTCOME_EXACT_HIT
+    await bench.report(ASKED, found.entry_id, pb.ReportHitRequest.VERDICT_WRONG)
+    assert (await bench.ask(ASKED)).outcome == pb.CACHE_OUTCOME_MISS
+    assert (await bench.ask(MEANT)).outcome == pb.CACHE_OUTCOME_MISS
+    await bench.keep(ASKED)
+    assert (await bench.ask(ASKED)).outcome == pb.CACHE_OUTCOME_EXACT_HIT
+
+
 async def test_a_report_of_another_tenant_changes_nothing(bench: Semantic):
     await bench.keep(ASKED)
     found = await bench.ask(MEANT)

@@ -65,7 +65,7 @@ def test_every_wrong_variable_is_named_in_a_line_of_its_own(tmp_path):
 def test_a_number_that_is_no_port_ends_the_start_with_one_line(tmp_path):
     done = run(tmp_path, OMNISPHERE_CACHE_METRICS_PORT="70000")
     assert done.returncode == 2
-    assert done.stderr == "cache: metrics port 127.0.0.1:70000 cannot be opened: not a port\n"
+    assert done.stderr == "cache: OMNISPHERE_CACHE_METRICS_PORT: must be between -1 and 65535\n"
 
 
 def test_an_unknown_argument_is_answered_with_the_usage(tmp_path):

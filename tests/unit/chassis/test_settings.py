@@ -12,7 +12,18 @@ from typing import Literal
 import pytest
 
 from services.chassis.server_settings import ServerSettings
-from services.chassis.settings import Secret, StartError, decode, load, read_toml, setting, state_directory
+from services.chassis.settings import (
+    HOST_PORT,
+    HTTP_URL,
+    REDIS_URL,
+    Secret,
+    StartError,
+    decode,
+    load,
+    read_toml,
+    setting,
+    state_directory,
+)
 
 
 class Colour(StrEnum):
@@ -214,3 +225,60 @@ def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant():
     with pytest.raises(StartError, match=r"_PROT: is not known; did you mean OMNISPHERE_CACHE_PORT\?"):
         load(ServerSettings, {"OMNISPHERE_CACHE_PROT": "1"}, prefix="OMNISPHERE_CACHE")
     load(ServerSettings, {"OMNISPHERE_ROUTER_PROT": "1"}, prefix="OMNISPHERE_CACHE")
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 5_000, "x = " + "9" * 5_000])
+def test_a_file_beyond_all_measure_is_named(tmp_path, text):
+    file = tmp_path / "x.toml"
+    file.write_text(text)
+    with pytest.raises(StartError, match="is not TOML"):
+        read_toml(file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounded:
+    share: float = setting(0.5, "", least=0, most=1)
+    wait: timedelta = setting(timedelta(seconds=1), "", least=timedelta(milliseconds=5), most=timedelta(days=7))
+    count: int = setting(1, "", least=1)
+    peer: str = setting("127.0.0.1:1", "", form=HOST_PORT)
+    url: str = setting("http://127.0.0.1", "", form=HTTP_URL)
+    redis: Secret | None = setting(None, "", form=REDIS_URL)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("share", "1.5", "must be between 0 and 1"),
+        ("share", "nan", "must be between 0 and 1"),
+        ("wait", "4ms", "must be between 5ms and 7d"),
+        ("wait", "8d", "must be between 5ms and 7d"),
+        ("count", "0", "must be at least 1"),
+        ("peer", "cache", "is not host:port, for example 127.0.0.1:50052"),
+        ("peer", ":50052", "is not host:port, for example 127.0.0.1:50052"),
+        ("peer", "http://cache:50052", "is not host:port, for example 127.0.0.1:50052"),
+        ("peer", "cache:70000", "is not host:port, for example 127.0.0.1:50052"),
+        ("url", "127.0.0.1:9180", "is not http://host:port"),
+        ("redis", "host:6379", "is not redis://[:password@]host:port/db"),
+        ("redis", "http://:sk-secret@host", "is not redis://[:password@]host:port/db"),
+    ],
+)
+def test_a_value_beyond_its_bounds_or_of_another_form_is_named(name, value, problem):
+    with pytest.raises(StartError) as caught:
+        load(Bounded, {f"P_{name.upper()}": value}, prefix="P")
+    assert str(caught.value) == f"P_{name.upper()}: {problem}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("wait", "5ms"),
+        ("peer", "[::1]:50052"),
+        ("peer", "cache.omnisphere.svc:50052"),
+        ("url", "https://host:1/path"),
+        ("redis", "rediss://user:p%40ss@host/0?x=1"),
+        ("redis", "redis://host"),
+        ("redis", "unix:///tmp/redis.sock"),
+    ],
+)
+def test_what_lies_within_is_taken(name, value):
+    load(Bounded, {f"P_{name.upper()}": value}, prefix="P")

@@ -55,6 +55,17 @@ async def test_check_names_every_wrong_variable_and_shows_no_key(tmp_path: Path)
         'OMNISPHERE_ROUTER_DRAIN: is not a duration such as "500ms", "2s" or "10m"',
         "OMNISPHERE_CACHE_PORT: is not a whole number",
     ]
+    gone = {"OMNISPHERE_ROUTER_ARTEFACT": "/gone.npz", "OMNISPHERE_CACHE_VERIFIER": "/gone.npz"}
+    code, out, err = await _omnisphere(
+        tmp_path, "check", OMNISPHERE_STATES="/s", OMNISPHERE_CASHE_PORT="1", OMNISPHERE_ROUTER="x:1", **gone
+    )
+    assert code == 2
+    assert err.splitlines() == [
+        "OMNISPHERE_CASHE_PORT: is not known; did you mean OMNISPHERE_CACHE_PORT?",
+        "OMNISPHERE_STATES: is not known; did you mean OMNISPHERE_STATE?",
+        "gone.npz: cannot be read",
+        "/gone.npz: cannot be read: No such file or directory",
+    ]
     code, out, err = await _omnisphere(tmp_path, "check", OPENAI_API_KEY="sk-secret")
     assert (code, out) == (0, "all settings are valid; keys found: OPENAI_API_KEY\n")
 

@@ -78,6 +78,9 @@ async def test_every_unit_that_fit_cut_can_be_expanded(parts):
     assert list(expanded.messages) == [talk[decision.first_message] for decision in cut]
     with pytest.raises(NotFound):
         await parts.cut_turns.expand("default", [cut[0].handle])
+    with pytest.raises(NotFound) as caught:
+        await parts.cut_turns.expand("red", [cut[0].handle, "none"])
+    assert caught.value.metadata == {"name": "handles[1]"}
 
 
 async def test_a_search_that_fails_leaves_a_valid_window(parts, monkeypatch):

@@ -13,10 +13,11 @@ from services.chassis.errors import PeerUnavailable
 from services.chassis.executor import Executor
 from services.chassis.logs import Log
 from services.context.memory import Memory
-from services.context.store import Store
+from services.context.store import Store, StoreFailed
 from services.context.vectors import Background, Vectors
 from services.embedding.hashing import HashingEmbedder
 from tests.fakes.clock import FakeClock
+from tests.fakes.log import ReadableLog
 from tests.unit.context.conversations import conversation, user
 
 FACTS = ("The dentist is on Tuesday at nine.", "Ann's violin teacher is called Bogdan.", "The wifi password is tulip7.")
@@ -112,6 +113,30 @@ async def test_a_file_of_another_release_is_set_aside(kept):
     await memory.remember("red", items(FACTS[2]))
     assert (directory / "context.schema99.sqlite3").exists()
     assert await texts(memory, "wifi password") == [FACTS[2]]
+
+
+async def test_a_file_that_is_no_database_is_set_aside_and_said(kept):
+    memory, _, directory = kept
+    directory.mkdir()
+    (directory / "context.sqlite3").write_bytes(b"no database" * 1_000)
+    await memory.remember("red", items(FACTS[2]))
+    assert await texts(memory, "wifi password") == [FACTS[2]]
+    (aside,) = directory.glob("context.broken-*.sqlite3")
+    assert aside.read_bytes().startswith(b"no database")
+
+
+def test_a_store_that_fails_is_said_once_until_it_works_again(tmp_path):
+    log = ReadableLog("context")
+    store = Store(tmp_path / "there" / "context.sqlite3", log)
+    (tmp_path / "there").write_text("a file where the directory should be")
+    for _ in range(3):
+        with pytest.raises(StoreFailed):
+            store.read("SELECT 1")
+    assert [event["cause"] for event in log.events("context_storage_failed")] == ["File exists"]
+    (tmp_path / "there").unlink()
+    assert store.read("SELECT 1") == [(1,)]
+    store.close()
+    assert len(log.events("context_storage_failed")) == 1
 
 
 async def test_without_its_file_recall_is_degraded_and_remember_is_refused(kept):

@@ -143,6 +143,19 @@ async def test_a_file_of_another_schema_is_put_aside(tmp_path: Path):
     aside.close()
 
 
+def test_a_file_that_is_no_database_is_put_aside(tmp_path: Path):
+    path = tmp_path / "things.sqlite3"
+    path.write_bytes(b"no database" * 1_000)
+    log = ReadableLog("router")
+    ours = LedgerFile(path, TABLE, log)
+    ours.append([(2, "ours")])
+    assert ours.read("SELECT name FROM thing", ()) == [("ours",)]
+    ours.close()
+    (aside,) = tmp_path.glob("things.broken-*.sqlite3")
+    assert aside.read_bytes().startswith(b"no database")
+    assert len(log.events("ledger_file_set_aside")) == 1
+
+
 def test_a_batch_is_written_as_a_whole_or_not_at_all(tmp_path: Path):
     file = LedgerFile(tmp_path / "things.sqlite3", TABLE)
     with pytest.raises(LedgerFailed):

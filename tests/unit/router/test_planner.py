@@ -8,7 +8,7 @@ import pytest
 from omnisphere.model.v1 import model_pb2
 from omnisphere.router.v1 import decision_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
-from services.chassis.errors import UnknownModel
+from services.chassis.errors import InvalidRequest, UnknownModel
 from services.router.catalog import Catalogue
 from services.router.planner import Planner
 from services.router.strategies.cascade import Ladder, Taught
@@ -152,7 +152,7 @@ def test_what_training_found_for_something_else_is_not_used(policy):
 
 
 def test_fixed_asks_the_models_of_the_policy_in_its_order():
-    policy = 'strategy = "fixed"\nreference_model = "claude-opus"\nmodels = ["claude-opus", "nobody", "deepseek-v3"]'
+    policy = 'strategy = "fixed"\nreference_model = "claude-opus"\nmodels = ["claude-opus", "deepseek-v3"]'
     plan = Desk().plan(policy)
     assert (plan.strategy, ids(plan)) == ("fixed", [REFERENCE, PRIMARY])
 
@@ -223,3 +223,16 @@ def test_a_model_that_is_little_known_is_not_taken_for_as_good_as_one_that_is_kn
     assert ids(desk.plan(COST_AWARE))[0] == "big"
     desk.forecaster.seen = {"cheap": 200, "big": 200}
     assert ids(desk.plan(COST_AWARE))[0] == "cheap"
+
+
+@pytest.mark.parametrize("names", ['models = ["gpt-99"]', 'judge = "model"\njudge_model = "gpt-99"'])
+def test_an_inline_policy_may_name_only_models_that_are_known(names):
+    with pytest.raises(InvalidRequest) as caught:
+        Desk().plan('strategy = "cascade"\nreference_model = "claude-opus"\n' + names)
+    assert caught.value.metadata == {"field": "options.inline_policy", "problem": "names unknown models: gpt-99"}
+
+
+def test_the_smallest_limit_of_a_policy_is_one():
+    plan = Desk().plan(COST_AWARE + "max_cost_usd = 1e-12")
+    assert not plan.candidates
+    assert set(dropped(plan).values()) == {DROPPED.DROPPED_BUDGET}

@@ -6,7 +6,7 @@ import pytest
 
 from services.chassis.errors import InvalidRequest
 from services.chassis.settings import StartError
-from services.router.policy import drawn, inline_policy, load_policies, unknown_models
+from services.router.policy import drawn, inline_policy, load_policies, wrong_models
 
 ROW = """
 [policy.{name}]
@@ -97,7 +97,11 @@ arms = {{ {arms} }}
         ('strategy = "split"\nreference_model = "a"', "a split needs arms"),
         ('strategy = "split"\nreference_model = "a"\narms = { rule = 1 }', "a split cannot be inline"),
         ('strategy = "rule"', "reference_model: is missing"),
-        ("strategy = ", "is not TOML"),
+        ('strategy = "rule"\nreference_model = a', "is not TOML (at line 2, column 19)"),
+        ("strategy = ", "is not TOML (at end of document)"),
+        ("x = " + "[" * 5_000, "is not TOML"),
+        ("fallbacks = " + "9" * 5_000, "is not TOML"),
+        ('strategy = "fixed"\nreference_model = "a"\nmodels = ["a", "a"]', "models must be different ones"),
         ('strategy = "cost_aware"\nreference_model = "a"\nquality_per_usd = inf', "must be 0 or more"),
         ("# " + "x" * 20_000, "is longer than"),
     ],
@@ -138,5 +142,9 @@ def test_models_that_nobody_knows_are_named(tmp_path):
     file = tmp_path / "routes.toml"
     file.write_text(row())
     policies = load_policies(file)
-    assert unknown_models([policies["auto"]], {"a", "b", "big"}) == []
-    assert unknown_models([policies["auto"]], {"a"}) == ["policy.auto names unknown models: b, big"]
+    known = {"a": True, "b": True, "big": True}
+    assert wrong_models([policies["auto"]], known) == []
+    assert wrong_models([policies["auto"]], {"a": True}) == ["policy.auto names unknown models: b, big"]
+    assert wrong_models([policies["auto"]], known | {"b": False}) == [
+        "policy.auto names models that answer no conversation: b"
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from services.router.catalog import Catalogue
@@ -60,6 +62,28 @@ async def test_a_first_file_with_unknown_models_leaves_those_that_ship(file):
     await kept.stop()
     assert "mine" not in kept.current
     assert "auto" in kept.current
+    assert failures == ["no"]
+
+
+async def test_a_file_that_was_read_before_there_was_a_catalogue_is_checked_when_there_is_one(file):
+    file.write_text(GOOD.format(model="gpt-99"))
+    failures: list[str] = []
+    models: list[Any] = []
+    kept = PolicyKeeper(
+        file,
+        lambda: Catalogue(tuple(models), "1"),
+        ReadableLog("router"),
+        failed=lambda: failures.append("no"),
+        every=9,
+    )
+    kept.start()
+    kept.look()
+    assert "mine" in kept.current
+    models.extend(fleet())
+    kept.look()
+    kept.look()
+    await kept.stop()
+    assert "mine" not in kept.current
     assert failures == ["no"]
 
 

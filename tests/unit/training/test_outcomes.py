@@ -37,14 +37,24 @@ def test_rows_come_back_with_what_they_do_not_say_unknown(tmp_path):
         ('{"prompt": "x"}', "outcomes.jsonl:2: no prompt, or no models"),
         ('{"prompt": "x", "models": {"a": {"quality": NaN}}}', "row 2: quality is no number"),
         ('{"prompt": "x", "models": {"a": {"quality": true}}}', "row 2: quality is no number"),
-        ('{"prompt": "x", "models": {"a": {"quality": 1.1}}}', "a quality lies outside"),
-        ('{"prompt": "x", "models": {"a": {"quality": -0.1}}}', "a quality lies outside"),
-        ('{"prompt": "x", "models": {"a": {"quality": 1, "cost_usd": -1}}}', "a cost is below zero"),
+        ('{"prompt": "x", "models": {"a": {"quality": 1.1}}}', "row 2: quality is above 1"),
+        ('{"prompt": "x", "models": {"a": {"quality": -0.1}}}', "row 2: quality is below 0"),
+        ('{"prompt": "x", "models": {"a": {"quality": 1, "cost_usd": -1}}}', "row 2: cost_usd is below 0"),
+        ('{"prompt": "x", "models": {"a": 0.5}}', "row 2: what a did is no object"),
+        ('{"prompt": "x", "in_tokens": "x", "models": {"a": {"quality": 1}}}', "row 2: in_tokens is no number"),
+        ("[" * 100_000, "outcomes.jsonl:2: no JSON"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_row(tmp_path, row, told):
     with pytest.raises(OutcomesUnusable, match=told):
         read(written(tmp_path, ROW, row))
+
+
+def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path):
+    path = written(tmp_path, ROW)
+    path.write_bytes(path.read_bytes() + b"\n\xff\xfe\n")
+    with pytest.raises(OutcomesUnusable, match="no JSON"):
+        read(path)
 
 
 def test_nothing_to_learn_from_is_said(tmp_path):

@@ -245,7 +245,9 @@ class CacheControl(_message.Message):
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """Optional. How long the answer is kept; at most the server's limit (7 days). Unset: the server's default (24 hours)."""
+        """Optional. How long the answer is kept, up to a tenth less, so that not all end at once; at most the server's limit (7
+        days). Unset: the server's default (24 hours), up to a tenth more or less. 0: it is not kept.
+        """
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -89,7 +89,8 @@ class CacheServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReportHit(self, request, context):
-        """Says whether a hit was right. A wrong one is never served again.
+        """Says whether a hit was right. A wrong one is never served for that question again; one that was wrong for the very
+        question it was kept for is forgotten.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

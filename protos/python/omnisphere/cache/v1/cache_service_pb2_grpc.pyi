@@ -42,7 +42,9 @@ class CacheServiceStub:
     Store: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.StoreRequest, _cache_service_pb2.StoreResponse]
     """Keeps an answer. What may not be kept is no error: `stored` is false and `reason` says why."""
     ReportHit: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.ReportHitRequest, _cache_service_pb2.ReportHitResponse]
-    """Says whether a hit was right. A wrong one is never served again."""
+    """Says whether a hit was right. A wrong one is never served for that question again; one that was wrong for the very
+    question it was kept for is forgotten.
+    """
     Invalidate: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.InvalidateRequest, _cache_service_pb2.InvalidateResponse]
     """Forgets entries of the caller's tenant. Idempotent."""
     EmbedTexts: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.EmbedTextsRequest, _cache_service_pb2.EmbedTextsResponse]
@@ -64,7 +66,9 @@ class CacheServiceAsyncStub(CacheServiceStub):
     Store: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.StoreRequest, _cache_service_pb2.StoreResponse]  # type: ignore[assignment]
     """Keeps an answer. What may not be kept is no error: `stored` is false and `reason` says why."""
     ReportHit: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.ReportHitRequest, _cache_service_pb2.ReportHitResponse]  # type: ignore[assignment]
-    """Says whether a hit was right. A wrong one is never served again."""
+    """Says whether a hit was right. A wrong one is never served for that question again; one that was wrong for the very
+    question it was kept for is forgotten.
+    """
     Invalidate: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.InvalidateRequest, _cache_service_pb2.InvalidateResponse]  # type: ignore[assignment]
     """Forgets entries of the caller's tenant. Idempotent."""
     EmbedTexts: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.EmbedTextsRequest, _cache_service_pb2.EmbedTextsResponse]  # type: ignore[assignment]
@@ -101,7 +105,9 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_service_pb2.ReportHitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cache_service_pb2.ReportHitResponse, _abc.Awaitable[_cache_service_pb2.ReportHitResponse]]:
-        """Says whether a hit was right. A wrong one is never served again."""
+        """Says whether a hit was right. A wrong one is never served for that question again; one that was wrong for the very
+        question it was kept for is forgotten.
+        """
 
     @_abc_1.abstractmethod
     def Invalidate(

@@ -154,7 +154,7 @@ class ForgetRequest(_message.Message):
     """Optional."""
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional."""
+        """Optional. At most 256."""
 
     def __init__(
         self,

@@ -156,7 +156,9 @@ class RequestOptions(_message.Message):
     policy: _builtins.str
     """Optional. The name of a policy. Empty: "auto". Not together with a concrete `model`."""
     task_hint: _builtins.str
-    """Optional. The task type, for example "code_review". Empty: found from the prompt."""
+    """Optional. The task type, for example "code_review". Empty, or none of the policy's: found from the prompt; the Decision
+    says how.
+    """
     conversation_id: _builtins.str
     """Optional; required with memory AUTO. Names the conversation over its requests; at most 128 bytes."""
     memory: Global___Memory.ValueType
