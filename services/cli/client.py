@@ -16,6 +16,7 @@ from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceStub
 from services.chassis.client import open_channel
 from services.chassis.errors import from_rpc_error
 from services.chassis.logs import Log
+from services.chassis.server_settings import MOST_PORT
 from services.chassis.settings import StartError, state_directory
 from services.together import one_process
 
@@ -27,7 +28,6 @@ ROUTER_VARIABLE = "OMNISPHERE_ROUTER"
 HEALTH_NAME = "omnisphere.router.v1.RouterService"
 _DIAL_SECONDS, _FAR_DIAL_SECONDS = 0.5, 5.0
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
-_MOST_PORT = 65_535
 _HERE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -94,7 +94,7 @@ async def answers(address: str) -> bool:
     is not answered, nor paid for, here.
     """
     match = _ADDRESS.fullmatch(address)
-    if match is None or int(match["port"]) > _MOST_PORT:
+    if match is None or int(match["port"]) > MOST_PORT:
         raise StartError(f"--router: {address!r} is not host:port")
     host = match["host"].strip("[]")
     try:

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.errors import ServiceError
+from services.chassis.server_settings import MOST_PORT
 from services.chassis.settings import StartError, environment
 from services.cli import show
 from services.cli import usage as figures
@@ -109,7 +110,7 @@ def usage(
 
 @app.command()
 def simulate(
-    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="0 takes a free one")] = 9180,
+    port: Annotated[int, typer.Option("--port", min=0, max=MOST_PORT, help="0 takes a free one")] = 9180,
     latency_scale: Annotated[float, typer.Option("--latency-scale", min=0, help="0: answers at once")] = 1.0,
     fleet: Annotated[Path | None, typer.Option("--fleet", help="a fleet.toml of your own")] = None,
     replay_outcomes: Annotated[

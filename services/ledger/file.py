@@ -78,9 +78,8 @@ class LedgerFile:
             except sqlite3.DatabaseError as failure:
                 if _word(failure) != "SQLITE_NOTADB":
                     raise
-                self._put_aside(
-                    f"broken-{int(self._path.stat().st_mtime)}"
-                )  # it cannot be read again; what comes now can be
+                # It cannot be read again; what comes now can be.
+                self._put_aside(f"broken-{int(self._path.stat().st_mtime)}")
                 self._connection = self._begun()
         return self._connection
 

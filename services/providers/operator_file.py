@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from services.chassis.server_settings import MOST_PORT
 from services.chassis.settings import Secret, StartError, decode, read_toml
 from services.providers.adapters import WireFormat
 from services.providers.endpoints import ModelRow, Quirk, Shipped, merged
@@ -20,7 +21,6 @@ from services.providers.via import Via
 
 _NAME = re.compile(r"[!-~]{1,128}")
 _HOST = re.compile(rb"[A-Za-z0-9.:_-]+")
-_MOST_PORT = 65_535
 # The formats add these themselves.
 _PATHS = ("/chat/completions", "/responses", "/messages", "/embeddings")
 
@@ -162,7 +162,7 @@ def _check_address(base_url: str) -> None:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
         raise ValueError("base_url is no address") from None
-    if not _HOST.fullmatch(url.raw_host) or (url.port or 0) > _MOST_PORT:
+    if not _HOST.fullmatch(url.raw_host) or (url.port or 0) > MOST_PORT:
         raise ValueError("base_url has no host, or a port that is none")
     if url.userinfo:
         raise ValueError("base_url must have no user and password: keys come from key_variable")
