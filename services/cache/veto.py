@@ -46,9 +46,17 @@ def _connective(text: Wording) -> str:
 
 
 def _roles_turned(a: Wording, b: Wording) -> bool:
-    if a.connectives & b.connectives & _SYMMETRIC or a.content != b.content:
+    if a.connectives & b.connectives & _SYMMETRIC:
         return False
     turned, _ = order_inversions(a, b, content=True)
     if a.passive != b.passive:
-        return len(a.names & b.names) > 1 and not turned
-    return sorted(a.stems) == sorted(b.stems) and turned > 0
+        # The verb may have another stem in its other form: prefer, preferred; teach, taught.
+        verbs = max(len(a.content - b.content), len(b.content - a.content))
+        return verbs <= 1 and a.names == b.names and not turned and _names_doer(a if a.passive else b)
+    return a.content == b.content and sorted(a.stems) == sorted(b.stems) and turned > 0
+
+
+def _names_doer(passive: Wording) -> bool:
+    """Whether a name stands before "by" and another one after it: two who can change places."""
+    by = passive.words.index("by")
+    return not passive.names.isdisjoint(passive.words[:by]) and not passive.names.isdisjoint(passive.words[by:])

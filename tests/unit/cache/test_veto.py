@@ -22,6 +22,8 @@ REFUSED = [
     ("habit", "Is Brian an accountant?", "Did Brian use to be an accountant?"),
     ("roles", "How do I convert miles to kilometres?", "How do I convert kilometres to miles?"),
     ("roles", "Does Nicole remember Aaron?", "Does Aaron remember Nicole?"),
+    ("roles", "Does Nicole prefer Aaron?", "Is Nicole preferred by Aaron?"),
+    ("roles", "Did Oslo teach Lima?", "Was Oslo taught by Lima?"),
 ]
 LET_THROUGH = [
     ("How do I reset my password?", "How can I reset my password?"),
@@ -29,6 +31,9 @@ LET_THROUGH = [
     ("Tell me 3 ways to save money.", "What are three ways to save money?"),
     ("How can I become a hopeful person?", "How can I become a person who is not hopeless?"),
     ("How can I be more optimistic?", "How can I be less pessimistic?"),
+    ("Does Nicole prefer Aaron?", "Is Aaron preferred by Nicole?"),
+    ("Did Oslo teach Lima?", "Was Lima taught by Oslo?"),
+    ("What did Ada Lovelace write?", "What was written by Ada Lovelace?"),
     ("", ""),
     ("日本の首都はどこですか", "日本の首都は何ですか"),
 ]
