@@ -154,6 +154,7 @@ def test_a_file_that_is_no_database_is_put_aside(tmp_path: Path):
     (aside,) = tmp_path.glob("things.broken-*.sqlite3")
     assert aside.read_bytes().startswith(b"no database")
     assert len(log.events("ledger_file_set_aside")) == 1
+    assert path.stat().st_mode & 0o777 == 0o600  # whose requests cost what is nobody else's business
 
 
 def test_a_batch_is_written_as_a_whole_or_not_at_all(tmp_path: Path):
