@@ -60,7 +60,7 @@ class RouterSettings(ServerSettings):
         timedelta(seconds=5), "How long a call waits for a providers service that is away, for example restarting."
     )
     catalogue_every: timedelta = setting(
-        timedelta(seconds=5), "How often the catalogue of models is refreshed.", least=timedelta(milliseconds=100)
+        timedelta(seconds=5), "How often the catalogue of models is refreshed.", least=timedelta(milliseconds=10)
     )
     remember_for: timedelta = setting(timedelta(minutes=10), "How long a request id replays its answer.")
     remember_bytes: int = setting(64 * 1024 * 1024, "Memory for answers that can be replayed.", least=0)
