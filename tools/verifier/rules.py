@@ -117,10 +117,13 @@ def varied(seeds: Sequence[str], chance: random.Random) -> Iterator[Said]:
     """Each seed, ways to say the same, and sentences that differ in one thing that matters."""
     for seed in seeds:
         yield Said(seed, seed)
-        for kept in {_keep(seed, chance) for _ in range(4)} - {seed}:
-            yield Said(kept, seed)
-        for turned in {_turn(seed, chance) for _ in range(5)} - {seed}:
-            yield Said(turned, f"{seed} > {turned}")
+        # Each once, in the order they were made: a set has another order in every process.
+        for kept in dict.fromkeys(_keep(seed, chance) for _ in range(4)):
+            if kept != seed:
+                yield Said(kept, seed)
+        for turned in dict.fromkeys(_turn(seed, chance) for _ in range(5)):
+            if turned != seed:
+                yield Said(turned, f"{seed} > {turned}")
 
 
 def _keep(text: str, chance: random.Random) -> str:
