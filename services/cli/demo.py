@@ -82,6 +82,7 @@ def _environment(environ: Mapping[str, str], folder: str) -> dict[str, str]:
         "OMNISPHERE_SIMULATOR_LATENCY_SCALE": _LATENCY_SCALE,
         # Nothing is asked that no table shows, and every run shows the same.
         "OMNISPHERE_ROUTER_EXPLORE_SHARE": "0",
+        "OMNISPHERE_CACHE_CHECK_SHARE": "0",
     }
 
 

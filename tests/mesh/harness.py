@@ -55,6 +55,7 @@ def environment(state: Path, **more: str) -> dict[str, str]:
         "OMNISPHERE_PROVIDERS_BREAKER_FAILURES": "1000000",
         # Tests count the calls that reach a model.
         "OMNISPHERE_ROUTER_EXPLORE_SHARE": "0",
+        "OMNISPHERE_CACHE_CHECK_SHARE": "0",
         "OMNISPHERE_ROUTER_DRAIN": "200ms",
         "OMNISPHERE_CACHE_DRAIN": "200ms",
         "OMNISPHERE_CONTEXT_DRAIN": "200ms",
