@@ -108,12 +108,17 @@ def load(kind: type[T], environ: Mapping[str, str], *, prefix: str, others: Coll
             value = values[field.name] = decode(hints[field.name], raw, name, problems)
             if value is not None and (problem := _outside(value, field.metadata)):
                 problems.append(f"{name}: {problem}")
-    for name in sorted(name for name in environ if name.startswith(f"{prefix}_") and name not in known):
-        near = difflib.get_close_matches(name, sorted(known), n=1)
-        problems.append(f"{name}: is not known" + (f"; did you mean {near[0]}?" if near else ""))
+    ours = sorted(name for name in environ if name.startswith(f"{prefix}_"))
+    problems.extend(unknown(name, known) for name in ours if name not in known)
     if problems:
         raise StartError("\n".join(problems))
     return kind(**values)
+
+
+def unknown(name: str, known: Collection[str]) -> str:
+    """The problem of a variable that nobody reads."""
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"{name}: is not known" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def read_toml(path: Path) -> dict[str, object]:

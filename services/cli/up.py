@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ from rich.table import Table
 from services.chassis.logs import Log, quieten_libraries
 from services.chassis.run import settle_memory
 from services.chassis.server import catch_signals
-from services.chassis.settings import StartError, environment
+from services.chassis.settings import StartError, environment, unknown
 from services.cli.client import ROUTER_VARIABLE, log_file
 from services.providers import operator_file
 from services.providers.endpoints import shipped
@@ -146,12 +145,7 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """A line per variable of ours that no service reads; of those under a service's prefix the service tells itself."""
     known = one_process.variables() | {ROUTER_VARIABLE}
     names = (name for name in sorted(environ) if name.startswith("OMNISPHERE_") and not name.startswith(_PREFIXES))
-    problems = []
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1)
-            problems.append(f"{name}: is not known" + (f"; did you mean {near[0]}?" if near else ""))
-    return problems
+    return [unknown(name, known) for name in names if name not in known]
 
 
 def _wrong_files(settings: one_process.MeshSettings) -> list[str]:
