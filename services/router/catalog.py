@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cached_property, lru_cache
 
 from omnisphere.chat.v1 import chat_pb2
@@ -15,7 +15,7 @@ from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 from services.chassis.errors import InvalidRequest, PeerUnavailable, ServiceError, UnknownModel
 from services.chassis.logs import Log
 from services.router.peers import ProvidersPeer
-from services.router.traits import Traits, embeds, nanousd, traits_of
+from services.router.traits import Traits, embeds, traits_of
 
 _TIMEOUT = 2.0
 # Without a catalogue nothing can be routed, so the first one is asked for often.
@@ -101,7 +101,8 @@ def list_price(model: model_pb2.Model, usage: chat_pb2.Usage) -> chat_pb2.Cost:
         + _number(output) * usage.output_tokens
         + _number(prices.reasoning_usd_per_mtok or output) * usage.reasoning_tokens
     )
-    return chat_pb2.Cost(nanousd=nanousd(usd_per_million), priced=True)
+    nanousd = (usd_per_million * 1_000).to_integral_value(ROUND_HALF_EVEN)
+    return chat_pb2.Cost(nanousd=int(nanousd), priced=True)
 
 
 class CatalogueKeeper:

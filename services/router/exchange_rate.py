@@ -30,8 +30,8 @@ class ExchangeRate:
 
     def of(self, quality: Floats, cost_usd: Floats, reference: float) -> float:
         """The rate for a request of these predictions, whose reference is predicted to have quality `reference`."""
-        chosen = np.argmax(quality[None, :] - _RATES[:, None] * cost_usd[None, :], axis=1)
-        self._recent.append((quality[chosen], reference))
+        chosen = (quality - _RATES[:, None] * cost_usd).argmax(axis=1)
+        self._recent.append((quality.take(chosen), reference))
         self._since += 1
         if len(self._recent) < _LEAST:
             return _highest(self._recent[-1][0], reference)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
@@ -28,12 +29,10 @@ _PARTS_THAT_NEED = frozenset({"image", "document"})
 _Dropped = decision_pb2.Candidate.Dropped
 _NOTHING = Forecast()
 # Looked up once: an enum's names are looked up by text each time, and this is asked of every model.
-_SUITS = _Dropped.DROPPED_UNSPECIFIED
-_NO_ENDPOINT, _NOT_ABLE = _Dropped.DROPPED_NO_ENDPOINT, _Dropped.DROPPED_CAPABILITY
+_SUITS, _NO_ENDPOINT = _Dropped.DROPPED_UNSPECIFIED, _Dropped.DROPPED_NO_ENDPOINT
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A model that was considered. `dropped` other than UNSPECIFIED: it is not asked."""
 
     model: model_pb2.Model
@@ -79,7 +78,7 @@ class Judged:
         return self.price_usd is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """What a strategy may know of a request."""
 
@@ -116,7 +115,7 @@ class Facts:
         """What is predicted, by concrete id."""
         return self.forecast.models
 
-    @property
+    @cached_property
     def input_tokens(self) -> int:
         """A guess at the tokens of input: as training counts, by the bytes of what was written."""
         return -(-max(0, self.input_bytes - self.framing_bytes) // _BYTES_PER_TOKEN)
@@ -156,12 +155,10 @@ def input_bound(conversation: chat_pb2.Conversation) -> int:
 def unfit(model: model_pb2.Model, facts: Facts) -> decision_pb2.Candidate.Dropped.ValueType:
     """Why this model cannot take the request; UNSPECIFIED: it can."""
     traits = facts.traits_of(model)
-    if not traits.regions:
-        return _NO_ENDPOINT
-    if traits.resting:
-        return _Dropped.DROPPED_RESTING
-    if traits.embeds or any(_NEEDS_TO_CAPABILITY[need] not in traits.capabilities for need in facts.needs):
-        return _NOT_ABLE
+    if traits.unable != _SUITS:
+        return traits.unable
+    if facts.needs and any(_NEEDS_TO_CAPABILITY[need] not in traits.capabilities for need in facts.needs):
+        return _Dropped.DROPPED_CAPABILITY
     if facts.regions and all(facts.regions.isdisjoint(tags) for tags in traits.regions):
         return _Dropped.DROPPED_REGION
     if facts.allowed and facts.allowed.isdisjoint(traits.names):
@@ -194,8 +191,10 @@ def expected_cost(model: model_pb2.Model, facts: Facts) -> chat_pb2.Cost:
 
 def expected_nanousd(model: model_pb2.Model, facts: Facts) -> int | None:
     """The same in 1e-9 USD, None: not priced. Its output as long as its answers were in this task, where known."""
-    known = facts.outlook.output_tokens(model.id) if facts.outlook is not None else None
-    output = facts.output_tokens if known is None else min(known, facts.most_output_tokens)
+    output, outlook = facts.output_tokens, facts.outlook
+    known = outlook.output_tokens(model.id) if outlook is not None else None
+    if known is not None:
+        output = min(known, facts.most_output_tokens)
     return facts.traits_of(model).list_price_nanousd(facts.input_tokens, output)
 
 

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 from omnisphere.model.v1 import model_pb2
+from omnisphere.router.v1 import decision_pb2
 
 _RESTING = model_pb2.Endpoint.STATE_RESTING
+_Dropped = decision_pb2.Candidate.Dropped
+# Prices are kept as whole numbers of 1e-9 USD per million tokens: what a request costs is then a float's work.
+_PRICE_DIGITS = 9
+_TOKENS = 10**6
 
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """`regions`: the tags of each endpoint; none: it cannot be called. `prices`: USD per million tokens, in and out."""
+    """`regions`: the tags of each endpoint. `unable`: why it can take no request at all; UNSPECIFIED: it can.
+
+    `prices`: 1e-9 USD per million tokens, in and out.
+    """
 
     regions: tuple[frozenset[str], ...]
-    resting: bool
+    unable: _Dropped.ValueType
     embeds: bool
     capabilities: frozenset[int]
     names: frozenset[str]
-    prices: tuple[Decimal, Decimal] | None
+    prices: tuple[int, int] | None
 
     def list_price_nanousd(self, input_tokens: int, output_tokens: int) -> int | None:
-        """As catalog.list_price() for fresh input and plain output, in 1e-9 USD; None: not priced."""
+        """About catalog.list_price() of fresh input and plain output, in 1e-9 USD; None: not priced."""
         if self.prices is None:
             return None
         fresh, output = self.prices
-        return nanousd(fresh * input_tokens + output * output_tokens)
+        return round((fresh * input_tokens + output * output_tokens) / _TOKENS)
 
 
 def traits_of(model: model_pb2.Model) -> Traits:
@@ -34,21 +42,28 @@ def traits_of(model: model_pb2.Model) -> Traits:
     prices = model.prices
     return Traits(
         regions=tuple(frozenset(endpoint.region_tags) for endpoint in model.endpoints),
-        resting=all(endpoint.state == _RESTING for endpoint in model.endpoints),
+        unable=_unable(model),
         embeds=embeds(model),
         capabilities=frozenset(model.capabilities),
         names=frozenset((model.id, *model.aliases)),
-        prices=(Decimal(prices.input_usd_per_mtok), Decimal(prices.output_usd_per_mtok))
+        prices=(_whole(prices.input_usd_per_mtok), _whole(prices.output_usd_per_mtok))
         if model.HasField("prices")
         else None,
     )
 
 
+def _unable(model: model_pb2.Model) -> _Dropped.ValueType:
+    if not model.endpoints:
+        return _Dropped.DROPPED_NO_ENDPOINT
+    if all(endpoint.state == _RESTING for endpoint in model.endpoints):
+        return _Dropped.DROPPED_RESTING
+    return _Dropped.DROPPED_CAPABILITY if embeds(model) else _Dropped.DROPPED_UNSPECIFIED
+
+
+def _whole(usd_per_mtok: str) -> int:
+    return round(Decimal(usd_per_mtok).scaleb(_PRICE_DIGITS))
+
+
 def embeds(model: model_pb2.Model) -> bool:
     """Whether it turns texts into vectors, and answers no conversation."""
     return model_pb2.CAPABILITY_EMBEDDINGS in model.capabilities
-
-
-def nanousd(usd_per_million: Decimal) -> int:
-    """USD per million tokens times tokens, in 1e-9 USD."""
-    return int((usd_per_million * 1_000).to_integral_value(ROUND_HALF_EVEN))

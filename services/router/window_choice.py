@@ -74,7 +74,7 @@ def _price(candidate: Candidate, tokens: int, warm: int, output_tokens: int) -> 
 def _in_front(plan: Plan, chosen: Candidate, why: str) -> Plan:
     others = tuple(candidate for candidate in plan.candidates if candidate is not chosen)
     larger = None if plan.larger_window is chosen else plan.larger_window
-    first = replace(chosen, reason=_with(chosen, why))
+    first = chosen._replace(reason=_with(chosen, why))
     return replace(plan, candidates=(first, *others), larger_window=larger)
 
 
@@ -82,7 +82,7 @@ def _behind(plan: Plan, chosen: Candidate, why: str) -> Plan:
     """The same, without those whose window is no larger than that of the first: the conversation does not fit them."""
     window = plan.candidates[0].model.window_tokens
     small = [each for each in plan.candidates if each.model.window_tokens <= window]
-    dropped = tuple(replace(each, dropped=decision_pb2.Candidate.DROPPED_WINDOW) for each in small)
+    dropped = tuple(each._replace(dropped=decision_pb2.Candidate.DROPPED_WINDOW) for each in small)
     kept = tuple(each for each in plan.candidates if each.model.window_tokens > window)
     return _in_front(replace(plan, candidates=kept, dropped=(*plan.dropped, *dropped)), chosen, why)
 

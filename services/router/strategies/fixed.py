@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from omnisphere.model.v1 import model_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.router.catalog import named
@@ -29,7 +27,7 @@ class Fixed:
         candidate = Candidate(self._model, "asked for by name")
         why = unfit(self._model, facts)
         if why in _CANNOT_BE_CALLED:
-            return Plan("fixed", (), (replace(candidate, dropped=why),))
+            return Plan("fixed", (), (candidate._replace(dropped=why),))
         return Plan("fixed", (candidate,))
 
 

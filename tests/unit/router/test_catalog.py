@@ -14,6 +14,7 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
 from services.chassis.errors import InvalidRequest, PeerUnavailable, UnknownModel
 from services.router.catalog import Catalogue, CatalogueKeeper, list_price
+from services.router.traits import traits_of
 from tests.fakes.log import ReadableLog
 from tests.fakes.peers import ScriptedProviders
 from tests.unit.router.samples import fleet, model
@@ -100,11 +101,15 @@ def test_without_prices_nothing_is_known():
     some.integers(0, 10**7),
     some.integers(0, 10**7),
 )
-def test_a_price_is_the_exact_decimal_sum(fresh, output, read, written):
+def test_a_price_is_the_exact_decimal_sum_and_planning_reckons_with_the_same(fresh, output, read, written):
     usage = chat_pb2.Usage(input_uncached_tokens=read, output_tokens=written)
     exact = (fresh * read + output * written) * 1_000
-    cost = list_price(priced(input_usd_per_mtok=str(fresh), output_usd_per_mtok=str(output)), usage)
-    assert cost.nanousd == int(exact.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+    asked = priced(input_usd_per_mtok=str(fresh), output_usd_per_mtok=str(output))
+    nanousd = list_price(asked, usage).nanousd
+    assert nanousd == int(exact.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+    planned = traits_of(asked).list_price_nanousd(read, written)
+    assert planned is not None
+    assert abs(planned - nanousd) <= 1
 
 
 async def test_it_starts_with_what_the_providers_say_and_without_them_too():
