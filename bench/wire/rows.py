@@ -108,14 +108,14 @@ def failed(error: grpc.aio.AioRpcError) -> Row:
 
 
 def usage(classes: chat_pb2.Usage) -> Row | None:
-    """Totals; None: the provider reported none."""
+    """Totals, as the provider reported them; None: it reported none."""
     if classes.estimated:
         return None
     cached, written = classes.input_cache_read_tokens, classes.input_cache_write_tokens
     return {
         "input_tokens": classes.input_uncached_tokens + cached + written,
         "output_tokens": classes.output_tokens + classes.reasoning_tokens,
-        "cached_input_tokens": cached,
+        "cached_input_tokens": cached + classes.excess_cache_read_tokens,
         "cache_write_tokens": written,
         "reasoning_tokens": classes.reasoning_tokens,
     }

@@ -26,6 +26,13 @@ USAGE = {
     "prompt_tokens_details": {"cached_tokens": 600, "cache_write_tokens": 100},
     "completion_tokens_details": {"reasoning_tokens": 50},
 }
+# As Grok at Azure reports it: more cached tokens than tokens.
+BOAST = {
+    "prompt_tokens": 24,
+    "completion_tokens": 2,
+    "total_tokens": 26,
+    "prompt_tokens_details": {"cached_tokens": 161},
+}
 CALLS = [
     {"index": 0, "id": "a", "type": "function", "function": {"name": "look", "arguments": '{"at": 1}'}},
     {"index": 1, "id": "b", "type": "function", "function": {"name": "look", "arguments": "{at: 2"}},
@@ -72,7 +79,8 @@ class Upstream:
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         self.headers.append(dict(request.headers))
-        if not (await request.json())["stream"]:
+        asked = await request.json()
+        if not asked["stream"]:
             return web.Response(
                 status=401, text=json.dumps({"error": {"message": f"bad key {CANARY}", "type": "auth"}})
             )
@@ -81,7 +89,7 @@ class Upstream:
         for delta in DELTAS:
             await self._event(response, {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
         await self._event(response, {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
-        await self._event(response, {"choices": [], "usage": USAGE})
+        await self._event(response, {"choices": [], "usage": USAGE if asked["model"] == "gpt-5" else BOAST})
         await response.write(b"data: [DONE]\n\n")
         return response
 
@@ -164,6 +172,20 @@ async def test_every_kind_of_fragment_and_every_class_of_tokens_arrives(
     # gpt-5: 1.25 fresh (also for writes), 0.125 cached, 10 out, in USD per million.
     assert end.cost == chat_pb2.Cost(nanousd=400 * 1250 + 600 * 125 + 70 * 10_000, priced=True)
     assert not end.decision.simulated
+
+
+async def test_a_cache_that_gives_more_than_was_asked_is_believed_up_to_the_total(
+    fronted: tuple[Mesh, Upstream, Path],
+) -> None:
+    mesh, _, _ = fronted
+    request = pb.StreamCompleteRequest(conversation=asking("Anything warm?"), model="gpt-5.6-sol")
+    events, error = await mesh.stream(request)
+    assert error is None
+    end = events[-1].end
+    assert end.usage == chat_pb2.Usage(input_cache_read_tokens=24, output_tokens=2)
+    assert end.decision.attempts[0].usage == chat_pb2.Usage(
+        input_cache_read_tokens=24, output_tokens=2, excess_cache_read_tokens=161 - 24
+    )
 
 
 async def test_a_price_that_depends_on_the_size_is_marked(fronted: tuple[Mesh, Upstream, Path]) -> None:

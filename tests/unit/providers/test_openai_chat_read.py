@@ -251,7 +251,7 @@ def test_a_second_alternative_is_not_read():
             },
             (10, 0, 0, 2, 3),
         ),
-        # Parts that are larger than their total.
+        # Parts that are larger than their total, as Grok at Azure reports them.
         ({"prompt_tokens": 4, "prompt_tokens_details": {"cached_tokens": 9, "cache_write_tokens": 9}}, (0, 4, 0, 0, 0)),
         ({"completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 9}}, (0, 0, 0, 0, 2)),
         # What is no count.

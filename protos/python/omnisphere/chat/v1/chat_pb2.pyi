@@ -846,6 +846,7 @@ class Usage(_message.Message):
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     REASONING_TOKENS_FIELD_NUMBER: _builtins.int
     ESTIMATED_FIELD_NUMBER: _builtins.int
+    EXCESS_CACHE_READ_TOKENS_FIELD_NUMBER: _builtins.int
     input_uncached_tokens: _builtins.int
     """Output only. Input that the provider read afresh."""
     input_cache_read_tokens: _builtins.int
@@ -858,6 +859,10 @@ class Usage(_message.Message):
     """Output only. Thoughts that were billed."""
     estimated: _builtins.bool
     """Output only. True: the provider reported nothing (for example a stream that was cut) and the figures are our count."""
+    excess_cache_read_tokens: _builtins.int
+    """Output only. Of one attempt: how many more tokens the provider said it read from its prompt cache than it counted as
+    input. Such a report contradicts itself; these are in no class, and nothing is billed for them.
+    """
     def __init__(
         self,
         *,
@@ -867,10 +872,11 @@ class Usage(_message.Message):
         output_tokens: _builtins.int = ...,
         reasoning_tokens: _builtins.int = ...,
         estimated: _builtins.bool = ...,
+        excess_cache_read_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimated", b"estimated", "input_cache_read_tokens", b"input_cache_read_tokens", "input_cache_write_tokens", b"input_cache_write_tokens", "input_uncached_tokens", b"input_uncached_tokens", "output_tokens", b"output_tokens", "reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimated", b"estimated", "excess_cache_read_tokens", b"excess_cache_read_tokens", "input_cache_read_tokens", b"input_cache_read_tokens", "input_cache_write_tokens", b"input_cache_write_tokens", "input_uncached_tokens", b"input_uncached_tokens", "output_tokens", b"output_tokens", "reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
