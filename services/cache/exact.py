@@ -165,7 +165,7 @@ class ExactTable:
         """
         if self._places.find(entry.fingerprint) != NOWHERE:
             return NOWHERE
-        if not self._has_room(entry):
+        if not self._has_room(entry.tenant, entry.size()):
             self._on_removed(NOWHERE, entry, forgotten=False)
             return NOWHERE
         place = self._free_place()
@@ -212,9 +212,8 @@ class ExactTable:
         assert record is not None  # noqa: S101 - places that are handed out are taken
         return unpacked(record)
 
-    def _has_room(self, entry: Entry) -> bool:
-        size = entry.size()
-        entries, held = self.holding(entry.tenant)
+    def _has_room(self, tenant: str, size: int) -> bool:
+        entries, held = self.holding(tenant)
         return (
             entries < self._tenant_entries
             and held + size <= self._tenant_bytes
@@ -233,9 +232,10 @@ class ExactTable:
 
     def _put_in(self, place: int, entry: Entry) -> _Holding:
         """Have it at the place, in no order yet; what its tenant has."""
-        self._records[place] = packed(entry)
+        name = entry.id_bytes()
+        self._records[place] = packed(entry, name)
         self._places.add(entry.fingerprint, place)
-        self._by_id.add(entry.id_bytes(), place)
+        self._by_id.add(name, place)
         held = self._holdings.get(entry.tenant)
         if held is None:
             held = self._holdings[entry.tenant] = _Holding(SegmentedOrder(self._links_of_tenants))

@@ -57,6 +57,7 @@ def fingerprint_of(query: Query, *, tenant: str, epoch: str) -> Asked:
 
 
 @lru_cache(maxsize=_MOST_KNOWN)
+@lru_cache(maxsize=_MOST_KNOWN)
 def wall(tenant: str, epoch: str) -> bytes:
     """How the scope part of every request of the tenant begins, in this layout and epoch."""
     return b"".join(_with_length(piece) for piece in (str(FORMAT).encode(), tenant.encode(), epoch.encode()))
@@ -88,11 +89,8 @@ def digest(canonical: bytes) -> Asked:
     end = _LENGTH.size + _LENGTH.unpack_from(canonical)[0]
     if end > len(canonical):
         raise ValueError("cut off")
-    view = memoryview(canonical)
-    scope = hashlib.sha256(view[_LENGTH.size : end])
-    whole = hashlib.sha256(scope.digest())
-    whole.update(view[end:])
-    return Asked(canonical, scope.digest(), Fingerprint(whole.digest()))
+    scope = hashlib.sha256(canonical[_LENGTH.size : end]).digest()
+    return Asked(canonical, scope, Fingerprint(hashlib.sha256(scope + canonical[end:]).digest()))
 
 
 def scope_part(canonical: bytes) -> bytes:

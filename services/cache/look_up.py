@@ -266,7 +266,7 @@ class Cache:
         for entry in entries:
             if not self._is_current(entry):
                 continue
-            if any(entry.tenant == tenant and selection.takes(entry) for tenant, selection in forgotten):
+            if forgotten and any(entry.tenant == tenant and selection.takes(entry) for tenant, selection in forgotten):
                 continue
             place = self._table.restore(entry)
             if place != NOWHERE and entry.vectors is not None:

@@ -30,12 +30,12 @@ class Held(NamedTuple):
     age_zero: float
 
 
-def packed(entry: Entry) -> bytes:
-    """The entry without its vectors."""
+def packed(entry: Entry, name: bytes) -> bytes:
+    """The entry without its vectors; `name` is entry.id_bytes()."""
     tenant, model = entry.tenant.encode(), entry.model.encode()
     tags = json.dumps(entry.tags).encode() if entry.tags else b""
     front = _FRONT.pack(
-        *(entry.stored_at, entry.expires_at, entry.age_zero, entry.id_bytes()),
+        *(entry.stored_at, entry.expires_at, entry.age_zero, name),
         *map(len, (tenant, model, tags, entry.canonical)),
     )
     return b"".join((front, tenant, model, tags, entry.canonical, entry.reply))

@@ -159,11 +159,12 @@ class SqliteStorage:
         count = used = 0
         for row in rows:
             entry = _entry(row, now)
-            if entry is None or count >= most_entries or used + entry.size() > most_bytes:
+            size = 0 if entry is None else entry.size()
+            if entry is None or count >= most_entries or used + size > most_bytes:
                 useless.append((row[0],))
                 continue
             count += 1
-            used += entry.size()
+            used += size
             yield entry
         # Not worth failing for: the next start skips them again.
         with contextlib.suppress(sqlite3.OperationalError), rows.connection as connection:
