@@ -57,7 +57,6 @@ def fingerprint_of(query: Query, *, tenant: str, epoch: str) -> Asked:
 
 
 @lru_cache(maxsize=_MOST_KNOWN)
-@lru_cache(maxsize=_MOST_KNOWN)
 def wall(tenant: str, epoch: str) -> bytes:
     """How the scope part of every request of the tenant begins, in this layout and epoch."""
     return b"".join(_with_length(piece) for piece in (str(FORMAT).encode(), tenant.encode(), epoch.encode()))
@@ -84,13 +83,23 @@ def _with_length(piece: bytes) -> bytes:
 
 def digest(canonical: bytes) -> Asked:
     """The digests of canonical bytes. Raises ValueError where they are none."""
+    scope, fingerprint = _digests(canonical)
+    return Asked(canonical, scope, fingerprint)
+
+
+def belongs(fingerprint: bytes, canonical: bytes) -> bool:
+    """Whether it is the fingerprint of these bytes. Raises ValueError where they are no canonical bytes."""
+    return _digests(canonical)[1] == fingerprint
+
+
+def _digests(canonical: bytes) -> tuple[bytes, Fingerprint]:
     if len(canonical) < _LENGTH.size:
         raise ValueError("too short")
     end = _LENGTH.size + _LENGTH.unpack_from(canonical)[0]
     if end > len(canonical):
         raise ValueError("cut off")
     scope = hashlib.sha256(canonical[_LENGTH.size : end]).digest()
-    return Asked(canonical, scope, Fingerprint(hashlib.sha256(scope + canonical[end:]).digest()))
+    return scope, Fingerprint(hashlib.sha256(scope + canonical[end:]).digest())
 
 
 def scope_part(canonical: bytes) -> bytes:

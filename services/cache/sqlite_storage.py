@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 
 from omnisphere.cache.v1.cache_service_pb2 import CachedReply
 from services.cache import fingerprint as fingerprints
-from services.cache.entry import Entry, Moment, Vectors
+from services.cache.entry import Entry, Moment, Vectors, is_over
 from services.cache.fingerprint import Fingerprint
 from services.cache.storage import Learned, StorageFailed
 from services.chassis.clock import Clock
@@ -209,27 +209,26 @@ def _row(entry: Entry) -> tuple[object, ...]:
 
 def _entry(row: _Row, now: Moment) -> Entry | None:
     """The entry of a row; None where it is over, of another format, or does not hold together."""
-    _, layout, fingerprint, tenant, model, tags, stored_at, expires_at, canonical, reply, *vectors = row
-    model_hash, vector = vectors
+    _, layout, fingerprint, tenant, model, tags, stored_at, expires_at, canonical, reply, model_hash, vector = row
     if layout != _ROW_FORMAT:
         return None
     try:
-        if fingerprints.digest(canonical).fingerprint != fingerprint:
+        age_zero = now.monotonic - max(0.0, now.wall - stored_at)
+        if is_over(stored_at, expires_at, age_zero, now) or not fingerprints.belongs(fingerprint, canonical):
             return None
         CachedReply.FromString(reply)
-        entry = Entry(
-            tenant=sys.intern(tenant.decode()),
-            fingerprint=Fingerprint(fingerprint),
-            canonical=canonical,
-            reply=reply,
-            model=sys.intern(model.decode()),
-            tags=() if tags == b"[]" else tuple(json.loads(tags)),
-            stored_at=stored_at,
-            expires_at=expires_at,
-            age_zero=now.monotonic - max(0.0, now.wall - stored_at),
-            vectors=Vectors(model_hash.decode(), vector) if model_hash and vector else None,
+        return Entry(
+            sys.intern(tenant.decode()),
+            Fingerprint(fingerprint),
+            canonical,
+            reply,
+            sys.intern(model.decode()),
+            () if tags == b"[]" else tuple(json.loads(tags)),
+            stored_at,
+            expires_at,
+            age_zero,
+            Vectors(model_hash.decode(), vector) if model_hash and vector else None,
         )
-        return None if entry.is_over(now) else entry
     except (ValueError, TypeError, AttributeError, DecodeError):  # SQLite's columns take values of any type
         return None
 

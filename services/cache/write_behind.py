@@ -91,7 +91,10 @@ class WriteBehind:
             for (kind, key), value in (await self._executor.run(self._storage.learned)).items():
                 changes.learned_elsewhere(kind, key, value)
             entries = self._storage.load(now, most_entries=most_entries, most_bytes=most_bytes, mark=mark)
-            while batch := await self._executor.run(_next, entries):
+            coming = asyncio.create_task(self._executor.run(_next, entries))
+            while batch := await coming:
+                # The disk is read meanwhile.
+                coming = asyncio.create_task(self._executor.run(_next, entries))
                 changes.kept_before(batch)
         except StorageFailed as failure:
             self._warn(failure)
