@@ -79,8 +79,11 @@ def _query(
         conditions.append("at >= ?")
         values.append(_milliseconds(request.since, "since"))
     if request.HasField("until"):
+        until = _milliseconds(request.until, "until")
+        if request.HasField("since") and until < _milliseconds(request.since, "since"):
+            raise InvalidRequest(field="until", problem="is before since")
         conditions.append("at < ?")
-        values.append(_milliseconds(request.until, "until"))
+        values.append(until)
     if tenant is not None:
         conditions.append("tenant = ?")
         values.append(tenant)

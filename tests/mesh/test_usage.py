@@ -139,6 +139,13 @@ async def test_a_moment_that_is_none_is_refused(mesh: Mesh, moment: dict[str, in
     assert caught.value.metadata["field"] == "until"
 
 
+async def test_a_time_that_ends_before_it_begins_is_refused(mesh: Mesh) -> None:
+    asked = pb.GetUsageRequest(since=Timestamp(seconds=9), until=Timestamp(seconds=8))
+    with pytest.raises(InvalidRequest) as caught:
+        await mesh.call(mesh.router.GetUsage, asked)
+    assert caught.value.metadata == {"field": "until", "problem": "is before since"}
+
+
 async def test_what_a_caller_gave_up_is_booked_with_what_it_cost(fresh: Mesh, state: Path):
     await fresh.fault(kind="stall", after_chunks=3)
     request = pb.StreamCompleteRequest(conversation=asking("Translate 'patience' into French, at length."))

@@ -583,7 +583,7 @@ class GetUsageRequest(_message.Message):
 
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Before then. Unset: until now."""
+        """Optional. Before then, and not earlier than `since`. Unset: until now."""
 
     @_builtins.property
     def group_by(self) -> _containers.RepeatedScalarFieldContainer[Global___UsageGrouping.ValueType]:
