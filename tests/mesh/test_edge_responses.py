@@ -147,7 +147,8 @@ async def test_calls_come_and_are_answered_together(
 
 
 async def test_a_tool_that_must_be_called_is(client: openai.AsyncOpenAI) -> None:
-    for choice in ("required", {"type": "function", "name": "weather"}, allowed("weather")):
+    choices: list[Any] = ["required", {"type": "function", "name": "weather"}, allowed("weather")]
+    for choice in choices:
         answer = await client.responses.create(
             model="gpt-5",
             input=f"Which umbrella? {choice}",

@@ -83,11 +83,12 @@ class Message(Item):
 
 
 class Call(Item):
-    """A call that the model asks for."""
+    """A call that the model asks for. `proof` has no place in it, and becomes an item behind it."""
 
     def __init__(self, item_id: str, index: int, part_index: int, call_id: str, name: str) -> None:
         super().__init__(item_id, index)
         self.part_index = part_index
+        self.proof: str | None = None
         self._call_id = call_id
         self._name = name
         self._arguments: list[str] = []

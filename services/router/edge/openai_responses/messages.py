@@ -31,8 +31,6 @@ class Input:
         self.places: list[tuple[str, list[str]]] = []
         self._messages = conversation.messages
         self._model = model
-        # The proof of the call that comes next.
-        self._proof: chat_pb2.Signature | None = None
 
     def read(self, document: Json) -> None:
         """Append the messages. Raises Refused with the place that is wrong."""
@@ -47,14 +45,13 @@ class Input:
             self._item(table(item, f"input[{at}]"), f"input[{at}]")
 
     def _item(self, item: Json, path: str) -> None:
-        proof, self._proof = self._proof, None
         match item.get("type") or "message":
             case "message":
                 self._message(item, path)
             case "reasoning":
                 self._thoughts(item, path)
             case "function_call":
-                part = chat_pb2.Part(signature=proof)
+                part = chat_pb2.Part()
                 part.tool_call.id = text(item.get("call_id"), f"{path}.call_id")
                 part.tool_call.name = text(item.get("name"), f"{path}.name")
                 part.tool_call.arguments_json = text(item.get("arguments"), f"{path}.arguments") or "{}"
@@ -85,11 +82,16 @@ class Input:
         words = _words(item, "summary", path) or _words(item, "content", path)
         value = text(item.get("encrypted_content") or "", f"{path}.encrypted_content")
         proof, kind = proofs.read(value, item, self._model) if value else (None, proofs.THOUGHTS)
-        if kind == proofs.NEXT:
-            self._proof = proof
+        if proof is not None and kind == proofs.CALL:
+            self._prove_call(proof)
         elif words or value:
             thoughts = chat_pb2.Reasoning(text=words, redacted=kind == proofs.HIDDEN)
             self._add(chat_pb2.ROLE_ASSISTANT, path, [(path, chat_pb2.Part(reasoning=thoughts, signature=proof))])
+
+    def _prove_call(self, proof: chat_pb2.Signature) -> None:
+        last = self._messages[-1].parts[-1] if self._messages and self._messages[-1].parts else None
+        if last is not None and last.HasField("tool_call"):
+            last.signature.CopyFrom(proof)
 
     def _add(self, role: chat_pb2.Role.ValueType, path: str, pieces: list[tuple[str, chat_pb2.Part]]) -> None:
         if role not in _IN_A_ROW or not self._messages or self._messages[-1].role != role:

@@ -12,9 +12,9 @@ import orjson
 
 from omnisphere.chat.v1 import chat_pb2
 
-# Of the thoughts beside it; of thoughts that are withheld; of the call that comes next, which has no field for one.
-THOUGHTS, HIDDEN, NEXT = "thoughts", "hidden", "next"
-_KINDS = frozenset({THOUGHTS, HIDDEN, NEXT})
+# Of the thoughts beside it; of thoughts that are withheld; of the call before it, which has no field for one.
+THOUGHTS, HIDDEN, CALL = "thoughts", "hidden", "call"
+_KINDS = frozenset({THOUGHTS, HIDDEN, CALL})
 # In no id of a model.
 _MARK = "#"
 

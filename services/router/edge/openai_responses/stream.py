@@ -9,7 +9,9 @@ carries the proof, which some providers send last of all.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeVar
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
@@ -21,6 +23,8 @@ from services.router.edge.openai_chat.write import error
 from services.router.edge.openai_responses import proofs, write
 from services.router.edge.openai_responses.items import Call, Event, Item, Kind, Message, Thoughts
 from services.router.edge.values import Json
+
+_Item = TypeVar("_Item", bound=Item)
 
 
 class EventWriter:
@@ -93,17 +97,16 @@ class EventWriter:
         """Texts and refusals in a row are one message."""
         item = self._open
         if not isinstance(item, Message):
-            item = Message(self._id("msg"), len(self._items))
-            self._begin(item)
+            item = self._begin("msg", Message)
         self._put_all(item.grow(part_index, kind, words))
 
     def _call(self, part: chat_pb2.PartDelta) -> None:
         item, call = self._open, part.tool_call
         if not isinstance(item, Call) or item.part_index != part.part_index:
-            if proof := write.proof_of(part.signature, proofs.NEXT):
-                self._begin(self._thoughts(part, proof))
-            item = Call(self._id("fc"), len(self._items), part.part_index, call.id, call.name)
-            self._begin(item)
+            if not call.id:
+                return  # a call is left when it is whole: there is nothing to add
+            item = self._begin("fc", partial(Call, part_index=part.part_index, call_id=call.id, name=call.name))
+        item.proof = write.proof_of(part.signature, proofs.CALL) or item.proof
         self._put_all(item.grow(call.arguments_json))
 
     def _think(self, part: chat_pb2.PartDelta) -> None:
@@ -112,34 +115,33 @@ class EventWriter:
         if not isinstance(item, Thoughts) or item.part_index != part.part_index:
             item = self._unproved.get(part.part_index)
             if item is None or part.reasoning:
-                item = self._think_again(part, item)
+                item = self._think_again(part.part_index, item)
         item.proof = write.proof_of(part.signature, proofs.THOUGHTS) or item.proof
         self._put_all(item.grow(part.reasoning))
         if item is not self._open and item.proof is not None:
             self._done(item)
 
-    def _think_again(self, part: chat_pb2.PartDelta, before: Thoughts | None) -> Thoughts:
+    def _think_again(self, part_index: int, before: Thoughts | None) -> Thoughts:
         """Another item; of the same thoughts where they go on, and then their proof belongs to this one."""
         self._close()
         if before is not None:
             self._done(before)
-        item = self._thoughts(part, None)
-        self._begin(item)
-        return item
+        return self._begin("rs", partial(Thoughts, part_index=part_index))
 
     def _hidden(self, part: chat_pb2.PartDelta) -> None:
         """Thoughts that are withheld come at once; other whole parts have no item in this format."""
         if part.whole.reasoning.redacted:
-            self._begin(self._thoughts(part, write.proof_of(part.whole.signature, proofs.HIDDEN)))
+            proof = write.proof_of(part.whole.signature, proofs.HIDDEN)
+            self._begin("rs", partial(Thoughts, part_index=part.part_index, proof=proof))
 
-    def _thoughts(self, part: chat_pb2.PartDelta, proof: str | None) -> Thoughts:
-        return Thoughts(self._id("rs"), len(self._items), part.part_index, proof)
-
-    def _begin(self, item: Item) -> None:
+    def _begin(self, prefix: str, make: Callable[[str, int], _Item]) -> _Item:
         self._close()
+        at = len(self._items)
+        item = make(f"{prefix}_{self._request_id}_{at}", at)
         self._items.append(item)
         self._open = item
-        self._put("response.output_item.added", {"output_index": item.index, "item": item.whole()})
+        self._put("response.output_item.added", {"output_index": at, "item": item.whole()})
+        return item
 
     def _close(self) -> None:
         item, self._open = self._open, None
@@ -148,8 +150,11 @@ class EventWriter:
         self._put_all(item.closing())
         if isinstance(item, Thoughts) and item.proof is None:
             self._unproved[item.part_index] = item
-        else:
-            self._done(item)
+            return
+        self._done(item)
+        if isinstance(item, Call) and item.proof is not None:
+            self._begin("rs", partial(Thoughts, part_index=item.part_index, proof=item.proof))
+            self._close()
 
     def _done(self, item: Item) -> None:
         if isinstance(item, Thoughts):
@@ -157,9 +162,6 @@ class EventWriter:
         if item.status == write.IN_PROGRESS:
             item.status = write.COMPLETED
         self._put("response.output_item.done", {"output_index": item.index, "item": item.whole()})
-
-    def _id(self, prefix: str) -> str:
-        return f"{prefix}_{self._request_id}_{len(self._items)}"
 
     def _put(self, name: str, fields: Json) -> None:
         self._out += sse.named(name.encode(), {"type": name, "sequence_number": self._number, **fields})

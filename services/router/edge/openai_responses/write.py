@@ -149,10 +149,10 @@ def _items(parts: Iterable[chat_pb2.Part], request_id: str, status: str) -> list
                 of = proofs.HIDDEN if part.reasoning.redacted else proofs.THOUGHTS
                 items.append(thoughts(f"rs_{where}", part.reasoning.text, proof_of(part.signature, of)))
             case "tool_call":
-                if (proof := proof_of(part.signature, proofs.NEXT)) is not None:
-                    items.append(thoughts(f"rs_{where}", "", proof))
                 made = part.tool_call
-                items.append(call(f"fc_{request_id}_{len(items)}", made.id, made.name, made.arguments_json))
+                items.append(call(f"fc_{where}", made.id, made.name, made.arguments_json))
+                if (proof := proof_of(part.signature, proofs.CALL)) is not None:
+                    items.append(thoughts(f"rs_{request_id}_{len(items)}", "", proof))
     if items and status != COMPLETED:
         items[-1]["status"] = INCOMPLETE
     return items

@@ -101,9 +101,9 @@ def test_thoughts_keep_their_proofs_and_the_model_that_made_them(value: str, tho
     assert part.signature == chat_pb2.Signature(value=proof, origin_model=origin)
 
 
-def test_a_proof_of_a_call_comes_before_it_and_of_nothing_else():
-    item = {"type": "reasoning", "summary": [], "encrypted_content": "m-1#next#p"}
-    said = conversation(USER, item, CALL, OUTPUT, item, {"role": "assistant", "content": "a"}, USER)
+def test_a_proof_of_a_call_comes_behind_it_and_behind_nothing_else():
+    item = {"type": "reasoning", "summary": [], "encrypted_content": "m-1#call#p"}
+    said = conversation(USER, CALL, item, OUTPUT, {"role": "assistant", "content": "a"}, item, USER)
     assert said.messages[1].parts[0].signature == chat_pb2.Signature(value="p", origin_model="m-1")
     assert not said.messages[3].parts[0].HasField("signature")
     conversation_rules.check(said)

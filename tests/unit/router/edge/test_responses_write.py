@@ -184,12 +184,23 @@ def test_refusals_hidden_thoughts_and_proofs_of_calls_are_the_same_whole_and_str
     hidden = chat_pb2.Part(reasoning=chat_pb2.Reasoning(redacted=True), signature=PROOF)
     parts = [hidden, chat_pb2.Part(text="well"), chat_pb2.Part(refusal="no"), chat_pb2.Part(text=""), call]
     output = whole(*parts)["output"]
-    assert [item["type"] for item in output] == ["reasoning", "message", "reasoning", "function_call"]
+    assert [item["type"] for item in output] == ["reasoning", "message", "function_call", "reasoning"]
     assert [piece["type"] for piece in output[1]["content"]] == ["output_text", "refusal", "output_text"]
     assert (output[0]["summary"], output[0]["encrypted_content"]) == ([], "m-1#hidden#abc=")
-    assert output[2]["encrypted_content"] == "m-1#next#abc="
+    assert output[3]["encrypted_content"] == "m-1#call#abc="
     events = streamed([deltas_of(response(*parts).message)])
     assert items_of(events) == events[-1]["response"]["output"] == output
+
+
+def test_a_proof_that_a_call_gets_when_it_is_there_already_comes_behind_it():
+    call, more = chat_pb2.ToolCallDelta, Delta
+    deltas = [
+        [more(part_index=0, tool_call=call(id="c1", name="f", arguments_json="{}"))],
+        [more(part_index=0, tool_call=call(), signature=PROOF), more(part_index=1, tool_call=call(id="c2", name="g"))],
+    ]
+    output = items_of(streamed(deltas))
+    assert [item["id"] for item in output] == ["fc_r1_0", "rs_r1_1", "fc_r1_2"]
+    assert output[1]["encrypted_content"] == "m-1#call#abc="
 
 
 def test_what_was_answered_goes_back_as_it_was_made():
