@@ -63,6 +63,8 @@ class Input:
                 if not part.tool_result.parts:
                     part.tool_result.parts.add().text = ""
                 self._add(chat_pb2.ROLE_TOOL, path, [(path, part)])
+            case "item_reference" if text(item.get("id"), f"{path}.id").startswith("rs_"):
+                pass  # thoughts that the client does not send: the model answers without them
             case "item_reference":
                 raise wrong(f"{path}.type", f"item_reference is not supported: {_REFERENCE}", "unsupported_parameter")
             case _:

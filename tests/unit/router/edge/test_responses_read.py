@@ -111,7 +111,8 @@ def test_a_proof_of_a_call_comes_behind_it_and_behind_nothing_else():
 
 def test_thoughts_of_which_nothing_is_left_and_messages_without_words_are_left_out():
     empty = {"type": "message", "role": "assistant", "content": []}
-    said = conversation(USER, {"type": "reasoning", "id": "rs_1", "summary": []}, empty, USER)
+    reference = {"type": "item_reference", "id": "rs_2"}
+    said = conversation(USER, {"type": "reasoning", "id": "rs_1", "summary": []}, reference, empty, USER)
     assert [message.role for message in said.messages] == [chat_pb2.ROLE_USER] * 2
 
 
