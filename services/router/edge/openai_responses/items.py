@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+import orjson
+
 from services.router.edge.openai_responses import write
 from services.router.edge.values import Json
 
@@ -20,13 +22,20 @@ _NAMES: dict[Kind, str] = {"text": "output_text", "refusal": "refusal"}
 
 
 class Item(ABC):
-    """One item. `index` is its place in the output."""
+    """One item. `index` is its place in the output. `before` are the bytes of an event that adds words, up to them:
+    such events are most of a stream.
+    """
 
     def __init__(self, item_id: str, index: int) -> None:
         self.id = item_id
         self.index = index
         self.status = write.IN_PROGRESS
+        self.before = b""
         self._where: Json = {"item_id": item_id, "output_index": index}
+
+    @abstractmethod
+    def take(self, words: str) -> None:
+        """More words."""
 
     @abstractmethod
     def whole(self) -> Json:
@@ -35,6 +44,10 @@ class Item(ABC):
     @abstractmethod
     def closing(self) -> Iterator[Event]:
         """Nothing more is said."""
+
+    def _grows(self, name: str, fields: Json) -> None:
+        event = orjson.dumps({"type": name, **fields})
+        self.before = b"event: " + name.encode() + b"\ndata: " + event[:-1] + b',"delta":'
 
 
 @dataclass(slots=True)
@@ -55,15 +68,20 @@ class Message(Item):
         super().__init__(item_id, index)
         self._pieces: list[_Piece] = []
 
-    def grow(self, part_index: int, kind: Kind, words: str) -> Iterator[Event]:
-        """More of a piece, or the next one."""
-        if not self._pieces or (self._pieces[-1].part_index, self._pieces[-1].kind) != (part_index, kind):
-            yield from self.closing()
-            self._pieces.append(_Piece(part_index, kind))
-            yield "response.content_part.added", self._inner() | {"part": self._pieces[-1].whole()}
-        if words:
-            self._pieces[-1].words.append(words)
-            yield f"response.{_NAMES[kind]}.delta", self._inner() | {"delta": words} | _extra(kind)
+    def is_in(self, part_index: int, kind: Kind) -> bool:
+        """Whether this piece grows."""
+        return bool(self._pieces) and (self._pieces[-1].part_index, self._pieces[-1].kind) == (part_index, kind)
+
+    def next(self, part_index: int, kind: Kind) -> Iterator[Event]:
+        """The next piece begins."""
+        yield from self.closing()
+        self._pieces.append(_Piece(part_index, kind))
+        self._grows(f"response.{_NAMES[kind]}.delta", self._inner() | _extra(kind))
+        yield "response.content_part.added", self._inner() | {"part": self._pieces[-1].whole()}
+
+    def take(self, words: str) -> None:
+        """More of the piece."""
+        self._pieces[-1].words.append(words)
 
     def closing(self) -> Iterator[Event]:
         """The last piece is whole."""
@@ -92,12 +110,11 @@ class Call(Item):
         self._call_id = call_id
         self._name = name
         self._arguments: list[str] = []
+        self._grows("response.function_call_arguments.delta", self._where)
 
-    def grow(self, arguments: str) -> Iterator[Event]:
+    def take(self, words: str) -> None:
         """More of the arguments."""
-        if arguments:
-            self._arguments.append(arguments)
-            yield "response.function_call_arguments.delta", self._where | {"delta": arguments}
+        self._arguments.append(words)
 
     def closing(self) -> Iterator[Event]:
         """The arguments are whole."""
@@ -118,14 +135,16 @@ class Thoughts(Item):
         self.proof = proof
         self._words: list[str] = []
         self._inner = self._where | {"summary_index": 0}
+        self._grows("response.reasoning_summary_text.delta", self._inner)
 
-    def grow(self, words: str) -> Iterator[Event]:
+    def opening(self) -> Iterator[Event]:
+        """Before the first words; thoughts may have none."""
+        if not self._words:
+            yield "response.reasoning_summary_part.added", self._inner | {"part": write.summary("")}
+
+    def take(self, words: str) -> None:
         """More thoughts."""
-        if words:
-            if not self._words:
-                yield "response.reasoning_summary_part.added", self._inner | {"part": write.summary("")}
-            self._words.append(words)
-            yield "response.reasoning_summary_text.delta", self._inner | {"delta": words}
+        self._words.append(words)
 
     def closing(self) -> Iterator[Event]:
         """No more thoughts."""

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
+import orjson
+
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.router.edge import sse
@@ -98,7 +100,9 @@ class EventWriter:
         item = self._open
         if not isinstance(item, Message):
             item = self._begin("msg", Message)
-        self._put_all(item.grow(part_index, kind, words))
+        if not item.is_in(part_index, kind):
+            self._put_all(item.next(part_index, kind))
+        self._grow(item, words)
 
     def _call(self, part: chat_pb2.PartDelta) -> None:
         item, call = self._open, part.tool_call
@@ -107,7 +111,7 @@ class EventWriter:
                 return  # a call is left when it is whole: there is nothing to add
             item = self._begin("fc", partial(Call, part_index=part.part_index, call_id=call.id, name=call.name))
         item.proof = write.proof_of(part.signature, proofs.CALL) or item.proof
-        self._put_all(item.grow(call.arguments_json))
+        self._grow(item, call.arguments_json)
 
     def _think(self, part: chat_pb2.PartDelta) -> None:
         """More thoughts, or their proof, which may come when they are long over."""
@@ -117,7 +121,9 @@ class EventWriter:
             if item is None or part.reasoning:
                 item = self._think_again(part.part_index, item)
         item.proof = write.proof_of(part.signature, proofs.THOUGHTS) or item.proof
-        self._put_all(item.grow(part.reasoning))
+        if part.reasoning:
+            self._put_all(item.opening())
+        self._grow(item, part.reasoning)
         if item is not self._open and item.proof is not None:
             self._done(item)
 
@@ -142,6 +148,12 @@ class EventWriter:
         self._open = item
         self._put("response.output_item.added", {"output_index": at, "item": item.whole()})
         return item
+
+    def _grow(self, item: Item, words: str) -> None:
+        if words:
+            item.take(words)
+            self._out += item.before + orjson.dumps(words) + b',"sequence_number":%d}\n\n' % self._number
+            self._number += 1
 
     def _close(self) -> None:
         item, self._open = self._open, None
