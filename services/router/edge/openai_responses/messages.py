@@ -34,9 +34,8 @@ class Input:
 
     def read(self, document: Json) -> None:
         """Append the messages. Raises Refused with the place that is wrong."""
-        if document.get("instructions"):
-            said = chat_pb2.Part(text=text(document["instructions"], "instructions"))
-            self._add(chat_pb2.ROLE_SYSTEM, "instructions", [("instructions", said)])
+        if (said := document.get("instructions")) is not None and text(said, "instructions"):
+            self._add(chat_pb2.ROLE_SYSTEM, "instructions", [("instructions", chat_pb2.Part(text=said))])
         items = document.get("input")
         if isinstance(items, str):
             self._add(chat_pb2.ROLE_USER, "input", [("input", chat_pb2.Part(text=items))])

@@ -193,6 +193,7 @@ def test_sampling_form_and_effort():
             "invalid_value",
         ),
         ({}, "input", "invalid_type"),
+        (body(instructions=[]), "instructions", "invalid_type"),
         (body("x"), "input[0]", "invalid_type"),
         (body({"role": "robot", "content": "x"}), "input[0].role", "invalid_value"),
         (body({"type": "item_reference", "id": "msg_1"}), "input[0].type", "unsupported_parameter"),
