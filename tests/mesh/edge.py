@@ -11,7 +11,7 @@ import httpx
 
 from tests.mesh.harness import Mesh
 
-CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
+CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 NO_CACHE = {"cache-control": "no-cache, no-store"}
 # The model that the automatic policy asks for simple questions.
 SIMPLE = "deepseek-v3.2"
@@ -32,6 +32,11 @@ def chat(text: str, **more: Any) -> dict[str, Any]:
 def message(text: str, **more: Any) -> dict[str, Any]:
     """A Messages request with one question."""
     return {"model": "auto", "max_tokens": 500, "messages": [{"role": "user", "content": text}], **more}
+
+
+def question(text: str, **more: Any) -> dict[str, Any]:
+    """A Responses request with one question."""
+    return {"model": "auto", "input": text, **more}
 
 
 def chunks(body: str) -> list[Any]:

@@ -9,7 +9,19 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.mesh.edge import CHAT, MESSAGES, NO_CACHE, SIMPLE, chat, chunks, http, message, text_of_chunks
+from tests.mesh.edge import (
+    CHAT,
+    MESSAGES,
+    NO_CACHE,
+    RESPONSES,
+    SIMPLE,
+    chat,
+    chunks,
+    http,
+    message,
+    question,
+    text_of_chunks,
+)
 from tests.mesh.harness import Mesh
 
 
@@ -221,10 +233,10 @@ async def test_a_stream_that_breaks_off_says_so_and_does_not_look_done(mesh: Mes
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+@pytest.mark.parametrize("path", [CHAT, MESSAGES, RESPONSES])
 async def test_a_caller_who_hangs_up_ends_the_call_to_the_model(mesh: Mesh, stream: bool, path: str) -> None:
     await mesh.fault(kind="stall" if stream else "slow_first", model=SIMPLE, delay_ms=8_000)
-    ask = (chat if path == CHAT else message)(f"Hang up {stream} {path}", stream=stream)
+    ask = {CHAT: chat, MESSAGES: message, RESPONSES: question}[path](f"Hang up {stream} {path}", stream=stream)
     asked, given_up = await mesh.upstream_requests(), await _cancelled(mesh)
     async with http(mesh) as client, asyncio.timeout(6):  # the model would take longer
         call = asyncio.create_task(_read(client, path, ask))
@@ -282,9 +294,9 @@ async def test_bodies_that_cannot_be_read_are_refused_without_being_quoted(mesh:
 
 async def test_unknown_paths_and_methods_speak_the_dialect_of_the_path(mesh: Mesh) -> None:
     async with http(mesh) as client:
-        unknown = await client.post("/v1/responses", json={})
+        unknown = await client.post("/v1/completions", json={})
         assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_path")
-        assert "served are POST /v1/chat/completions, POST /v1/messages, " in unknown.json()["error"]["message"]
+        assert "served are POST /v1/chat/completions, POST /v1/responses, " in unknown.json()["error"]["message"]
         for path in ("/chat/completions", "/v1/v1/chat/completions", "/v1/chat/completions/"):
             message = (await client.post(path, json={})).json()["error"]["message"]
             assert message == "there is nothing under this path; did you mean /v1/chat/completions?"

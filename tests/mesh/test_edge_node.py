@@ -43,7 +43,7 @@ def checker() -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_the_official_node_client_works_and_notices_what_breaks(mesh: Mesh, checker: Path) -> None:
-    await mesh.fault(kind="cut", after_chunks=4, pause_ms=150, model="deepseek-v3.2")
+    await mesh.fault(kind="cut", after_chunks=4, pause_ms=150, model="deepseek-v3.2", times=2)
     process = await asyncio.create_subprocess_exec(
         "node", str(checker), f"{mesh.base_url}/v1", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -57,7 +57,12 @@ async def test_the_official_node_client_works_and_notices_what_breaks(mesh: Mesh
     assert "Stream to Node" in seen["stream"]["text"]
     assert seen["stream"]["usage"]["completion_tokens"] > 0
     assert json.loads(seen["tool"]["arguments"]) == {"city": "simulated"}
+    assert (seen["response"]["model"], seen["response"]["task"]) == ("claude-sonnet-5-5", "simple_qa")
+    assert "claude-sonnet-5-5" in seen["response"]["text"]
+    assert (seen["answering"][0], seen["answering"][-1]) == ("response.created", "response.completed")
+    assert json.loads(seen["call"]["arguments"]) == {"city": "simulated"}
     assert {"auto", "claude-sonnet"} <= set(seen["models"])
     assert seen["unknown"] == {"type": "NotFoundError", "status": 404, "code": "model_not_found", "param": "model"}
-    assert seen["broken"]["text"]
-    assert seen["broken"]["ended"] == "stream_interrupted"
+    for broken in (seen["broken"], seen["brokenResponse"]):
+        assert broken["text"]
+        assert broken["ended"] == "stream_interrupted"

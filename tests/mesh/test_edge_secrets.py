@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.mesh.edge import CHAT, MESSAGES, SIMPLE, chat, http, message
+from tests.mesh.edge import CHAT, MESSAGES, RESPONSES, SIMPLE, chat, http, message, question
 from tests.mesh.harness import in_one_process
 
 KEY, PROMPT, NAME = "sk-canary-4711", "canary prompt 0815", "canary_parameter"
@@ -14,7 +14,7 @@ HEADERS = {"authorization": f"Bearer {KEY}", "x-api-key": KEY, "anthropic-versio
 async def test_keys_and_prompts_are_in_no_log_line_figure_or_error(state: Path) -> None:
     errors = []
     async with in_one_process(state, OMNISPHERE_ROUTER_LOG_LEVEL="debug") as mesh, http(mesh) as client:
-        for path, ask in ((CHAT, chat), (MESSAGES, message)):
+        for path, ask in ((CHAT, chat), (MESSAGES, message), (RESPONSES, question)):
             assert (await client.post(path, json=ask(PROMPT), headers=HEADERS)).status_code == 200
             for wrong in ({NAME: PROMPT}, {"temperature": PROMPT}, {"tools": [{"type": PROMPT}]}, {"stop": 1}):
                 answer = await client.post(path, json=ask(PROMPT, **wrong), headers=HEADERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from services.chassis.errors import InvalidRequest
@@ -10,8 +11,11 @@ from services.providers.adapters.json_text import Json
 from services.providers.adapters.lost import Lost
 
 _FIELD = "conversation.vendor_options_json"
-# What callers of OpenAI's format say whichever model answers, and other vendors refuse to read.
-_PENALTIES = ("frequency_penalty", "presence_penalty")
+# What callers of OpenAI's formats say whichever model answers, and others refuse to read: of Chat Completions, then of
+# Responses.
+PENALTIES = ("frequency_penalty", "presence_penalty")
+SUMMARY = "reasoning.summary"
+HINTS = (SUMMARY, "text.verbosity")
 
 
 def with_vendor_options(body: Json, text: str, carried: AbstractSet[str]) -> Json:
@@ -36,15 +40,21 @@ def with_vendor_options(body: Json, text: str, carried: AbstractSet[str]) -> Jso
     return merged
 
 
-def without_penalties(text: str, lost: Lost) -> str:
-    """The options for a format that has no penalties: left out, and said."""
-    if not any(name in text for name in _PENALTIES):
+def without(names: Sequence[str], text: str, lost: Lost) -> str:
+    """The options for a format that cannot carry some of them: these are left out, and said. "a.b" is b inside a."""
+    if not any(name.rpartition(".")[2] in text for name in names):
         return text
     options: Json = json.loads(text)
-    for name in _PENALTIES:
-        if options.pop(name, None) is not None:
+    found = False
+    for name in names:
+        outer, _, inner = name.rpartition(".")
+        holder = options.get(outer) if outer else options
+        if isinstance(holder, dict) and holder.pop(inner, None) is not None:
+            found = True
             lost.feature(f"{_FIELD}.{name}")
-    return json.dumps(options) if options else ""
+            if outer and not holder:
+                del options[outer]
+    return text if not found else json.dumps(options) if options else ""
 
 
 def _refuse(named: AbstractSet[str], carried: AbstractSet[str]) -> None:

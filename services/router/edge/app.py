@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -26,9 +27,13 @@ from services.router.edge.errors import Refused
 from services.router.edge.exchange import Exchange, Receive, Scope, Send
 from services.router.edge.metrics import EdgeMetrics
 from services.router.edge.openai_chat import OpenAIChat
+from services.router.edge.openai_responses import OpenAIResponses
 
-_OPENAI, _ANTHROPIC = OpenAIChat(), AnthropicMessages()
+_OPENAI, _RESPONSES, _ANTHROPIC = OpenAIChat(), OpenAIResponses(), AnthropicMessages()
 _MODELS = "/v1/models"
+_RESPONSES_PATH = "/v1/responses"
+# What the format would find again by its id.
+_STORED = re.compile(rf"{_RESPONSES_PATH}/(?!(?:input_tokens|compact)$)[^/]+(?:/input_items|/cancel)?")
 _ANTHROPIC_VERSION = b"anthropic-version"
 _BEFORE_THE_PIPELINE = (MessageTooLarge, Overloaded, Unauthenticated)
 # The pipeline keeps the deadline itself; this much later a caller who does not read what we send is left.
@@ -55,6 +60,7 @@ class Route:
 
 _ROUTES = {
     "/v1/chat/completions": Route("chat_completions", "POST", "chat"),
+    _RESPONSES_PATH: Route("responses", "POST", "chat"),
     "/v1/messages": Route("messages", "POST", "chat"),
     "/v1/messages/count_tokens": Route("count_tokens", "POST", "count"),
     "/v1/embeddings": Route("embeddings", "POST", "embeddings"),
@@ -189,6 +195,8 @@ def _route(path: str) -> Route | None:
 
 def _lost(path: str) -> Refused:
     """What somebody hears whose base URL has a /v1 too much or too little, or who asks for what is not served."""
+    if _STORED.fullmatch(path):
+        return Refused(404, "nothing is stored here: a response is in the answer to its own request", code="not_stored")
     near = next((known for known in _ROUTES if path.rstrip("/").endswith(known.removeprefix("/v1"))), None)
     if near is not None:
         hint = f"did you mean {near}?"
@@ -201,6 +209,8 @@ def _dialect(path: str, scope: Scope) -> Dialect:
     """The caller's dialect: by path, and for the paths that both have by the header that one of them always sends."""
     if path.startswith("/v1/messages"):
         return _ANTHROPIC
+    if path.startswith(_RESPONSES_PATH):
+        return _RESPONSES
     if path.startswith("/v1/chat/") or not any(name == _ANTHROPIC_VERSION for name, _ in scope["headers"]):
         return _OPENAI
     return _ANTHROPIC

@@ -19,7 +19,7 @@ _STREAM = Delivery(stream=True, restartable=False)
 
 
 class Chat:
-    """The handler of both chat formats."""
+    """The handler of every chat format."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import orjson
@@ -20,12 +20,15 @@ POLICY = "policy:"
 
 @dataclass(slots=True)
 class Reading:
-    """A request that was read. `include_usage` and `wants_decision` say what the answer carries beside itself."""
+    """A request that was read. `include_usage` and `wants_decision` say what the answer carries beside itself, `echo`
+    what it repeats of the request, in the caller's words.
+    """
 
     request: pb.CompleteRequest
     stream: bool
     include_usage: bool = False
     wants_decision: bool = False
+    echo: Json = field(default_factory=dict)
 
 
 class Events(Protocol):

@@ -1,4 +1,4 @@
-"""Fields of our contract that both dialects call by the same words."""
+"""Fields of our contract that all dialects call by the same words."""
 
 from __future__ import annotations
 

@@ -83,8 +83,8 @@ def word(value: object, words: Collection[str], path: str) -> str:
     return value
 
 
-def compact(value: Json, path: str) -> str:
-    """A JSON object as text, its keys in the caller's order."""
+def compact(value: Json | list[Json], path: str) -> str:
+    """A JSON object, or an array of them, as text; keys in the caller's order."""
     try:
         return orjson.dumps(value).decode()
     except orjson.JSONEncodeError:  # it writes fewer levels than it reads

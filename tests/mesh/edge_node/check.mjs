@@ -45,6 +45,21 @@ const helper = client.chat.completions.stream({
 const final = await helper.finalChatCompletion();
 seen.tool = final.choices[0].message.tool_calls[0].function;
 
+const { data: answered, response: head } = await client.responses
+  .create({ model: "claude-sonnet", input: "Who are you in Responses, from Node?" })
+  .withResponse();
+seen.response = { model: answered.model, text: answered.output_text, task: head.headers.get("x-omnisphere-task") };
+
+const answering = client.responses.stream({
+  model: "gpt-5",
+  input: "Umbrella from Node in Responses, streamed",
+  tools: [{ type: "function", strict: false, ...tools[0].function }],
+  tool_choice: "required",
+});
+seen.answering = [];
+for await (const event of answering) seen.answering.push(event.type);
+seen.call = (await answering.finalResponse()).output[0];
+
 seen.models = [];
 for await (const model of client.models.list()) seen.models.push(model.id);
 
@@ -55,17 +70,24 @@ try {
 }
 
 // The test has the upstream break off for this model.
-seen.broken = { text: "" };
-try {
-  const stream = await client.chat.completions.create({
-    model: "deepseek-v3.2",
-    messages: ask("Break off for Node"),
-    stream: true,
-  });
-  for await (const chunk of stream) seen.broken.text += chunk.choices[0]?.delta?.content ?? "";
-  seen.broken.ended = "quietly";
-} catch (error) {
-  seen.broken.ended = error.code;
+async function breaking(stream, textOf) {
+  const broken = { text: "" };
+  try {
+    for await (const piece of await stream) broken.text += textOf(piece) ?? "";
+    broken.ended = "quietly";
+  } catch (error) {
+    broken.ended = error.code;
+  }
+  return broken;
 }
+const broken = { model: "deepseek-v3.2", stream: true };
+seen.broken = await breaking(
+  client.chat.completions.create({ ...broken, messages: ask("Break off for Node") }),
+  (chunk) => chunk.choices[0]?.delta?.content,
+);
+seen.brokenResponse = await breaking(
+  client.responses.create({ ...broken, input: "Break off for Node in Responses" }),
+  (event) => (event.type === "response.output_text.delta" ? event.delta : ""),
+);
 
 console.log(JSON.stringify(seen));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from services.chassis.errors import InvalidRequest
 from services.providers.adapters import WireFormat, formats
 from services.providers.adapters.lost import Lost
-from services.providers.adapters.options import with_vendor_options, without_penalties
+from services.providers.adapters.options import HINTS, PENALTIES, with_vendor_options, without
 from tests.unit.providers.samples import conversation, target, user
 
 CARRIED = {"model", "limit", "config.limit"}
@@ -30,13 +31,13 @@ def test_an_object_that_the_contract_fills_in_part_is_merged_inside():
 def test_penalties_are_left_out_where_a_format_has_none_and_said():
     lost = Lost()
     text = '{"frequency_penalty": 0.5, "presence_penalty": 1, "top_k": 3}'
-    assert json.loads(without_penalties(text, lost)) == {"top_k": 3}
+    assert json.loads(without(PENALTIES, text, lost)) == {"top_k": 3}
     assert [one.subject for one in lost.degradations] == [
         "conversation.vendor_options_json.frequency_penalty",
         "conversation.vendor_options_json.presence_penalty",
     ]
-    assert without_penalties('{"frequency_penalty": 1}', Lost()) == ""
-    assert without_penalties('{"top_k":  3}', lost) == '{"top_k":  3}'
+    assert without(PENALTIES, '{"frequency_penalty": 1}', Lost()) == ""
+    assert without(PENALTIES, '{"top_k":  3}', lost) == '{"top_k":  3}'
 
 
 @pytest.mark.parametrize("wire_format", ["anthropic_messages", "gemini_generate", "openai_responses", "ollama_chat"])
@@ -45,6 +46,33 @@ def test_a_format_without_penalties_sends_none(wire_format: WireFormat):
     encoded = formats.CHAT[wire_format].encode(said, target(), stream=False)
     assert b"penalty" not in encoded.body
     assert [one.subject for one in encoded.degradations] == ["conversation.vendor_options_json.frequency_penalty"]
+
+
+def test_what_only_responses_can_say_is_left_out_elsewhere_and_the_rest_of_its_object_is_not():
+    lost = Lost()
+    text = '{"reasoning": {"summary": "auto"}, "text": {"verbosity": "low", "a": 1}}'
+    assert json.loads(without(HINTS, text, lost)) == {"text": {"a": 1}}
+    assert len(lost.degradations) == 2
+    untouched = '{"reasoning":  {"effort": "a summary"}, "text": 5}'
+    assert without(HINTS, untouched, lost) == untouched
+
+
+@pytest.mark.parametrize("wire_format", [name for name in formats.CHAT if name != "openai_responses"])
+def test_a_format_without_these_words_says_none_of_them(wire_format: WireFormat):
+    said = conversation(user("hello"), vendor_options_json='{"text": {"verbosity": "low"}}')
+    encoded = formats.CHAT[wire_format].encode(said, target(), stream=False)
+    assert b"verbosity" not in encoded.body
+    assert [one.subject for one in encoded.degradations] == ["conversation.vendor_options_json.text.verbosity"]
+
+
+@pytest.mark.parametrize(("capabilities", "summary"), [({"reasoning"}, "auto"), (set(), None)])
+def test_responses_says_them_and_a_summary_to_models_that_think(capabilities: set[str], summary: str | None):
+    options = '{"reasoning": {"summary": "auto"}, "text": {"verbosity": "low"}}'
+    said = conversation(user("hello"), vendor_options_json=options)
+    to = dataclasses.replace(target(), capabilities=frozenset(capabilities))
+    body = json.loads(formats.CHAT["openai_responses"].encode(said, to, stream=False).body)
+    assert body["text"] == {"verbosity": "low"}
+    assert body.get("reasoning", {}).get("summary") == summary
 
 
 @pytest.mark.parametrize(

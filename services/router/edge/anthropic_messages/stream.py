@@ -1,8 +1,7 @@
 """A streamed answer as the events of the Messages format, message_start to message_stop.
 
-Blocks come one after the other, while parts of our contract may grow in turns. So what belongs to another part waits
-while the block that is open is a tool call whose input is not whole yet; other blocks are closed, and a text that grows
-again gets a further block.
+Blocks come one after the other, while parts of our contract may grow in turns: a tool call is never cut (in_turn.py);
+other blocks are closed, and a text that grows again gets a further block.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from services.router.edge import sse
 from services.router.edge.anthropic_messages import signatures, write
 from services.router.edge.dialect import Reading, decision_json
 from services.router.edge.errors import Problem
+from services.router.edge.in_turn import InTurn
 from services.router.edge.values import Json
 
 _BEFORE_DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":'
@@ -31,9 +31,7 @@ class EventWriter:
         self._id = f"msg_{request_id}"
         self._blocks = 0
         self._open: int | None = None
-        # The input so far of the tool call that is open; None: another kind of block is.
-        self._input: list[str] | None = None
-        self._waiting: list[chat_pb2.PartDelta] = []
+        self._in_turn = InTurn()
         self._refused = False
         self._before_delta = b""
 
@@ -54,19 +52,15 @@ class EventWriter:
     def delta(self, parts: Iterable[chat_pb2.PartDelta]) -> bytes:
         """More of the blocks."""
         out = bytearray()
-        for part in parts:
-            if self._must_wait(part):
-                self._waiting.append(part)
-            else:
-                self._write(part, out)
-        if self._waiting:
-            self._write_waiting(out, all_of_it=False)
+        for part in self._in_turn.take(parts):
+            self._write(part, out)
         return bytes(out)
 
     def ending(self, end: pb.End) -> bytes:
         """The last block ends; then why it ended, and what it took."""
         out = bytearray()
-        self._write_waiting(out, all_of_it=True)
+        for part in self._in_turn.rest():
+            self._write(part, out)
         self._close(out)
         ended: Json = {
             "type": "message_delta",
@@ -85,28 +79,6 @@ class EventWriter:
         """The official clients raise for it; there is no message_stop after it."""
         return sse.named(b"error", write.error(problem))
 
-    def _must_wait(self, part: chat_pb2.PartDelta) -> bool:
-        if self._waiting and part.part_index != self._open:
-            return True
-        return self._open is not None and part.part_index != self._open and not self._input_is_whole()
-
-    def _input_is_whole(self) -> bool:
-        if self._input is None:
-            return True
-        try:
-            return isinstance(orjson.loads("".join(self._input)), dict)
-        except orjson.JSONDecodeError:
-            return False
-
-    def _write_waiting(self, out: bytearray, *, all_of_it: bool) -> None:
-        """What waits, part by part: nothing else may come between the pieces of one tool call."""
-        while self._waiting and (all_of_it or self._input_is_whole()):
-            index = self._waiting[0].part_index
-            for part in self._waiting:
-                if part.part_index == index:
-                    self._write(part, out)
-            self._waiting = [part for part in self._waiting if part.part_index != index]
-
     def _write(self, part: chat_pb2.PartDelta, out: bytearray) -> None:
         kind = part.WhichOneof("content")
         if kind == "whole":
@@ -124,17 +96,13 @@ class EventWriter:
                 self._refused = True
                 self._grow(b'"text_delta","text":', part.refusal, out)
             case "tool_call" if part.tool_call.arguments_json:
-                if self._input is not None:
-                    self._input.append(part.tool_call.arguments_json)
                 self._grow(b'"input_json_delta","partial_json":', part.tool_call.arguments_json, out)
         if part.HasField("signature") and kind in ("reasoning", None):
             self._grow(b'"signature_delta","signature":', signatures.written(part.signature), out)
 
     def _begin(self, part: chat_pb2.PartDelta, kind: str | None, out: bytearray) -> None:
         block: Json
-        self._input = None
         if kind == "tool_call":
-            self._input = []
             block = {"type": "tool_use", "id": part.tool_call.id, "name": part.tool_call.name, "input": {}}
         elif kind in ("reasoning", None):  # a proof alone belongs to thoughts
             block = {"type": "thinking", "thinking": "", "signature": ""}
@@ -160,7 +128,7 @@ class EventWriter:
 
     def _close(self, out: bytearray) -> None:
         if self._open is not None:
-            self._open = self._input = None
+            self._open = None
             self._stop(out)
 
     def _stop(self, out: bytearray) -> None:

@@ -56,7 +56,7 @@ def _content(value: object, parts: RepeatedCompositeFieldContainer[chat_pb2.Part
             case "image_url":
                 _image(table(piece.get("image_url"), f"{where}.image_url"), parts.add().image, f"{where}.image_url")
             case "file":
-                _file(table(piece.get("file"), f"{where}.file"), parts.add().document, f"{where}.file")
+                read_file(table(piece.get("file"), f"{where}.file"), parts.add().document, f"{where}.file")
             case "input_audio" | "video_url" as kind:
                 raise wrong(f"{where}.type", f"{kind} is not supported", "unsupported_parameter")
             case _:
@@ -100,7 +100,8 @@ def _image(value: Json, image: chat_pb2.Image, path: str) -> None:
         image.detail = text(value["detail"], f"{path}.detail")
 
 
-def _file(value: Json, document: chat_pb2.Document, path: str) -> None:
+def read_file(value: Json, document: chat_pb2.Document, path: str) -> None:
+    """A file in the body itself."""
     if value.get("file_id") is not None:
         raise wrong(f"{path}.file_id", "is not supported: there is no file store; send file_data")
     said = text(value.get("file_data"), f"{path}.file_data")

@@ -18,9 +18,12 @@ from services.router.edge.anthropic_messages import AnthropicMessages
 from services.router.edge.dialect import Dialect
 from services.router.edge.errors import Refused, problem_of
 from services.router.edge.openai_chat import OpenAIChat
+from services.router.edge.openai_responses import OpenAIResponses
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
-WORDS = st.sampled_from(["text", "image_url", "tool", "user", "assistant", "tool_result", "function", "auto", "url"])
+WORDS = st.sampled_from(
+    ["text", "image_url", "message", "reasoning", "tool", "user", "assistant", "tool_result", "function", "auto", "url"]
+)
 JSON = st.recursive(
     SCALARS | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6) | WORDS, inner, max_size=3),
@@ -99,6 +102,49 @@ MESSAGES: dict[str, Any] = {
     "top_p": 0.5,
 }
 
+RESPONSES: dict[str, Any] = {
+    "model": "m",
+    "instructions": "i",
+    "input": [
+        {"role": "developer", "content": "d"},
+        {
+            "type": "message",
+            "role": "user",
+            "content": [
+                {"type": "input_text", "text": "t", "prompt_cache_breakpoint": {}},
+                {"type": "input_image", "image_url": "https://x", "detail": "low"},
+                {"type": "input_file", "filename": "f", "file_data": "AA=="},
+                {"type": "input_file", "file_url": "https://x"},
+            ],
+        },
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [{"type": "summary_text", "text": "h"}],
+            "content": [{"type": "reasoning_text", "text": "h"}],
+            "encrypted_content": "m#thoughts#s",
+        },
+        {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "o"}]},
+    ],
+    "tools": [{"type": "function", "name": "f", "description": "d", "parameters": {}, "strict": True}],
+    "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]},
+    "parallel_tool_calls": False,
+    "text": {"format": {"type": "json_schema", "name": "s", "schema": {}, "strict": True}, "verbosity": "low"},
+    "reasoning": {"effort": "low", "summary": "auto", "context": "auto"},
+    "include": ["reasoning.encrypted_content"],
+    "metadata": {"a": "b"},
+    "stream": True,
+    "stream_options": {"include_obfuscation": True},
+    "temperature": 1,
+    "max_output_tokens": 5,
+    "user": "u",
+    "background": False,
+    "truncation": "auto",
+    "omnisphere": {"decision": True},
+}
+
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place in a document."""
@@ -138,9 +184,10 @@ def check(dialect: Dialect, document: dict[str, Any]) -> None:
         assert not problem.param.startswith(("conversation.", "options."))
 
 
-@pytest.mark.parametrize("document", [CHAT, MESSAGES])
-def test_the_documents_as_they_stand_are_read(document: dict[str, Any]):
-    dialect: Dialect = OpenAIChat() if document is CHAT else AnthropicMessages()
+@pytest.mark.parametrize(
+    ("dialect", "document"), [(OpenAIChat(), CHAT), (AnthropicMessages(), MESSAGES), (OpenAIResponses(), RESPONSES)]
+)
+def test_the_documents_as_they_stand_are_read(dialect: Dialect, document: dict[str, Any]):
     conversation_rules.check(dialect.read(document).request.conversation)
 
 
@@ -154,6 +201,11 @@ def test_any_value_anywhere_in_a_messages_request(path: tuple[Any, ...], value: 
     check(AnthropicMessages(), changed(MESSAGES, path, value))
 
 
+@given(st.sampled_from(places(RESPONSES)), JSON)
+def test_any_value_anywhere_in_a_responses_request(path: tuple[Any, ...], value: Any):
+    check(OpenAIResponses(), changed(RESPONSES, path, value))
+
+
 @given(JSON, JSON, JSON)
 def test_any_value_anywhere_in_a_request_for_embeddings(model: Any, texts: Any, form: Any):
     wrong = refusal(lambda: embeddings.read({"model": model, "input": texts, "encoding_format": form}))
@@ -164,6 +216,18 @@ def test_any_value_anywhere_in_a_request_for_embeddings(model: Any, texts: Any, 
 def test_any_bytes_are_an_object_or_refused(body: bytes):
     wrong = refusal(lambda: values.document(body))
     assert wrong is None or wrong.code == "invalid_json"
+
+
+@pytest.mark.parametrize("place", ["parameters", "anything"])
+def test_what_a_response_repeats_can_be_written_or_is_refused(place: str):
+    for levels in range(240, 260):
+        tool = {"type": "function", "name": "f", place: orjson.loads('{"a":' * levels + "1" + "}" * levels)}
+        try:
+            reading = OpenAIResponses().read({"input": "x", "tools": [tool]})
+        except Refused as wrong:
+            assert wrong.message.endswith("is nested too deeply")  # noqa: PT017 - the deepest ones are
+            continue
+        assert OpenAIResponses().events(reading, "r1").opening("m-1")
 
 
 @pytest.mark.parametrize("levels", [300, 2_000])

@@ -44,7 +44,7 @@ def response(*parts: chat_pb2.Part, finish: chat_pb2.FinishReason.ValueType = CA
     )
 
 
-def reading(**more: bool) -> Reading:
+def reading(**more: Any) -> Reading:
     return Reading(pb.CompleteRequest(), stream=True, **more)
 
 

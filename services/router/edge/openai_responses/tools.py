@@ -1,0 +1,74 @@
+"""The tools of a Responses request, and which of them may or must be called."""
+
+from __future__ import annotations
+
+from omnisphere.chat.v1 import chat_pb2
+from services.router.edge.errors import wrong
+from services.router.edge.values import Json, array, compact, flag, table, text, word
+
+_CHOICES = {
+    "auto": chat_pb2.ToolChoice.MODE_AUTO,
+    "none": chat_pb2.ToolChoice.MODE_NONE,
+    "required": chat_pb2.ToolChoice.MODE_REQUIRED,
+}
+_ALLOWED_MODES = ("auto", "required")
+# What the format also knows; they are named when they are refused, unknown ones are not.
+OTHER_KINDS = frozenset(
+    {
+        *("web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11", "file_search"),
+        *("code_interpreter", "image_generation", "mcp", "computer", "computer_use_preview", "local_shell", "shell"),
+        *("apply_patch", "custom", "namespace", "tool_search", "programmatic_tool_calling"),
+    }
+)
+
+
+def read_tools(document: Json, conversation: chat_pb2.Conversation) -> None:
+    """The tools that are offered, and the choice among them. Raises Refused."""
+    for at, row in offered(document):
+        path = f"tools[{at}]"
+        tool = conversation.tools.add(
+            name=text(row.get("name"), f"{path}.name"),
+            description=text(row.get("description") or "", f"{path}.description"),
+            strict=flag(row.get("strict"), f"{path}.strict"),
+        )
+        if row.get("parameters") is not None:
+            tool.parameters_json = compact(table(row["parameters"], f"{path}.parameters"), f"{path}.parameters")
+    _choice(document.get("tool_choice"), conversation.tool_choice)
+    parallel = document.get("parallel_tool_calls")
+    if parallel is not None and not flag(parallel, "parallel_tool_calls"):
+        conversation.tool_choice.disable_parallel = True
+
+
+def offered(document: Json) -> list[tuple[int, Json]]:
+    """(its place, the tool) of every function; where the choice allows some of them, these alone. Raises Refused."""
+    rows = list(enumerate(array(document.get("tools") or [], "tools")))
+    for at, row in rows:
+        kind = table(row, f"tools[{at}]").get("type")
+        if isinstance(kind, str) and kind in OTHER_KINDS:
+            problem = f"{kind} is not supported: a tool is a function of the caller's own"
+            raise wrong(f"tools[{at}].type", problem, "unsupported_parameter")
+        if kind != "function":
+            raise wrong(f"tools[{at}].type", "must be function")
+    choice = document.get("tool_choice")
+    if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
+        return rows
+    names = [text(row.get("name"), f"tools[{at}].name") for at, row in rows]
+    allowed = set()
+    for at, row in enumerate(array(choice.get("tools"), "tool_choice.tools")):
+        path = f"tool_choice.tools[{at}]"
+        if table(row, path).get("type") != "function":
+            raise wrong(f"{path}.type", "must be function")
+        allowed.add(word(row.get("name"), names, f"{path}.name"))
+    return [row for row, name in zip(rows, names, strict=True) if name in allowed]
+
+
+def _choice(choice: object, chosen: chat_pb2.ToolChoice) -> None:
+    if isinstance(choice, str) and choice in _CHOICES:
+        chosen.mode = _CHOICES[choice]
+    elif isinstance(choice, dict) and choice.get("type") == "function":
+        chosen.mode = chat_pb2.ToolChoice.MODE_NAMED
+        chosen.name = text(choice.get("name"), "tool_choice.name")
+    elif isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        chosen.mode = _CHOICES[word(choice.get("mode"), _ALLOWED_MODES, "tool_choice.mode")]
+    elif choice is not None:
+        raise wrong("tool_choice", "is not auto, none, required, a function or allowed_tools")
