@@ -54,12 +54,23 @@ def usage(used: chat_pb2.Usage) -> Json:
 
 def error(problem: Problem) -> Json:
     """{"type": "error", "error": {...}}"""
-    return {"type": "error", "error": {"type": problem.anthropic_type, "message": problem.message}}
+    said: Json = {"type": problem.anthropic_type, "message": _message(problem)}
+    if problem.details is not None:
+        said["details"] = problem.details
+    return {"type": "error", "error": said}
 
 
 def redacted(part: chat_pb2.Part) -> Json:
     """The block of thoughts that the provider hides."""
     return {"type": "redacted_thinking", "data": signatures.written(part.signature)}
+
+
+def _message(problem: Problem) -> str:
+    """Agents compact a conversation when they read these words."""
+    if problem.overflow is None:
+        return problem.message
+    tokens, window = problem.overflow
+    return f"prompt is too long: {f'{tokens} tokens > {window} maximum' if tokens else problem.message}"
 
 
 def _block(part: chat_pb2.Part) -> Json | None:
