@@ -93,7 +93,7 @@ VALID = {
     "the ends of the ranges": sampled(temperature=0, top_p=1, max_output_tokens=1, stop=["x"] * 16, seed=-1),
     "the other ends": sampled(temperature=2, top_p=0.001, max_output_tokens=1_000_000, stop=["é" * 128]),
     "vendor options": with_fields(vendor_options_json='{"min_p": 0.1}'),
-    "limits": with_fields(tools=[Tool(name=f"t{n}", description="x" * (16 << 10)) for n in range(128)]),
+    "limits": with_fields(tools=[Tool(name=f"t{n}", description="x" * (64 << 10)) for n in range(128)]),
     "a name": talk(chat_pb2.Message(role=chat_pb2.ROLE_USER, name="x" * 64, parts=[Part(text="a")])),
 }
 
@@ -198,9 +198,9 @@ INVALID = [
     (with_fields(tools=[Tool()]), "conversation.tools[0].name", "is not 1 to 128 of [A-Za-z0-9_.-]"),
     (with_fields(tools=[Tool(name="a"), Tool(name="a")]), "conversation.tools[1].name", "is used twice"),
     (
-        with_fields(tools=[Tool(name="a", description="x" * 16_385)]),
+        with_fields(tools=[Tool(name="a", description="x" * 65_537)]),
         "conversation.tools[0].description",
-        "is longer than 16,384 bytes",
+        "is longer than 65,536 bytes",
     ),
     (
         with_fields(tools=[Tool(name="a", parameters_json="[]")]),

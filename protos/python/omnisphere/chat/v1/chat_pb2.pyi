@@ -510,7 +510,7 @@ class Tool(_message.Message):
     name: _builtins.str
     """Required. 1 to 128 of [A-Za-z0-9_.-]."""
     description: _builtins.str
-    """Optional. What it does, for the model; at most 16 KiB."""
+    """Optional. What it does, for the model; at most 64 KiB."""
     parameters_json: _builtins.str
     """Optional. JSON Schema of the arguments, an object, verbatim. Empty: no arguments."""
     strict: _builtins.bool
