@@ -282,7 +282,10 @@ async def test_bodies_that_cannot_be_read_are_refused_without_being_quoted(mesh:
 
 async def test_unknown_paths_and_methods_speak_the_dialect_of_the_path(mesh: Mesh) -> None:
     async with http(mesh) as client:
-        unknown = await client.post("/v1/responses", json={})
+        for path in ("/v1/responses", "/v1/completions", "/completions/"):
+            other = (await client.post(path, json={})).json()["error"]["message"]
+            assert "not served, chat completions are: set your library to them (/v1/chat/completions)" in other
+        unknown = await client.post("/v1/audio/speech", json={})
         assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_path")
         assert "served are POST /v1/chat/completions, POST /v1/messages, " in unknown.json()["error"]["message"]
         for path in ("/chat/completions", "/v1/v1/chat/completions", "/v1/chat/completions/"):

@@ -33,6 +33,8 @@ _ANTHROPIC_VERSION = b"anthropic-version"
 _BEFORE_THE_PIPELINE = (MessageTooLarge, Overloaded, Unauthenticated)
 # The pipeline keeps the deadline itself; this much later a caller who does not read what we send is left.
 _MARGIN_SECONDS = 1.0
+# Formats that some libraries use unless they are told otherwise, by the ends of their paths.
+_OTHER_FORMATS = {"/responses": "Responses are", "/completions": "Completions of bare prompts are"}
 _GOING_DOWN = Refused(503, "this server is going down; another one may answer", code="shutting_down")
 
 
@@ -189,9 +191,13 @@ def _route(path: str) -> Route | None:
 
 def _lost(path: str) -> Refused:
     """What somebody hears whose base URL has a /v1 too much or too little, or who asks for what is not served."""
-    near = next((known for known in _ROUTES if path.rstrip("/").endswith(known.removeprefix("/v1"))), None)
+    end = path.rstrip("/")
+    near = next((known for known in _ROUTES if end.endswith(known.removeprefix("/v1"))), None)
+    other = next((said for name, said in _OTHER_FORMATS.items() if end.endswith(name)), None)
     if near is not None:
         hint = f"did you mean {near}?"
+    elif other is not None:
+        hint = f"{other} not served, chat completions are: set your library to them (/v1/chat/completions)"
     else:
         hint = f"served are {', '.join(f'{route.method} {known}' for known, route in _ROUTES.items())}"
     return Refused(404, f"there is nothing under this path; {hint}", code="unknown_path")
