@@ -180,7 +180,7 @@ async def test_an_async_client_that_is_used_in_two_running_loops_says_so() -> No
             await asyncio.to_thread(lambda: asyncio.run(client.models()))
 
 
-@pytest.mark.parametrize("travel", [lambda error: pickle.loads(pickle.dumps(error)), copy.deepcopy])  # noqa: S301 - our own
+@pytest.mark.parametrize("travel", [lambda error: pickle.loads(pickle.dumps(error)), copy.deepcopy])  # noqa: S301
 def test_an_error_keeps_what_it_knows_on_its_way_between_processes(travel: Callable[[Any], Any]) -> None:
     error = errors.made("NO_SUCH", "over there", code=grpc.StatusCode.UNAVAILABLE, metadata={"a": "b"}, retry_after=2.0)
     error.partial_text, error.decision = "Half", decision_pb2.Decision(model="m")
