@@ -316,11 +316,11 @@ async def test_a_head_without_end_is_cut(mesh: Mesh) -> None:
     writer.close()
 
 
-async def test_texts_become_vectors_and_tokens_are_refused(mesh: Mesh) -> None:
+async def test_texts_become_vectors(mesh: Mesh) -> None:
     async with http(mesh) as client:
         asked = {"model": "embedding-small", "input": "x", "dimensions": 16}
         answer = await client.post("/v1/embeddings", json=asked)
-        tokens = await client.post("/v1/embeddings", json=asked | {"input": [1, 2]})
+        tokens = await client.post("/v1/embeddings", json=asked | {"input": [1, 4_000_000_000]})
         too_long = await client.post("/v1/embeddings", json=asked | {"dimensions": 1 << 40})
         chats = await client.post("/v1/embeddings", json=asked | {"model": "gpt-5"})
     assert answer.status_code == 200
@@ -328,6 +328,20 @@ async def test_texts_become_vectors_and_tokens_are_refused(mesh: Mesh) -> None:
     assert len(answer.json()["data"][0]["embedding"]) == 16
     for refused, param in ((tokens, "input"), (too_long, "dimensions"), (chats, "model")):
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
+
+
+# "tiktoken is great!", as libraries count it that send tokens to be embedded.
+TOKENS = [83, 1609, 5963, 374, 2294, 0]
+
+
+@pytest.mark.parametrize("given", [TOKENS, [TOKENS], [TOKENS, TOKENS[:2]]])
+async def test_tokens_are_embedded_as_the_text_that_they_stand_for(mesh: Mesh, given: list[Any]) -> None:
+    texts = ["tiktoken is great!"] if len(given) != 2 else ["tiktoken is great!", "tik"]
+    async with http(mesh) as client:
+        by_text = await client.post("/v1/embeddings", json={"model": "embedding-small", "input": texts})
+        by_tokens = await client.post("/v1/embeddings", json={"model": "embedding-small", "input": given})
+    assert (await mesh.last_upstream())["body"]["input"] == texts
+    assert by_tokens.json() == by_text.json()
 
 
 async def test_requests_are_counted_by_route_and_status(mesh: Mesh) -> None:
