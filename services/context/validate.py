@@ -7,7 +7,7 @@ from omnisphere.context.v1 import context_service_pb2 as pb
 from services.chassis.errors import InvalidRequest
 
 _MOST_MESSAGES = 10_000
-_MOST_TOOLS = 128
+_MOST_TOOLS = 1_024
 # As many as OpenAI takes in one request of vectors.
 _MOST_ROWS, _MOST_TOKENS = 2_048, 300_000
 _CONVERSATION_ID_BYTES = 128

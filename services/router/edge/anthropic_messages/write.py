@@ -43,12 +43,13 @@ def stop_reason(reason: chat_pb2.FinishReason.ValueType, *, refused: bool) -> st
 
 
 def usage(used: chat_pb2.Usage) -> Json:
-    """The format counts in the same disjoint classes; thoughts are output."""
+    """The format counts in the same disjoint classes; thoughts are output, and named apart."""
     return {
         "input_tokens": used.input_uncached_tokens,
         "cache_creation_input_tokens": used.input_cache_write_tokens,
         "cache_read_input_tokens": used.input_cache_read_tokens,
         "output_tokens": used.output_tokens + used.reasoning_tokens,
+        "output_tokens_details": {"thinking_tokens": used.reasoning_tokens},
     }
 
 

@@ -119,6 +119,7 @@ def test_a_whole_message():
         "cache_creation_input_tokens": 4,
         "cache_read_input_tokens": 2,
         "output_tokens": 24,
+        "output_tokens_details": {"thinking_tokens": 16},
     }
 
 

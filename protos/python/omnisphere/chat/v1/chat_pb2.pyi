@@ -159,7 +159,7 @@ class Conversation(_message.Message):
 
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]:
-        """Optional. Functions that the model may call; at most 128, names unique."""
+        """Optional. Functions that the model may call; at most 1,024, names unique. Providers may take fewer: OpenAI takes 128."""
 
     @_builtins.property
     def tool_choice(self) -> Global___ToolChoice:
