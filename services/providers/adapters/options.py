@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from services.chassis.errors import InvalidRequest
@@ -11,7 +12,8 @@ from services.providers.adapters.lost import Lost
 
 _FIELD = "conversation.vendor_options_json"
 # What callers of OpenAI's format say whichever model answers, and other vendors refuse to read.
-_PENALTIES = ("frequency_penalty", "presence_penalty")
+VERBOSITY = "verbosity"
+_CHAT_OPTIONS = ("frequency_penalty", "presence_penalty", VERBOSITY)
 
 
 def with_vendor_options(body: Json, text: str, carried: AbstractSet[str]) -> Json:
@@ -36,12 +38,12 @@ def with_vendor_options(body: Json, text: str, carried: AbstractSet[str]) -> Jso
     return merged
 
 
-def without_penalties(text: str, lost: Lost) -> str:
-    """The options for a format that has no penalties: left out, and said."""
-    if not any(name in text for name in _PENALTIES):
+def without_chat_options(text: str, lost: Lost, names: Sequence[str] = _CHAT_OPTIONS) -> str:
+    """The options for a format, or a model, that has not these: left out, and said."""
+    if not any(name in text for name in names):
         return text
     options: Json = json.loads(text)
-    for name in _PENALTIES:
+    for name in names:
         if options.pop(name, None) is not None:
             lost.feature(f"{_FIELD}.{name}")
     return json.dumps(options) if options else ""

@@ -9,7 +9,7 @@ from services.providers.adapters.anthropic_messages import thinking
 from services.providers.adapters.anthropic_messages.blocks import CallIds, block, limited, marked, result
 from services.providers.adapters.json_text import Json, dumped
 from services.providers.adapters.lost import Lost
-from services.providers.adapters.options import with_vendor_options, without_penalties
+from services.providers.adapters.options import with_vendor_options, without_chat_options
 from services.providers.adapters.turns import INSTRUCTIONS, NO_ARGUMENTS, instructions, messages, parts, schema
 
 _CHOICES = {
@@ -40,7 +40,7 @@ def written(conversation: chat_pb2.Conversation, target: Target, *, stream: bool
         body["output_config"] = output
     body["stream"] = stream
     limited(body)
-    body = with_vendor_options(body, without_penalties(conversation.vendor_options_json, lost), _CARRIED)
+    body = with_vendor_options(body, without_chat_options(conversation.vendor_options_json, lost), _CARRIED)
     return Encoded("/messages", dumped(body), tuple(lost.degradations))
 
 

@@ -6,7 +6,7 @@ from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import Encoded, Target, media
 from services.providers.adapters.json_text import Json, dumped
 from services.providers.adapters.lost import Lost
-from services.providers.adapters.options import with_vendor_options, without_penalties
+from services.providers.adapters.options import with_vendor_options, without_chat_options
 from services.providers.adapters.turns import (
     EFFORTS,
     arguments_object,
@@ -44,7 +44,7 @@ def written(conversation: chat_pb2.Conversation, target: Target, *, stream: bool
         body["format"] = schema(form.schema_json)
     body |= _sampling(conversation.sampling, target.quirks)
     body["stream"] = stream
-    body = with_vendor_options(body, without_penalties(conversation.vendor_options_json, lost), _CARRIED)
+    body = with_vendor_options(body, without_chat_options(conversation.vendor_options_json, lost), _CARRIED)
     return Encoded("/api/chat", dumped(body), tuple(lost.degradations))
 
 
