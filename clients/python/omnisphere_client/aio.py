@@ -51,7 +51,6 @@ class AsyncClient:
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._metadata = channel.metadata(tenant)
-        self._made_in = channel.process()
         where, how = channel.address(target), channel.options()
 
         def open_channel() -> grpc.aio.Channel:
@@ -233,7 +232,6 @@ class AsyncClient:
 
     async def _reach(self, timeout: float | None) -> float:
         """Wait for the first connection; the seconds that are left for the call. Why: see Client."""
-        channel.check_process(self._made_in)
         line = self._lines.current()
         seconds = self._timeout if timeout is None else timeout
         if line.reached:

@@ -15,6 +15,7 @@ import grpc
 from omnisphere.router.v1.admin_service_pb2_grpc import AdminServiceStub
 from omnisphere.router.v1.memory_service_pb2_grpc import MemoryServiceStub
 from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceStub
+from omnisphere_client.channel import check_process, process
 
 if TYPE_CHECKING:  # only the type stubs know these names
     from omnisphere.router.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
@@ -28,6 +29,7 @@ class Line:
     def __init__(self, channel: grpc.aio.Channel, loop: asyncio.AbstractEventLoop) -> None:
         self.channel = channel
         self.loop = loop
+        self.made_in = process()
         self.reached = False
         self.router: RouterServiceAsyncStub = RouterServiceStub(channel)
         self.admin: AdminServiceAsyncStub = AdminServiceStub(channel)
@@ -43,10 +45,13 @@ class Lines:
         self._is_closed = False
 
     def current(self) -> Line:
-        """The line to call on. Raises RuntimeError where the client is closed, or belongs to another running loop."""
+        """The line to call on. Raises RuntimeError where the client is closed, or belongs to another process or running
+        loop. One without a channel yet may be forked."""
         if self._is_closed:
             raise RuntimeError("the client is closed")
         loop, line = asyncio.get_running_loop(), self._line
+        if line is not None:
+            check_process(line.made_in)
         if line is not None and line.loop is loop:
             return line
         if line is not None and line.loop.is_running():

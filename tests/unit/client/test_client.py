@@ -204,6 +204,24 @@ raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
 """
 
 
+# One that has no channel yet opens it in the child.
+FORKED_ASYNC = """
+import asyncio, os, sys
+from omnisphere_client import AsyncClient
+client = AsyncClient(sys.argv[1], timeout=5)
+if os.fork() == 0:
+    asyncio.run(client.models())
+    os._exit(7)
+raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+async def test_an_async_client_that_was_not_used_yet_may_be_forked() -> None:
+    async with served(ScriptedRouter()) as target:
+        child = await asyncio.create_subprocess_exec(sys.executable, "-W", "ignore", "-c", FORKED_ASYNC, target)
+        assert await child.wait() == 7
+
+
 async def test_a_forked_child_is_told_to_make_its_own_client() -> None:
     child = await asyncio.create_subprocess_exec(sys.executable, "-W", "ignore", "-c", FORKED)
     assert await child.wait() == 7
