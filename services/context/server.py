@@ -147,7 +147,14 @@ def build(
         servicers=(
             Servicer(
                 pb.DESCRIPTOR.services_by_name["ContextService"].full_name,
-                ContextService(parts.fitter, parts.counting, parts.memory, parts.cut_turns, parts.calibrations),
+                ContextService(
+                    parts.fitter,
+                    parts.counting,
+                    parts.memory,
+                    parts.cut_turns,
+                    parts.calibrations,
+                    parts.encodings,
+                ),
                 rpc.add_ContextServiceServicer_to_server,
             ),
         ),

@@ -8,9 +8,18 @@ from services.chassis import call_context
 from services.context.calibrations import Calibrations, read_ref
 from services.context.counting import Counting
 from services.context.cut_turns import CutTurns
+from services.context.decode import texts_of
 from services.context.fit import Fitter
 from services.context.memory import DEFAULT_LIMIT, Memory
-from services.context.validate import check_count, check_expand, check_forget, check_recall, check_remember
+from services.context.ranks import Encodings
+from services.context.validate import (
+    check_count,
+    check_decode,
+    check_expand,
+    check_forget,
+    check_recall,
+    check_remember,
+)
 
 
 class ContextService(rpc.ContextServiceServicer):
@@ -23,12 +32,14 @@ class ContextService(rpc.ContextServiceServicer):
         memory: Memory,
         cut_turns: CutTurns,
         calibrations: Calibrations,
+        encodings: Encodings,
     ) -> None:
         self._fitter = fitter
         self._counting = counting
         self._memory = memory
         self._cut_turns = cut_turns
         self._calibrations = calibrations
+        self._encodings = encodings
 
     async def Fit(self, request: pb.FitRequest, context: object) -> pb.FitResponse:
         return await self._fitter.fit(request)
@@ -37,6 +48,11 @@ class ContextService(rpc.ContextServiceServicer):
         check_count(request)
         counted = await self._counting.count(request.conversation, request.model, request.wire_format)
         return pb.CountTokensResponse(count=counted.as_message(counted.total()), count_ref=counted.ref())
+
+    async def DecodeTokens(self, request: pb.DecodeTokensRequest, context: object) -> pb.DecodeTokensResponse:
+        check_decode(request)
+        texts = await self._counting.off_loop(texts_of, self._encodings, request.rows)
+        return pb.DecodeTokensResponse(texts=texts)
 
     async def ReportUsage(self, request: pb.ReportUsageRequest, context: object) -> pb.ReportUsageResponse:
         reference = read_ref(request.count_ref)

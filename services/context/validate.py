@@ -7,7 +7,9 @@ from omnisphere.context.v1 import context_service_pb2 as pb
 from services.chassis.errors import InvalidRequest
 
 _MOST_MESSAGES = 10_000
-_MOST_TOOLS = 128
+_MOST_TOOLS = 1_024
+# As many as OpenAI takes in one request of vectors.
+_MOST_ROWS, _MOST_TOKENS = 2_048, 300_000
 _CONVERSATION_ID_BYTES = 128
 _MOST_ITEMS = 256
 _TEXT_BYTES = 64 * 1024
@@ -24,6 +26,17 @@ def check_count(request: pb.CountTokensRequest) -> None:
     _check_conversation(request.conversation)
     _check_model(request.model)
     _check_wire_format(request.wire_format)
+
+
+def check_decode(request: pb.DecodeTokensRequest) -> None:
+    """Raises InvalidRequest."""
+    if not 1 <= len(request.rows) <= _MOST_ROWS:
+        raise InvalidRequest(field="rows", problem=f"is not 1 to {_MOST_ROWS:,}")
+    if sum(len(row.tokens) for row in request.rows) > _MOST_TOKENS:
+        raise InvalidRequest(field="rows", problem=f"has more than {_MOST_TOKENS:,} tokens")
+    for at, row in enumerate(request.rows):
+        if not row.tokens:
+            raise InvalidRequest(field=f"rows[{at}].tokens", problem="is empty")
 
 
 def check_fit(request: pb.FitRequest) -> None:

@@ -31,6 +31,7 @@ Quirk = Literal[
     "developer_role",
     "max_completion_tokens",
     "minimal_effort",
+    "verbosity",
     "no_reasoning_effort",
     "no_sampling",
     "no_stream_options",

@@ -13,10 +13,10 @@ from typing import NoReturn
 from omnisphere.chat.v1 import chat_pb2
 from services.chassis.errors import InvalidRequest
 
-MOST_MESSAGES, MOST_PARTS, MOST_TOOLS, MOST_STOPS = 10_000, 1_000, 128, 16
+MOST_MESSAGES, MOST_PARTS, MOST_TOOLS, MOST_STOPS = 10_000, 1_000, 1_024, 16
 _MOST_BLOB, _MOST_URI, _MOST_VENDOR_OPTIONS, _MOST_SCHEMA = 16 << 20, 2_048, 64 << 10, 256 << 10
 _MOST_OUTPUT = 1_000_000
-_MOST_NAME, _MOST_CALL_ID, _MOST_FILE_NAME, _MOST_DESCRIPTION = 64, 256, 256, 16 << 10
+_MOST_NAME, _MOST_CALL_ID, _MOST_FILE_NAME, _MOST_DESCRIPTION = 64, 256, 256, 64 << 10
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _SCHEMA_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PARTS_OF_ROLE = {
@@ -132,7 +132,7 @@ def _check_tool_pairs(conversation: chat_pb2.Conversation) -> None:
 
 def _check_tools(conversation: chat_pb2.Conversation) -> None:
     if len(conversation.tools) > MOST_TOOLS:
-        _refuse("conversation.tools", f"has more than {MOST_TOOLS} tools")
+        _refuse("conversation.tools", f"has more than {MOST_TOOLS:,} tools")
     names: set[str] = set()
     for at, tool in enumerate(conversation.tools):
         path = f"conversation.tools[{at}]"

@@ -67,6 +67,13 @@ class ContextPeer:
         response: context_pb.CountTokensResponse = await self._invoker.unary(self._target.CountTokens, request, timeout)
         return response
 
+    async def decode_tokens(
+        self, request: context_pb.DecodeTokensRequest, timeout: float
+    ) -> context_pb.DecodeTokensResponse:
+        method = self._target.DecodeTokens
+        response: context_pb.DecodeTokensResponse = await self._invoker.unary(method, request, timeout)
+        return response
+
     async def report_usage(
         self, request: context_pb.ReportUsageRequest, timeout: float
     ) -> context_pb.ReportUsageResponse:

@@ -175,6 +175,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
     service = RouterService(pipeline, catalogue, usage, embedder, hot, learning.outcomes)
 
     counter = CountTokens(peers.context.count_tokens, catalogue, pipeline)
+    embeddings = Embeddings(lambda request: service.Embed(request, None), peers.context.decode_tokens)
 
     async def stop() -> None:
         await background.stop()
@@ -188,7 +189,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
         stop=stop,
         conversation_methods=frozenset({"Complete", "StreamComplete", "Explain"}),
         unread_methods=frozenset({"Complete"}),
-        door=_door(settings, Chat(pipeline), counter, service, catalogue, background.policies, log, registry),
+        door=_door(settings, Chat(pipeline), counter, embeddings, catalogue, background.policies, log, registry),
     )
 
 
@@ -258,7 +259,7 @@ def _door(
     settings: RouterSettings,
     chat: Chat,
     counter: CountTokens,
-    service: RouterService,
+    embeddings: Embeddings,
     catalogue: CatalogueKeeper,
     policies: PolicyKeeper,
     log: Log,
@@ -270,7 +271,7 @@ def _door(
     edge = Edge(
         chat=chat,
         counter=counter,
-        embeddings=Embeddings(lambda request: service.Embed(request, None)),
+        embeddings=embeddings,
         catalogue=catalogue,
         policies=lambda: policies.current,
         metrics=EdgeMetrics(registry),

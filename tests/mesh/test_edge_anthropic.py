@@ -9,7 +9,7 @@ import anthropic
 import pytest
 
 from omnisphere.router.v1 import router_service_pb2 as pb
-from tests.mesh.edge import NO_CACHE, SIMPLE
+from tests.mesh.edge import MESSAGES, NO_CACHE, SIMPLE, chunks, http
 from tests.mesh.harness import Mesh, asking
 
 WEATHER: Any = {
@@ -18,6 +18,7 @@ WEATHER: Any = {
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
 
+TEXT = [{"type": "text", "text": "Which files are there, agent?"}]
 # One of the simulator's own prompts: the right way to answer it is to call the tool twice.
 TWO_ORDERS = "I also placed order 48377. Please compare the delivery dates of orders 48213 and 48377."
 
@@ -123,6 +124,57 @@ async def test_parallel_calls_come_and_are_answered_together(
     assert [message["role"] for message in sent] == ["user", "assistant", "tool", "tool"]
 
 
+async def test_the_tool_runner_goes_on_without_a_thread(client: anthropic.AsyncAnthropic) -> None:
+    @anthropic.beta_async_tool
+    async def order_status(order_id: str) -> str:
+        """The status of an order."""
+        return f"order {order_id} comes on a day in March"
+
+    runner = client.beta.messages.tool_runner(
+        model="gpt-5", max_tokens=300, messages=ask(TWO_ORDERS), tools=[order_status], extra_headers=NO_CACHE
+    )
+    turns = [turn async for turn in runner]
+    assert [turn.stop_reason for turn in turns] == ["tool_use", "end_turn"]
+    assert "five days later" in str(turns[-1].content)
+
+
+async def test_what_coding_agents_send_by_themselves_is_taken(mesh: Mesh) -> None:
+    mark = {"type": "ephemeral", "ttl": "1h"}
+    agent: Any = {
+        "model": "claude-sonnet",
+        "max_tokens": 32_000,
+        "stream": True,
+        "system": [{"type": "text", "text": "You are an agent. " * 2_000, "cache_control": mark}],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "<reminder>", "cache_control": mark}, *TEXT]},
+            {"role": "system", "content": "Answer in French from here on."},
+        ],
+        "tools": [{**WEATHER, "type": "custom", "eager_input_streaming": True, "cache_control": mark}],
+        "metadata": {"user_id": "user_0_account__session_1"},
+        "thinking": {"type": "adaptive", "display": "summarized"},
+        "output_config": {"effort": "high"},
+        "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+        "diagnostics": {"previous_message_id": None},
+    }
+    headers = {
+        "authorization": "Bearer ignored",
+        "anthropic-version": "2023-06-01",
+        "anthropic-beta": "claude-code-20250219,interleaved-thinking-2025-05-14,fine-grained-tool-streaming-2025-05-14",
+        "anthropic-dangerous-direct-browser-access": "true",
+        "x-app": "cli",
+        "x-stainless-helper-method": "stream",
+    }
+    async with http(mesh) as client:
+        answer = await client.post(f"{MESSAGES}?beta=true", json=agent, headers=headers)
+        counted = await client.post(f"{MESSAGES}/count_tokens?beta=true", json=agent, headers=headers)
+    assert answer.status_code == counted.status_code == 200
+    events = chunks(answer.text)
+    assert (events[0]["type"], events[-1]["type"]) == ("message_start", "message_stop")
+    assert events[-2]["usage"]["input_tokens"] > 5_000
+    assert counted.json()["input_tokens"] > 5_000
+    assert "in French" in str((await mesh.last_upstream())["body"]["system"])
+
+
 async def test_a_streamed_tool_call_adds_up(client: anthropic.AsyncAnthropic) -> None:
     choice: Any = {"type": "tool", "name": "weather"}
     async with client.messages.stream(
@@ -150,7 +202,8 @@ async def test_a_schema_makes_json(client: anthropic.AsyncAnthropic, mesh: Mesh)
 async def test_models_are_listed_and_found(client: anthropic.AsyncAnthropic) -> None:
     names = {model.id async for model in client.models.list()}
     assert {"auto", "claude-sonnet", "claude-sonnet-5-5"} <= names
-    assert (await client.models.retrieve("claude-sonnet")).type == "model"
+    found = await client.models.retrieve("claude-sonnet")
+    assert (found.type, found.max_input_tokens) == ("model", 1_000_000)
 
 
 async def test_failures_are_the_clients_own_exceptions(client: anthropic.AsyncAnthropic, mesh: Mesh) -> None:
@@ -160,6 +213,9 @@ async def test_failures_are_the_clients_own_exceptions(client: anthropic.AsyncAn
     assert body["error"]["type"] == "not_found_error"
     with pytest.raises(anthropic.BadRequestError, match="top_k: is not supported"):
         await client.messages.create(model="auto", max_tokens=10, messages=ask("x"), extra_body={"top_k": 3})
+    await mesh.fault(kind="context_length", model="gpt-5")
+    with pytest.raises(anthropic.BadRequestError, match="prompt is too long: "):
+        await client.messages.create(model="gpt-5", max_tokens=10, messages=ask("Too long in messages"))
     await mesh.fault(kind="status", status=429, retry_after="3", model="gpt-5", times=20)
     with pytest.raises(anthropic.RateLimitError) as limited:
         await client.messages.create(model="gpt-5", max_tokens=10, messages=ask("Limit me in messages"))
@@ -192,7 +248,7 @@ async def test_what_is_wrong_is_named_in_the_callers_terms(client: anthropic.Asy
     cases: list[tuple[Any, str]] = [
         ([{"role": "user", "content": [{"type": "text", "text": "x"}, image]}], "messages[0].content[1].source.url"),
         ([{"role": "user", "content": [{"type": "text", "text": "x"}, result]}], "messages[0].content[1].tool_use_id"),
-        ([*ask("x"), {"role": "system", "content": "y"}], "messages[1].role"),
+        ([*ask("x"), {"role": "tool", "content": "y"}], "messages[1].role"),
     ]
     for messages, place in cases:
         with pytest.raises(anthropic.BadRequestError) as wrong:

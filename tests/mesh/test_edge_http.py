@@ -294,7 +294,10 @@ async def test_bodies_that_cannot_be_read_are_refused_without_being_quoted(mesh:
 
 async def test_unknown_paths_and_methods_speak_the_dialect_of_the_path(mesh: Mesh) -> None:
     async with http(mesh) as client:
-        unknown = await client.post("/v1/completions", json={})
+        for path in ("/v1/completions", "/completions/"):
+            other = (await client.post(path, json={})).json()["error"]["message"]
+            assert "bare prompts are not completed, chats are" in other
+        unknown = await client.post("/v1/audio/speech", json={})
         assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_path")
         assert "served are POST /v1/chat/completions, POST /v1/responses, " in unknown.json()["error"]["message"]
         for path in ("/chat/completions", "/v1/v1/chat/completions", "/v1/chat/completions/"):
@@ -325,11 +328,11 @@ async def test_a_head_without_end_is_cut(mesh: Mesh) -> None:
     writer.close()
 
 
-async def test_texts_become_vectors_and_tokens_are_refused(mesh: Mesh) -> None:
+async def test_texts_become_vectors(mesh: Mesh) -> None:
     async with http(mesh) as client:
         asked = {"model": "embedding-small", "input": "x", "dimensions": 16}
         answer = await client.post("/v1/embeddings", json=asked)
-        tokens = await client.post("/v1/embeddings", json=asked | {"input": [1, 2]})
+        tokens = await client.post("/v1/embeddings", json=asked | {"input": [1, 4_000_000_000]})
         too_long = await client.post("/v1/embeddings", json=asked | {"dimensions": 1 << 40})
         chats = await client.post("/v1/embeddings", json=asked | {"model": "gpt-5"})
     assert answer.status_code == 200
@@ -337,6 +340,20 @@ async def test_texts_become_vectors_and_tokens_are_refused(mesh: Mesh) -> None:
     assert len(answer.json()["data"][0]["embedding"]) == 16
     for refused, param in ((tokens, "input"), (too_long, "dimensions"), (chats, "model")):
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
+
+
+# "tiktoken is great!", as libraries count it that send tokens to be embedded.
+TOKENS = [83, 1609, 5963, 374, 2294, 0]
+
+
+@pytest.mark.parametrize("given", [TOKENS, [TOKENS], [TOKENS, TOKENS[:2]]])
+async def test_tokens_are_embedded_as_the_text_that_they_stand_for(mesh: Mesh, given: list[Any]) -> None:
+    texts = ["tiktoken is great!"] if len(given) != 2 else ["tiktoken is great!", "tik"]
+    async with http(mesh) as client:
+        by_text = await client.post("/v1/embeddings", json={"model": "embedding-small", "input": texts})
+        by_tokens = await client.post("/v1/embeddings", json={"model": "embedding-small", "input": given})
+    assert (await mesh.last_upstream())["body"]["input"] == texts
+    assert by_tokens.json() == by_text.json()
 
 
 async def test_requests_are_counted_by_route_and_status(mesh: Mesh) -> None:

@@ -89,6 +89,11 @@ async def test_the_context_service_counts(mesh: Mesh) -> None:
         await mesh.call(mesh.context.CountTokens, context_pb.CountTokensRequest(model="gpt-5"))
 
 
+async def test_the_context_service_reads_tokens(mesh: Mesh) -> None:
+    request = context_pb.DecodeTokensRequest(rows=[context_pb.TokenRow(tokens=[83, 1609, 5963])])
+    assert (await mesh.call(mesh.context.DecodeTokens, request)).texts == ["tiktoken"]
+
+
 async def test_the_context_service_fetches_and_recalls(mesh: Mesh) -> None:
     facts = [f"Fact {number}: drawer {number} holds the spare key of house {number}." for number in range(40)]
     remember = context_pb.RememberRequest(

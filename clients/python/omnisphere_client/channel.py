@@ -7,6 +7,7 @@ may repeat stands in service_config.json, the one file that clients in every lan
 
 from __future__ import annotations
 
+import os
 import re
 from importlib import resources
 
@@ -50,6 +51,17 @@ def address(target: str) -> str:
     if not target or "/" in target:
         raise ValueError(f"target {target!r} is not host:port")
     return f"dns:///{target}"
+
+
+def process() -> int:
+    """Which process this is."""
+    return os.getpid()
+
+
+def check_process(made_in: int) -> None:
+    """Raises RuntimeError in a child that was forked with a client in it: gRPC would end the whole process there."""
+    if made_in != os.getpid():
+        raise RuntimeError("the client was made before this process was forked; make one in each process")
 
 
 def metadata(tenant: str) -> tuple[tuple[str, str], ...]:

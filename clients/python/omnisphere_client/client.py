@@ -58,6 +58,7 @@ class Client:
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._metadata = channel.metadata(tenant)
+        self._made_in = channel.process()
         self._reached = False
         self._closed = False
         where, how = channel.address(target), channel.options()
@@ -226,6 +227,7 @@ class Client:
         Calls wait for a router that restarts, all their time if need be. One that was never there is a mistake in
         the address, which a person wants to hear of soon.
         """
+        channel.check_process(self._made_in)
         if self._closed:
             raise RuntimeError("the client is closed")
         seconds = self._timeout if timeout is None else timeout

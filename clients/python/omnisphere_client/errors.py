@@ -58,6 +58,10 @@ class OmnisphereError(Exception):
         self.partial_text = ""
         self.decision: decision_pb2.Decision | None = None
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors travel between processes: those of pools and task queues come back pickled."""
+        return _unpickled, (type(self), self.args, self.__dict__)
+
 
 class InvalidRequest(OmnisphereError):
     """The request can never succeed as it is."""
@@ -119,6 +123,12 @@ class ServerError(OmnisphereError):
 
 class Cancelled(OmnisphereError):
     """The call was given up before its end."""
+
+
+def _unpickled(kind: type[OmnisphereError], args: tuple[object, ...], facts: dict[str, object]) -> OmnisphereError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(facts)
+    return error
 
 
 def _name(value: reasons.ErrorReason.ValueType) -> str:

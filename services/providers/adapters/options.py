@@ -13,7 +13,8 @@ from services.providers.adapters.lost import Lost
 _FIELD = "conversation.vendor_options_json"
 # What callers of OpenAI's formats say whichever model answers, and others refuse to read: of Chat Completions, then of
 # Responses.
-PENALTIES = ("frequency_penalty", "presence_penalty")
+VERBOSITY = "verbosity"
+CHAT_OPTIONS = ("frequency_penalty", "presence_penalty", VERBOSITY)
 SUMMARY = "reasoning.summary"
 HINTS = (SUMMARY, "text.verbosity")
 

@@ -38,6 +38,8 @@ _ANTHROPIC_VERSION = b"anthropic-version"
 _BEFORE_THE_PIPELINE = (MessageTooLarge, Overloaded, Unauthenticated)
 # The pipeline keeps the deadline itself; this much later a caller who does not read what we send is left.
 _MARGIN_SECONDS = 1.0
+# Some libraries complete bare prompts unless they are told otherwise.
+_BARE_COMPLETIONS = "/completions"
 _GOING_DOWN = Refused(503, "this server is going down; another one may answer", code="shutting_down")
 
 
@@ -197,9 +199,12 @@ def _lost(path: str) -> Refused:
     """What somebody hears whose base URL has a /v1 too much or too little, or who asks for what is not served."""
     if _STORED.fullmatch(path):
         return Refused(404, "nothing is stored here: a response is in the answer to its own request", code="not_stored")
-    near = next((known for known in _ROUTES if path.rstrip("/").endswith(known.removeprefix("/v1"))), None)
+    end = path.rstrip("/")
+    near = next((known for known in _ROUTES if end.endswith(known.removeprefix("/v1"))), None)
     if near is not None:
         hint = f"did you mean {near}?"
+    elif end.endswith(_BARE_COMPLETIONS):
+        hint = "bare prompts are not completed, chats are: set your library to them (/v1/chat/completions)"
     else:
         hint = f"served are {', '.join(f'{route.method} {known}' for known, route in _ROUTES.items())}"
     return Refused(404, f"there is nothing under this path; {hint}", code="unknown_path")

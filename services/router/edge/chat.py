@@ -57,11 +57,13 @@ class Chat:
                 elif plan:
                     exchange.placed = str  # what comes now is not about a place in the document, which may be large
                     await exchange.open(headers.of_plan(plan, event.delta.model), writer)
-                    await exchange.more(writer.opening(event.delta.model) + writer.delta(event.delta.parts))
+                    await exchange.more(
+                        writer.opening(event.delta.model, from_cache=False) + writer.delta(event.delta.parts)
+                    )
                 else:
                     held.extend(event.delta.parts)
         first = b""
         if exchange.events is None:
             await exchange.open(headers.of_decision(end.decision), writer)
-            first = writer.opening(end.decision.model) + writer.delta(held)
+            first = writer.opening(end.decision.model, from_cache=True) + writer.delta(held)
         await exchange.last(first + writer.ending(end))

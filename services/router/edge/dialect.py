@@ -34,8 +34,8 @@ class Reading:
 class Events(Protocol):
     """The events of one streamed answer, as bytes for the wire. Each method is called in this order."""
 
-    def opening(self, model: str) -> bytes:
-        """Before the first delta; `model` is the concrete id of the one that answers."""
+    def opening(self, model: str, *, from_cache: bool) -> bytes:
+        """Before the first delta; `model` is the concrete id of the one that answers, or did so for the cache."""
         ...
 
     def delta(self, parts: Iterable[chat_pb2.PartDelta]) -> bytes:

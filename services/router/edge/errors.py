@@ -6,10 +6,11 @@ Only what a ServiceError may say travels; the text of a foreign exception never 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from services.chassis.errors import (
+    ContextTooLong,
     InvalidRequest,
     NoCandidateLeft,
     NotFound,
@@ -66,22 +67,37 @@ _NO_RETRY = (NoCandidateLeft, ProviderUnavailable, StreamInterrupted, NotFound)
 class Refused(Exception):
     """The edge itself refuses a request. `param` is the place in the caller's own terms."""
 
-    def __init__(self, status: int, message: str, *, code: str = "", param: str = "") -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str = "",
+        param: str = "",
+        details: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(code)
         self.status = status
         self.message = message
         self.code = code
         self.param = param
+        self.details = details
 
 
-def wrong(param: str, problem: str, code: str = "invalid_value") -> Refused:
-    """A refusal that names a place of the body and what is wrong with it."""
-    return Refused(400, f"{param}: {problem}", code=code, param=param)
+def wrong(
+    param: str, problem: str, code: str = "invalid_value", details: Mapping[str, object] | None = None
+) -> Refused:
+    """A refusal that names a place of the body and what is wrong with it; `details` is for clients that act on it."""
+    return Refused(400, f"{param}: {problem}", code=code, param=param, details=details)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A failure as both dialects can say it. `retry_after` is in seconds; `retry` None: the client decides."""
+    """A failure as both dialects can say it. `retry_after` is in seconds; `retry` None: the client decides.
+
+    `overflow` is set where a conversation was too long: (its tokens, the window's), "" where nobody counted. Clients
+    look for their vendor's own words for it, and shorten the conversation.
+    """
 
     status: int
     message: str
@@ -89,6 +105,8 @@ class Problem:
     param: str = ""
     retry_after: float | None = None
     retry: bool | None = None
+    overflow: tuple[str, str] | None = None
+    details: Mapping[str, object] | None = None
 
     @property
     def openai_type(self) -> str:
@@ -118,7 +136,7 @@ class Problem:
 def problem_of(error: ServiceError | Refused, placed: Callable[[str], str]) -> Problem:
     """The failure for the caller; `placed` turns a field of our contract into the caller's own term for it."""
     if isinstance(error, Refused):
-        return Problem(error.status, error.message, error.code, error.param)
+        return Problem(error.status, error.message, error.code, error.param, details=error.details)
     status, code = BY_REASON[error.reason()]
     retry_after = None if error.retry_after is None else error.retry_after.total_seconds()
     if isinstance(error, InvalidRequest):
@@ -126,4 +144,7 @@ def problem_of(error: ServiceError | Refused, placed: Callable[[str], str]) -> P
         return Problem(status, f"{param}: {error.metadata.get('problem', 'is not valid')}", code, param)
     param = "model" if error.reason() in _MODEL_REASONS else ""
     retry = False if isinstance(error, _NO_RETRY) and retry_after is None else None
-    return Problem(status, error.message(), code, param, retry_after, retry)
+    overflow = None
+    if isinstance(error, ContextTooLong):
+        overflow = error.metadata.get("tokens", ""), error.metadata.get("window", "")
+    return Problem(status, error.message(), code, param, retry_after, retry, overflow)

@@ -36,12 +36,13 @@ def _rows(models: Sequence[model_pb2.Model], policies: Iterable[str]) -> list[Js
     for model in models:
         if not model.endpoints:
             continue
-        rows.append(_row(model.id, model.vendor, _about(model)))
-        rows += [_row(alias, model.vendor, {"alias_of": model.id}) for alias in model.aliases]
+        rows.append(_row(model.id, model.vendor, _about(model), model))
+        rows += [_row(alias, model.vendor, {"alias_of": model.id}, model) for alias in model.aliases]
     return rows
 
 
-def _row(name: str, owner: str, about: Json) -> Json:
+def _row(name: str, owner: str, about: Json, model: model_pb2.Model | None = None) -> Json:
+    """One row; without a model it is a policy, whose limits are those of the model that it chooses."""
     return {
         "id": name,
         "object": "model",
@@ -50,6 +51,9 @@ def _row(name: str, owner: str, about: Json) -> Json:
         "type": "model",
         "display_name": name,
         "created_at": _UNKNOWN_DAY,
+        "lifecycle": "active",
+        "max_input_tokens": None if model is None else model.window_tokens,
+        "max_tokens": None if model is None else model.max_output_tokens,
         _OURS: about,
     }
 

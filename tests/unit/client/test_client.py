@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
+import pickle
 import socket
+import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import grpc
 import pytest
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.errors.v1 import error_reason_pb2
+from omnisphere.router.v1 import decision_pb2
 from omnisphere_client import (
     AsyncClient,
     Cancelled,
@@ -151,6 +157,74 @@ async def test_closing_the_client_ends_its_calls_with_an_error_of_its_own() -> N
             await client.models()
         with pytest.raises(RuntimeError, match="the client is closed"):
             threaded.models()
+
+
+async def test_an_async_client_may_be_made_before_its_loop_and_outlive_one() -> None:
+    router = ScriptedRouter()
+
+    def two_runs(target: str) -> None:
+        client = AsyncClient(target, timeout=5)
+        asyncio.run(client.models())
+        asyncio.run(client.models())
+        asyncio.run(client.close())
+
+    async with served(router) as target:
+        await asyncio.to_thread(two_runs, target)
+    assert router.attempts["ListModels"] == 2
+
+
+async def test_an_async_client_that_is_used_in_two_running_loops_says_so() -> None:
+    async with served(ScriptedRouter()) as target, AsyncClient(target, timeout=5) as client:
+        await client.models()
+        with pytest.raises(RuntimeError, match="used in another event loop"):
+            await asyncio.to_thread(lambda: asyncio.run(client.models()))
+
+
+@pytest.mark.parametrize("travel", [lambda error: pickle.loads(pickle.dumps(error)), copy.deepcopy])  # noqa: S301
+def test_an_error_keeps_what_it_knows_on_its_way_between_processes(travel: Callable[[Any], Any]) -> None:
+    error = errors.made("NO_SUCH", "over there", code=grpc.StatusCode.UNAVAILABLE, metadata={"a": "b"}, retry_after=2.0)
+    error.partial_text, error.decision = "Half", decision_pb2.Decision(model="m")
+    other = travel(error)
+    assert type(other) is Unavailable
+    assert (str(other), vars(other)) == (str(error), vars(error))
+
+
+# A forked child that uses the parent's client: gRPC would abort it.
+FORKED = """
+import os
+from omnisphere_client import Client
+client = Client("127.0.0.1:1", timeout=1)
+if os.fork() == 0:
+    try:
+        client.models()
+    except RuntimeError as error:
+        os._exit(7 if "in each process" in str(error) else 1)
+    os._exit(1)
+raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+# One that has no channel yet opens it in the child.
+FORKED_ASYNC = """
+import asyncio, os, sys
+from omnisphere_client import AsyncClient
+client = AsyncClient(sys.argv[1], timeout=5)
+if os.fork() == 0:
+    asyncio.run(client.models())
+    os._exit(7)
+raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+async def test_an_async_client_that_was_not_used_yet_may_be_forked() -> None:
+    async with served(ScriptedRouter()) as target:
+        child = await asyncio.create_subprocess_exec(sys.executable, "-W", "ignore", "-c", FORKED_ASYNC, target)
+        assert await child.wait() == 7
+
+
+async def test_a_forked_child_is_told_to_make_its_own_client() -> None:
+    child = await asyncio.create_subprocess_exec(sys.executable, "-W", "ignore", "-c", FORKED)
+    assert await child.wait() == 7
 
 
 async def test_credentials_are_used() -> None:

@@ -21,6 +21,7 @@ from services.chassis.errors import ContextTooLong, InvalidRequest
 from services.chassis.logs import Log
 from services.chassis.peer import LocalInvoker
 from services.chassis.server import Server
+from services.context.ranks import CL100K, encoding
 from services.context.server import build
 from services.context.settings import ContextSettings, load
 from tests.unit.context.conversations import assistant, conversation, user
@@ -75,6 +76,32 @@ async def test_count_over_grpc(stub):
     assert response.count == pb.TokenCount(
         estimate=9, upper_bound=9, encoding="cl100k_base", calibration_version="uncalibrated"
     )
+
+
+async def test_tokens_become_the_text_that_they_stand_for(stub):
+    vocabulary = encoding(CL100K)
+    texts = ["hello world", "ein Übermaß 🦣"]
+    rows = [pb.TokenRow(tokens=vocabulary.encode(text)) for text in texts]
+    response = await stub.DecodeTokens(pb.DecodeTokensRequest(rows=rows), timeout=10)
+    assert list(response.texts) == texts
+    half = pb.TokenRow(tokens=rows[1].tokens[:-1])
+    response = await stub.DecodeTokens(pb.DecodeTokensRequest(rows=[half]), timeout=10)
+    assert response.texts[0].endswith("\ufffd")
+
+
+@pytest.mark.parametrize(
+    ("rows", "field"),
+    [
+        ([], "rows"),
+        ([[1], []], "rows[1].tokens"),
+        ([[1], [4_000_000_000]], "rows[1].tokens"),
+        ([[1] * 300_001], "rows"),
+    ],
+)
+async def test_tokens_that_say_nothing_are_refused(stub, rows, field):
+    request = pb.DecodeTokensRequest(rows=[pb.TokenRow(tokens=row) for row in rows])
+    code, info = await failed(stub.DecodeTokens(request, timeout=10))
+    assert (code, info.metadata["field"]) == (grpc.StatusCode.INVALID_ARGUMENT, field)
 
 
 async def test_what_is_wrong_is_named(stub):

@@ -33,7 +33,7 @@ def with_output(tokens):
     [
         ({"conversation": conversation()}, "conversation.messages"),
         ({"conversation": conversation(*[user("hi")] * 10_001)}, "conversation.messages"),
-        ({"conversation": conversation(user("hi"), tools=129)}, "conversation.tools"),
+        ({"conversation": conversation(user("hi"), tools=1_025)}, "conversation.tools"),
         ({"conversation": conversation(user("hi"), chat.Message())}, "conversation.messages[1].role"),
         ({"conversation": with_role(99)}, "conversation.messages[0].role"),
         ({"conversation": with_output(0)}, "conversation.sampling.max_output_tokens"),

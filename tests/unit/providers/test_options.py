@@ -10,7 +10,7 @@ import pytest
 from services.chassis.errors import InvalidRequest
 from services.providers.adapters import WireFormat, formats
 from services.providers.adapters.lost import Lost
-from services.providers.adapters.options import HINTS, PENALTIES, with_vendor_options, without
+from services.providers.adapters.options import CHAT_OPTIONS, HINTS, with_vendor_options, without
 from tests.unit.providers.samples import conversation, target, user
 
 CARRIED = {"model", "limit", "config.limit"}
@@ -31,17 +31,17 @@ def test_an_object_that_the_contract_fills_in_part_is_merged_inside():
 def test_penalties_are_left_out_where_a_format_has_none_and_said():
     lost = Lost()
     text = '{"frequency_penalty": 0.5, "presence_penalty": 1, "top_k": 3}'
-    assert json.loads(without(PENALTIES, text, lost)) == {"top_k": 3}
+    assert json.loads(without(CHAT_OPTIONS, text, lost)) == {"top_k": 3}
     assert [one.subject for one in lost.degradations] == [
         "conversation.vendor_options_json.frequency_penalty",
         "conversation.vendor_options_json.presence_penalty",
     ]
-    assert without(PENALTIES, '{"frequency_penalty": 1}', Lost()) == ""
-    assert without(PENALTIES, '{"top_k":  3}', lost) == '{"top_k":  3}'
+    assert without(CHAT_OPTIONS, '{"frequency_penalty": 1}', Lost()) == ""
+    assert without(CHAT_OPTIONS, '{"top_k":  3}', lost) == '{"top_k":  3}'
 
 
 @pytest.mark.parametrize("wire_format", ["anthropic_messages", "gemini_generate", "openai_responses", "ollama_chat"])
-def test_a_format_without_penalties_sends_none(wire_format: WireFormat):
+def test_a_format_without_chat_options_sends_none(wire_format: WireFormat):
     said = conversation(user("hello"), vendor_options_json='{"frequency_penalty": 0.5}')
     encoded = formats.CHAT[wire_format].encode(said, target(), stream=False)
     assert b"penalty" not in encoded.body
@@ -73,6 +73,16 @@ def test_responses_says_them_and_a_summary_to_models_that_think(capabilities: se
     body = json.loads(formats.CHAT["openai_responses"].encode(said, to, stream=False).body)
     assert body["text"] == {"verbosity": "low"}
     assert body.get("reasoning", {}).get("summary") == summary
+
+
+@pytest.mark.parametrize(("quirks", "sends"), [((), False), (("verbosity",), True)])
+def test_only_models_with_a_verbosity_are_told_one(quirks: tuple[str, ...], sends: bool):
+    said = conversation(user("hello"), vendor_options_json='{"frequency_penalty": 0.5, "verbosity": "low"}')
+    encoded = formats.CHAT["openai_chat"].encode(said, target(quirks=frozenset(quirks)), stream=False)
+    assert json.loads(encoded.body).get("verbosity") == ("low" if sends else None)
+    assert json.loads(encoded.body)["frequency_penalty"] == 0.5
+    lost = [one.subject for one in encoded.degradations]
+    assert lost == ([] if sends else ["conversation.vendor_options_json.verbosity"])
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,8 @@ VALID = {
     "the ends of the ranges": sampled(temperature=0, top_p=1, max_output_tokens=1, stop=["x"] * 16, seed=-1),
     "the other ends": sampled(temperature=2, top_p=0.001, max_output_tokens=1_000_000, stop=["é" * 128]),
     "vendor options": with_fields(vendor_options_json='{"min_p": 0.1}'),
-    "limits": with_fields(tools=[Tool(name=f"t{n}", description="x" * (16 << 10)) for n in range(128)]),
+    "many tools": with_fields(tools=[Tool(name=f"t{n}") for n in range(1_024)]),
+    "a long description": with_fields(tools=[Tool(name="t", description="x" * (64 << 10))]),
     "a name": talk(chat_pb2.Message(role=chat_pb2.ROLE_USER, name="x" * 64, parts=[Part(text="a")])),
 }
 
@@ -194,13 +195,13 @@ INVALID = [
         f"{M}[2].parts[0].tool_result.parts[0].tool_call",
         "does not belong into a message of this role",
     ),
-    (with_fields(tools=[Tool(name=f"t{n}") for n in range(129)]), "conversation.tools", "has more than 128 tools"),
+    (with_fields(tools=[Tool(name=f"t{n}") for n in range(1_025)]), "conversation.tools", "has more than 1,024 tools"),
     (with_fields(tools=[Tool()]), "conversation.tools[0].name", "is not 1 to 128 of [A-Za-z0-9_.-]"),
     (with_fields(tools=[Tool(name="a"), Tool(name="a")]), "conversation.tools[1].name", "is used twice"),
     (
-        with_fields(tools=[Tool(name="a", description="x" * 16_385)]),
+        with_fields(tools=[Tool(name="a", description="x" * 65_537)]),
         "conversation.tools[0].description",
-        "is longer than 16,384 bytes",
+        "is longer than 65,536 bytes",
     ),
     (
         with_fields(tools=[Tool(name="a", parameters_json="[]")]),

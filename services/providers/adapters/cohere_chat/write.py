@@ -6,7 +6,7 @@ from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import Encoded, Target, media
 from services.providers.adapters.json_text import Json, dumped
 from services.providers.adapters.lost import Lost
-from services.providers.adapters.options import HINTS, with_vendor_options, without
+from services.providers.adapters.options import HINTS, VERBOSITY, with_vendor_options, without
 from services.providers.adapters.turns import NO_ARGUMENTS, drawn, function_tool, messages, parts, result_text, schema
 
 _ROLES = {
@@ -40,7 +40,7 @@ def written(conversation: chat_pb2.Conversation, target: Target, *, stream: bool
     body |= _response_format(conversation.response_format)
     body |= _sampling(conversation.sampling)
     body["stream"] = stream
-    options = without(HINTS, conversation.vendor_options_json, lost)
+    options = without((*HINTS, VERBOSITY), conversation.vendor_options_json, lost)
     body = with_vendor_options(body, options, _CARRIED)
     return Encoded("/chat", dumped(body), tuple(lost.degradations))
 

@@ -12,6 +12,7 @@ Quirks of vendors and models are named flags:
     no_stream_options      there is no such field: usage comes anyway (Mistral)
     random_seed            Mistral's name of the seed
     minimal_effort         the least effort is "minimal", not "none"
+    verbosity              there is such a setting (OpenAI since GPT-5)
     no_reasoning_effort    there is no such setting
     thinking_switch        it is `thinking: {type: enabled | disabled}` (DeepSeek, Moonshot)
     reasoning_content      thoughts go back in this field (DeepSeek, Moonshot)

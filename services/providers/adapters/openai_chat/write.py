@@ -7,7 +7,7 @@ from services.providers.adapters import Encoded, Target, media
 from services.providers.adapters.json_text import Json, dumped
 from services.providers.adapters.lost import Lost
 from services.providers.adapters.openai_chat import thoughts
-from services.providers.adapters.options import HINTS, with_vendor_options, without
+from services.providers.adapters.options import HINTS, VERBOSITY, with_vendor_options, without
 from services.providers.adapters.turns import EFFORTS, effort_word, function_tool, parts, result_text, schema
 
 _ROLES = {
@@ -42,7 +42,8 @@ def written(conversation: chat_pb2.Conversation, target: Target, *, stream: bool
     body["stream"] = stream
     if stream and "no_stream_options" not in target.quirks:
         body["stream_options"] = {"include_usage": True}
-    options = without(HINTS, conversation.vendor_options_json, lost)
+    foreign = HINTS if VERBOSITY in target.quirks else (*HINTS, VERBOSITY)
+    options = without(foreign, conversation.vendor_options_json, lost)
     body = with_vendor_options(body, options, _CARRIED)
     return Encoded("/chat/completions", dumped(body), tuple(lost.degradations))
 

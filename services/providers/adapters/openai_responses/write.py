@@ -8,7 +8,7 @@ from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import Encoded, Target, media
 from services.providers.adapters.json_text import Json, dumped, is_object, parsed_object
 from services.providers.adapters.lost import Lost
-from services.providers.adapters.options import PENALTIES, SUMMARY, with_vendor_options, without
+from services.providers.adapters.options import CHAT_OPTIONS, SUMMARY, with_vendor_options, without
 from services.providers.adapters.turns import NO_ARGUMENTS, effort_word, messages, parts, result_text, schema
 
 _CHOICES = {
@@ -35,7 +35,7 @@ def written(conversation: chat_pb2.Conversation, target: Target, *, stream: bool
     if "reasoning" in target.capabilities:
         body["include"] = ["reasoning.encrypted_content"]
     body["stream"] = stream
-    foreign = PENALTIES if "reasoning" in target.capabilities else (*PENALTIES, SUMMARY)
+    foreign = CHAT_OPTIONS if "reasoning" in target.capabilities else (*CHAT_OPTIONS, SUMMARY)
     options = without(foreign, conversation.vendor_options_json, lost)
     body = with_vendor_options(body, options, _CARRIED)
     return Encoded("/responses", dumped(body), tuple(lost.degradations))

@@ -19,15 +19,7 @@ def read_system(value: object, conversation: chat_pb2.Conversation) -> None:
     """The instructions, as text or as blocks of text."""
     if value is None or value in ("", []):
         return
-    parts = conversation.messages.add(role=chat_pb2.ROLE_SYSTEM).parts
-    if isinstance(value, str):
-        parts.add().text = value
-        return
-    for at, block in enumerate(array(value, "system")):
-        path = f"system[{at}]"
-        if table(block, path).get("type") != "text":
-            raise wrong(f"{path}.type", "must be text")
-        _plain(block, parts, path)
+    _instructions(value, conversation.messages.add(role=chat_pb2.ROLE_SYSTEM).parts, "system")
 
 
 def read_messages(value: object, conversation: chat_pb2.Conversation, model: str) -> None:
@@ -41,12 +33,25 @@ def read_messages(value: object, conversation: chat_pb2.Conversation, model: str
                 message.parts.add().text = content
             else:
                 _assistant(array(content, f"{path}.content"), message.parts, f"{path}.content", model)
+        elif role == "system":
+            _instructions(content, conversation.messages.add(role=chat_pb2.ROLE_SYSTEM).parts, f"{path}.content")
         elif role != "user":
-            raise wrong(f"{path}.role", "is not user or assistant")
+            raise wrong(f"{path}.role", "is not user, assistant or system")
         elif isinstance(content, str):
             conversation.messages.add(role=chat_pb2.ROLE_USER).parts.add().text = content
         else:
             _user(array(content, f"{path}.content"), conversation, f"{path}.content")
+
+
+def _instructions(value: object, parts: _Parts, path: str) -> None:
+    if isinstance(value, str):
+        parts.add().text = value
+        return
+    for at, block in enumerate(array(value, path)):
+        where = f"{path}[{at}]"
+        if table(block, where).get("type") != "text":
+            raise wrong(f"{where}.type", "must be text")
+        _plain(block, parts, where)
 
 
 def _user(blocks: list[Json], conversation: chat_pb2.Conversation, path: str) -> None:

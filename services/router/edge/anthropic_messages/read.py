@@ -84,7 +84,7 @@ def _sampling(document: Json, sampling: chat_pb2.Sampling) -> None:
     match table(thinking, "thinking").get("type"):
         case "disabled":
             sampling.reasoning_effort = chat_pb2.REASONING_EFFORT_NONE
-        case "enabled":
+        case "enabled" if thinking.get("budget_tokens") is not None:
             budget = integer(thinking.get("budget_tokens"), "thinking.budget_tokens")
             sampling.reasoning_effort = (
                 chat_pb2.REASONING_EFFORT_LOW
@@ -93,10 +93,10 @@ def _sampling(document: Json, sampling: chat_pb2.Sampling) -> None:
                 if budget < _SOME
                 else chat_pb2.REASONING_EFFORT_HIGH
             )
-        case "adaptive":
+        case "enabled" | "adaptive" | "between_tools":
             pass  # the model decides, as it does when nothing is said
         case _:
-            raise wrong("thinking.type", "is not enabled, disabled or adaptive")
+            raise wrong("thinking.type", "is not enabled, disabled, adaptive or between_tools")
 
 
 def _output(document: Json, conversation: chat_pb2.Conversation) -> None:

@@ -14,6 +14,7 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.router.edge import sse
 from services.router.edge.anthropic_messages import signatures, write
+from services.router.edge.anthropic_messages.guess import input_tokens
 from services.router.edge.dialect import Reading, decision_json
 from services.router.edge.errors import Problem
 from services.router.edge.in_turn import InTurn
@@ -27,6 +28,7 @@ class EventWriter:
     """Writes one answer."""
 
     def __init__(self, reading: Reading, request_id: str) -> None:
+        self._conversation = reading.request.conversation
         self._wants_decision = reading.wants_decision
         self._id = f"msg_{request_id}"
         self._blocks = 0
@@ -35,8 +37,9 @@ class EventWriter:
         self._refused = False
         self._before_delta = b""
 
-    def opening(self, model: str) -> bytes:
-        """message_start. What the input took is not known yet; message_delta says it."""
+    def opening(self, model: str, *, from_cache: bool) -> bytes:
+        """message_start. What the input took is not known yet, and guessed; message_delta says it."""
+        guess = 0 if from_cache else input_tokens(self._conversation)
         message: Json = {
             "id": self._id,
             "type": "message",
@@ -45,7 +48,7 @@ class EventWriter:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": write.usage(chat_pb2.Usage()),
+            "usage": write.usage(chat_pb2.Usage(input_uncached_tokens=guess)),
         }
         return sse.named(b"message_start", {"type": "message_start", "message": message}) + _PING
 

@@ -43,23 +43,35 @@ def stop_reason(reason: chat_pb2.FinishReason.ValueType, *, refused: bool) -> st
 
 
 def usage(used: chat_pb2.Usage) -> Json:
-    """The format counts in the same disjoint classes; thoughts are output."""
+    """The format counts in the same disjoint classes; thoughts are output, and named apart."""
     return {
         "input_tokens": used.input_uncached_tokens,
         "cache_creation_input_tokens": used.input_cache_write_tokens,
         "cache_read_input_tokens": used.input_cache_read_tokens,
         "output_tokens": used.output_tokens + used.reasoning_tokens,
+        "output_tokens_details": {"thinking_tokens": used.reasoning_tokens},
     }
 
 
 def error(problem: Problem) -> Json:
     """{"type": "error", "error": {...}}"""
-    return {"type": "error", "error": {"type": problem.anthropic_type, "message": problem.message}}
+    said: Json = {"type": problem.anthropic_type, "message": _message(problem)}
+    if problem.details is not None:
+        said["details"] = problem.details
+    return {"type": "error", "error": said}
 
 
 def redacted(part: chat_pb2.Part) -> Json:
     """The block of thoughts that the provider hides."""
     return {"type": "redacted_thinking", "data": signatures.written(part.signature)}
+
+
+def _message(problem: Problem) -> str:
+    """Agents compact a conversation when they read these words."""
+    if problem.overflow is None:
+        return problem.message
+    tokens, window = problem.overflow
+    return f"prompt is too long: {f'{tokens} tokens > {window} maximum' if tokens else problem.message}"
 
 
 def _block(part: chat_pb2.Part) -> Json | None:

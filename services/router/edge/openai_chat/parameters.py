@@ -10,7 +10,7 @@ READ = frozenset(
     {
         *("model", "messages", "tools", "tool_choice", "parallel_tool_calls", "response_format", "stream"),
         *("stream_options", "temperature", "top_p", "seed", "stop", "max_tokens", "max_completion_tokens"),
-        *("reasoning_effort", "frequency_penalty", "presence_penalty", "omnisphere"),
+        *("reasoning_effort", "frequency_penalty", "presence_penalty", "verbosity", "omnisphere"),
     }
 )
 # They change nothing about the answer, so leaving them out does no harm.
@@ -31,7 +31,6 @@ REFUSED: dict[str, tuple[object, ...]] = {
     "functions": ([],),
     "function_call": ("none", "auto"),
     "web_search_options": (),
-    "verbosity": ("medium",),
     "moderation": (),
 }
 

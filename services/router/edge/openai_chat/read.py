@@ -24,6 +24,8 @@ _EFFORTS = {
     "xhigh": chat_pb2.REASONING_EFFORT_HIGH,
 }
 _PENALTIES = ("frequency_penalty", "presence_penalty")
+_USUAL_VERBOSITY = "medium"
+_VERBOSITIES = ("low", _USUAL_VERBOSITY, "high")
 _LIMITS = ("max_completion_tokens", "max_tokens")
 
 
@@ -37,7 +39,7 @@ def request(document: Json) -> Reading:
     _tools(document, conversation)
     _response_format(document.get("response_format"), conversation.response_format)
     _sampling(document, conversation.sampling)
-    _penalties(document, conversation)
+    _vendor_options(document, conversation)
     stream = flag(document.get("stream"), "stream")
     return Reading(out, stream, _include_usage(document, stream=stream), wants_decision(document.get("omnisphere")))
 
@@ -115,14 +117,18 @@ def _sampling(document: Json, sampling: chat_pb2.Sampling) -> None:
         sampling.reasoning_effort = _EFFORTS[word(effort, _EFFORTS, "reasoning_effort")]
 
 
-def _penalties(document: Json, conversation: chat_pb2.Conversation) -> None:
-    """Our contract has none; providers of this very format do, so they travel as they are. 0 is what happens anyway."""
-    penalties = {name: number(document[name], name) for name in _PENALTIES if document.get(name)}
-    for name, value in penalties.items():
+def _vendor_options(document: Json, conversation: chat_pb2.Conversation) -> None:
+    """What our contract has not, and providers of this very format have: it travels as it is. What happens anyway does
+    not: penalties of 0, a medium verbosity."""
+    options: Json = {name: number(document[name], name) for name in _PENALTIES if document.get(name)}
+    for name, value in options.items():
         if not -2 <= value <= 2:
             raise wrong(name, "is not -2 to 2")
-    if penalties:
-        conversation.vendor_options_json = compact(penalties, "frequency_penalty")
+    verbosity = document.get("verbosity")
+    if verbosity is not None and word(verbosity, _VERBOSITIES, "verbosity") != _USUAL_VERBOSITY:
+        options["verbosity"] = verbosity
+    if options:
+        conversation.vendor_options_json = compact(options, "frequency_penalty")
 
 
 def _include_usage(document: Json, *, stream: bool) -> bool:

@@ -31,8 +31,9 @@ class ChunkWriter:
         self._after += b',"usage":null}\n\n' if reading.include_usage else b"}\n\n"
         self._calls: dict[int, int] = {}
 
-    def opening(self, model: str) -> bytes:
+    def opening(self, model: str, *, from_cache: bool) -> bytes:
         """The chunk that says who speaks."""
+        del from_cache
         head = orjson.dumps(self._envelope | {"model": model})
         self._before = b"data: " + head[:-1] + b',"choices":[{"index":0,"delta":'
         return self._chunk(b'{"role":"assistant","content":"","refusal":null}')

@@ -59,12 +59,21 @@ def usage(used: chat_pb2.Usage) -> Json:
 def error(problem: Problem) -> Json:
     """{"error": {...}}"""
     said = {
-        "message": problem.message,
+        "message": _error_message(problem),
         "type": problem.openai_type,
         "param": problem.param or None,
         "code": problem.code or None,
     }
     return {"error": said}
+
+
+def _error_message(problem: Problem) -> str:
+    """Libraries tell a conversation that is too long by these words, not by the code."""
+    if problem.overflow is None:
+        return problem.message
+    tokens, window = problem.overflow
+    known = f"{window} tokens, and the conversation has {tokens}" if tokens else f"exceeded: {problem.message}"
+    return f"This model's maximum context length is {known}"
 
 
 def _message(message: chat_pb2.Message) -> Json:

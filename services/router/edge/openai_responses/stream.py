@@ -45,8 +45,9 @@ class EventWriter:
         # Thoughts whose proof has not come, by their part.
         self._unproved: dict[int, Thoughts] = {}
 
-    def opening(self, model: str) -> bytes:
+    def opening(self, model: str, *, from_cache: bool) -> bytes:
         """response.created and response.in_progress."""
+        del from_cache
         self._head = write.envelope(self._reading, self._request_id, model, self._created)
         begun = {"response": self._head | write.begun()}
         return self._taken([("response.created", begun), ("response.in_progress", begun)])

@@ -86,6 +86,7 @@ def test_blocks_of_a_user_and_of_a_result():
     [
         ({"thinking": {"type": "disabled"}}, chat_pb2.REASONING_EFFORT_NONE),
         ({"thinking": {"type": "adaptive"}}, chat_pb2.REASONING_EFFORT_UNSPECIFIED),
+        ({"thinking": {"type": "enabled"}}, chat_pb2.REASONING_EFFORT_UNSPECIFIED),
         ({"thinking": {"type": "enabled", "budget_tokens": 1_024}}, chat_pb2.REASONING_EFFORT_LOW),
         ({"thinking": {"type": "enabled", "budget_tokens": 10_000}}, chat_pb2.REASONING_EFFORT_MEDIUM),
         ({"thinking": {"type": "enabled", "budget_tokens": 30_000}}, chat_pb2.REASONING_EFFORT_HIGH),
@@ -121,14 +122,18 @@ def test_tools_choices_and_form():
         (body(top_k=3), "top_k"),
         (body(max_token=3), "max_token"),
         ({"messages": [USER]}, "max_tokens"),
-        (body({"role": "system", "content": "x"}), "messages[0].role"),
+        (body({"role": "tool", "content": "x"}), "messages[0].role"),
+        (body(USER, {"role": "system", "content": [{"type": "image"}]}), "messages[1].content[0].type"),
+        (body(context_management={"edits": [{"type": "compact_20260112"}]}), "context_management.edits[0].type"),
+        (body(thread={"type": "create"}), "thread"),
         (body({"role": "user", "content": [{"type": "video"}]}), "messages[0].content[0].type"),
         (body({"role": "user"}), "messages[0].content"),
         (body(system=[{"type": "image"}]), "system[0].type"),
         (body(tools=[{"type": "web_search_20250305", "name": "w"}]), "tools[0].type"),
         (body(tools=[{"name": "w"}]), "tools[0].input_schema"),
         (body(tool_choice={"type": "some"}), "tool_choice.type"),
-        (body(thinking={"type": "enabled"}), "thinking.budget_tokens"),
+        (body(thinking={"type": "enabled", "budget_tokens": "all"}), "thinking.budget_tokens"),
+        (body(thinking={"type": "sometimes"}), "thinking.type"),
         (body(output_config={"x": 1}), "output_config.x"),
         (body({"role": "user", "content": [CITED]}), "messages[0].content[0].citations.enabled"),
         (body({"role": "user", "content": [CITED | {"citations": 5}]}), "messages[0].content[0].citations"),
@@ -143,6 +148,39 @@ def test_what_is_wrong_is_refused_with_its_place(document: dict[str, Any], param
     with pytest.raises(Refused) as wrong:
         IT.read(document)
     assert wrong.value.param == param
+
+
+def test_instructions_may_come_between_the_turns():
+    later = {"role": "system", "content": [{"type": "text", "text": "later", "cache_control": HERE}]}
+    said = conversation(USER, {"role": "system", "content": "now"}, later, system="first")
+    system, user = chat_pb2.ROLE_SYSTEM, chat_pb2.ROLE_USER
+    assert [message.role for message in said.messages] == [system, user, system, system]
+    assert [message.parts[0].text for message in said.messages] == ["first", "hello", "now", "later"]
+    assert said.messages[3].parts[0].cache_breakpoint
+    conversation_rules.check(said)
+
+
+# What an agent sends by itself with every request.
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}},
+        {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}},
+        {"context_management": {}},
+        {"diagnostics": {"previous_message_id": None}},
+        {"speed": "fast"},
+        {"thinking": {"type": "adaptive", "display": "omitted"}, "output_config": {"effort": "high"}},
+    ],
+)
+def test_what_changes_nothing_about_an_answer_is_taken(more: dict[str, Any]):
+    assert conversation(**more).messages == conversation().messages
+
+
+def test_a_thread_is_refused_in_the_words_that_make_a_client_go_on_without():
+    with pytest.raises(Refused) as refused:
+        IT.read(body(thread={"type": "create"}))
+    error: Any = IT.error(problem_of(refused.value, str))["error"]
+    assert error["details"] == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 
 
 def test_what_is_missing_is_not_called_by_another_name():
@@ -185,11 +223,15 @@ def test_what_our_own_rules_refuse_is_named_in_the_callers_terms(document: dict[
     assert problem_of(wrong.value, lambda field: IT.place(document, field)).param == place
 
 
-def test_every_parameter_of_the_official_client_has_its_row():
-    create = anthropic.resources.messages.AsyncMessages.create
-    ours = {"self", "extra_headers", "extra_query", "extra_body", "timeout"}
+@pytest.mark.parametrize(
+    "create",
+    [anthropic.resources.messages.AsyncMessages.create, anthropic.resources.beta.messages.AsyncMessages.create],
+)
+def test_every_parameter_of_the_official_client_has_its_row(create: Any):
+    # It sends `betas` as a header.
+    ours = {"self", "extra_headers", "extra_query", "extra_body", "timeout", "betas"}
     named = set(inspect.signature(create).parameters) - ours
-    assert named <= parameters.READ | parameters.IGNORED | parameters.REFUSED
+    assert named <= parameters.READ | parameters.IGNORED | parameters.REFUSED | {"context_management"}
 
 
 def test_the_page_names_every_parameter():

@@ -20,17 +20,25 @@ ANSWER = pb.EmbedResponse(
 
 
 def test_one_text_or_many():
-    request, as_base64 = embeddings.read({"model": "m", "input": "x", "user": "u"})
-    assert (request, as_base64) == (pb.EmbedRequest(model="m", texts=["x"]), False)
-    request, as_base64 = embeddings.read({"model": "m", "input": ["x", "y"], "encoding_format": "base64"})
-    assert (list(request.texts), as_base64) == (["x", "y"], True)
+    request, rows, as_base64 = embeddings.read({"model": "m", "input": "x", "user": "u"})
+    assert (request, rows, as_base64) == (pb.EmbedRequest(model="m", texts=["x"]), [], False)
+    request, rows, as_base64 = embeddings.read({"model": "m", "input": ["x", "y"], "encoding_format": "base64"})
+    assert (list(request.texts), rows, as_base64) == (["x", "y"], [], True)
+
+
+@pytest.mark.parametrize(("given", "tokens"), [([5, 7], [[5, 7]]), ([[5], [7, 9]], [[5], [7, 9]])])
+def test_tokens_are_kept_apart_from_texts(given: object, tokens: list[list[int]]):
+    request, rows, _ = embeddings.read({"model": "m", "input": given})
+    assert ([list(row.tokens) for row in rows], list(request.texts)) == (tokens, [])
 
 
 @pytest.mark.parametrize(
     ("more", "param"),
     [
-        ({"input": [1, 2]}, "input"),
-        ({"input": [[1], [2]]}, "input"),
+        ({"input": [1, "x"]}, "input"),
+        ({"input": [1, -2]}, "input"),
+        ({"input": [[1], [2.5]]}, "input[1]"),
+        ({"input": [[1], "x"]}, "input[1]"),
         ({"input": [True]}, "input[0]"),
         ({"input": []}, "input"),
         ({"input": ["x"] * 2_049}, "input"),
@@ -65,6 +73,10 @@ def test_base64_is_of_little_endian_floats():
         ("x", "texts[0]", "input"),
         (["x"], "texts[0]", "input[0]"),
         (["x"], "texts", "input"),
+        ([5], "rows[0].tokens", "input"),
+        ([[5]], "rows[0].tokens", "input[0]"),
+        ([[5]], "texts[0]", "input[0]"),
+        ([5], "rows", "input"),
         ("x", "dimensions", "dimensions"),
         ("x", "request_id", "x-omnisphere-request-id"),
     ],

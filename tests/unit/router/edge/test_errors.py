@@ -11,6 +11,7 @@ import pytest
 
 from services.chassis.errors import BY_REASON as REASONS
 from services.chassis.errors import (
+    ContextTooLong,
     Internal,
     InvalidRequest,
     NoCandidateLeft,
@@ -20,7 +21,11 @@ from services.chassis.errors import (
     ServiceError,
     UnknownModel,
 )
+from services.router.edge.anthropic_messages import AnthropicMessages
 from services.router.edge.errors import BY_REASON, Problem, problem_of
+from services.router.edge.openai_chat import OpenAIChat
+
+UNCOUNTED = "the conversation does not fit the model's window (model: m, provider: p)"
 
 
 def said(error: ServiceError) -> Problem:
@@ -67,6 +72,28 @@ def test_our_mistake_has_an_id_and_nothing_else():
     problem = said(Internal(error_id="e1"))
     assert (problem.status, problem.message) == (500, "our mistake (error_id: e1)")
     assert (problem.openai_type, problem.anthropic_type) == ("server_error", "api_error")
+
+
+@pytest.mark.parametrize(
+    ("error", "to_openai", "to_anthropic"),
+    [
+        (
+            ContextTooLong(tokens="9120", window="8192", model="m"),
+            "This model's maximum context length is 8192 tokens, and the conversation has 9120",
+            "prompt is too long: 9120 tokens > 8192 maximum",
+        ),
+        (
+            ContextTooLong(model="m", provider="p"),
+            f"This model's maximum context length is exceeded: {UNCOUNTED}",
+            f"prompt is too long: {UNCOUNTED}",
+        ),
+    ],
+)
+def test_a_conversation_that_is_too_long_is_called_so_in_each_vendors_words(
+    error: ServiceError, to_openai: str, to_anthropic: str
+):
+    assert OpenAIChat().error(said(error))["error"]["message"] == to_openai
+    assert AnthropicMessages().error(said(error))["error"]["message"] == to_anthropic
 
 
 def test_an_unknown_model_is_about_the_model():

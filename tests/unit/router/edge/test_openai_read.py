@@ -102,6 +102,11 @@ def test_sampling_and_form():
     assert said.vendor_options_json == '{"presence_penalty":0.5}'
 
 
+@pytest.mark.parametrize(("said", "sent"), [("low", '{"verbosity":"low"}'), ("medium", ""), (None, "")])
+def test_a_verbosity_is_the_vendors_own_unless_it_is_the_usual_one(said: str | None, sent: str):
+    assert conversation(verbosity=said).vendor_options_json == sent
+
+
 @pytest.mark.parametrize(
     ("model", "asked", "policy"),
     [(None, "", ""), ("auto", "auto", ""), ("claude-opus", "claude-opus", ""), ("policy:cheap", "", "cheap")],
@@ -126,6 +131,7 @@ def test_a_model_is_a_name_or_a_policy(model: str | None, asked: str, policy: st
         (body(stop=["a", 1]), "stop[1]", "invalid_type"),
         (body(omnisphere={"x": 1}), "omnisphere.x", "unknown_parameter"),
         (body(presence_penalty=3), "presence_penalty", "invalid_value"),
+        (body(verbosity="loud"), "verbosity", "invalid_value"),
         (body(response_format={"type": "xml"}), "response_format.type", "invalid_value"),
         (body(tools=[{"type": "custom"}]), "tools[0].type", "invalid_value"),
         (body(tool_choice="any"), "tool_choice", "invalid_value"),

@@ -42,7 +42,7 @@ def streamed(deltas: list[list[chat_pb2.PartDelta]], finish: Any = CALLED, *, de
     reading = IT.read(ASKED)
     reading.wants_decision = decision
     writer = IT.events(reading, "r1")
-    out = writer.opening("m-1")
+    out = writer.opening("m-1", from_cache=False)
     for parts in deltas:
         out += writer.delta(parts)
     end = response(finish=finish)
@@ -247,7 +247,7 @@ def test_pieces_that_come_in_turns_become_items_one_after_the_other(sizes: tuple
 @pytest.mark.parametrize(("status", "code"), [(502, "server_error"), (429, "rate_limit_exceeded")])
 def test_a_failure_in_a_stream_says_so_twice_and_never_completes(status: int, code: str):
     writer = IT.events(IT.read(ASKED), "r1")
-    out = writer.opening("m-1") + writer.delta([Delta(part_index=0, text="half")])
+    out = writer.opening("m-1", from_cache=False) + writer.delta([Delta(part_index=0, text="half")])
     error, failed = read(out + writer.failure(Problem(status, "it broke", "stream_interrupted")))[-2:]
     assert (error["type"], error["error"]["code"], error["message"]) == ("error", "stream_interrupted", "it broke")
     assert failed["response"]["status"] == "failed"

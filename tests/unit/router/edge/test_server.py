@@ -39,6 +39,10 @@ async def no_count(request: context_pb.CountTokensRequest, timeout: float) -> co
     raise AssertionError
 
 
+async def no_tokens(request: context_pb.DecodeTokensRequest, timeout: float) -> context_pb.DecodeTokensResponse:
+    raise AssertionError
+
+
 @asynccontextmanager
 async def opened(embed: Embed = no_vectors) -> AsyncIterator[tuple[HttpDoor, ReadableLog, CollectorRegistry]]:
     async with rig() as it:
@@ -55,7 +59,7 @@ def edge_of(it: Rig, log: ReadableLog, registry: CollectorRegistry, embed: Embed
     return Edge(
         chat=Chat(it.pipeline),
         counter=CountTokens(no_count, it.catalogue, it.pipeline),
-        embeddings=Embeddings(embed),
+        embeddings=Embeddings(embed, no_tokens),
         catalogue=it.catalogue,
         policies=lambda: ("auto",),
         metrics=EdgeMetrics(registry),

@@ -54,7 +54,7 @@ def whole(dialect: Dialect, *parts: chat_pb2.Part, **more: Any) -> Any:
 
 def streamed(dialect: Dialect, deltas: list[list[chat_pb2.PartDelta]], **more: bool) -> list[Any]:
     writer = dialect.events(reading(**more), "r1")
-    out = writer.opening("m-1")
+    out = writer.opening("m-1", from_cache=False)
     for parts in deltas:
         out += writer.delta(parts)
     out += writer.ending(pb.End(finish_reason=CALLED, usage=USAGE, decision=decision_pb2.Decision(model="m-1")))
@@ -119,6 +119,7 @@ def test_a_whole_message():
         "cache_creation_input_tokens": 4,
         "cache_read_input_tokens": 2,
         "output_tokens": 24,
+        "output_tokens_details": {"thinking_tokens": 16},
     }
 
 
@@ -172,6 +173,21 @@ def test_events_of_a_message_add_up():
     assert blocks_of(found) == whole(AnthropicMessages(), *PARTS)["content"]
     assert found[-2]["usage"]["output_tokens"] == 24
     assert found[-2]["omnisphere"] == {"model": "m-1"}
+
+
+def test_the_start_of_a_message_guesses_what_the_input_takes_unless_the_cache_answers():
+    asked = pb.CompleteRequest()
+    asked.conversation.messages.add(role=chat_pb2.ROLE_USER).parts.add().text = "x" * 4_000
+    picture = chat_pb2.Image(data=b"x" * 1_000_000, media_type="image/png")
+    result = asked.conversation.messages.add(role=chat_pb2.ROLE_TOOL).parts.add().tool_result
+    result.parts.add().image.CopyFrom(picture)
+
+    def usage(*, from_cache: bool) -> Any:
+        start = AnthropicMessages().events(Reading(asked, stream=True), "r1").opening("m-1", from_cache=from_cache)
+        return json.loads(start.splitlines()[1].removeprefix(b"data: "))["message"]["usage"]
+
+    assert 2_400 < usage(from_cache=False)["input_tokens"] < 2_600
+    assert usage(from_cache=True) == usage(from_cache=False) | {"input_tokens": 0}
 
 
 def fragments() -> list[chat_pb2.PartDelta]:

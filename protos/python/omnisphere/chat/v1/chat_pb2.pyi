@@ -159,7 +159,7 @@ class Conversation(_message.Message):
 
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]:
-        """Optional. Functions that the model may call; at most 128, names unique."""
+        """Optional. Functions that the model may call; at most 1,024, names unique. Providers may take fewer: OpenAI takes 128."""
 
     @_builtins.property
     def tool_choice(self) -> Global___ToolChoice:
@@ -510,7 +510,7 @@ class Tool(_message.Message):
     name: _builtins.str
     """Required. 1 to 128 of [A-Za-z0-9_.-]."""
     description: _builtins.str
-    """Optional. What it does, for the model; at most 16 KiB."""
+    """Optional. What it does, for the model; at most 64 KiB."""
     parameters_json: _builtins.str
     """Optional. JSON Schema of the arguments, an object, verbatim. Empty: no arguments."""
     strict: _builtins.bool

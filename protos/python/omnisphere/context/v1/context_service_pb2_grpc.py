@@ -45,6 +45,11 @@ class ContextServiceStub:
                 request_serializer=omnisphere_dot_context_dot_v1_dot_context__service__pb2.CountTokensRequest.SerializeToString,
                 response_deserializer=omnisphere_dot_context_dot_v1_dot_context__service__pb2.CountTokensResponse.FromString,
                 _registered_method=True)
+        self.DecodeTokens = channel.unary_unary(
+                '/omnisphere.context.v1.ContextService/DecodeTokens',
+                request_serializer=omnisphere_dot_context_dot_v1_dot_context__service__pb2.DecodeTokensRequest.SerializeToString,
+                response_deserializer=omnisphere_dot_context_dot_v1_dot_context__service__pb2.DecodeTokensResponse.FromString,
+                _registered_method=True)
         self.ReportUsage = channel.unary_unary(
                 '/omnisphere.context.v1.ContextService/ReportUsage',
                 request_serializer=omnisphere_dot_context_dot_v1_dot_context__service__pb2.ReportUsageRequest.SerializeToString,
@@ -90,6 +95,13 @@ class ContextServiceServicer:
 
     def CountTokens(self, request, context):
         """Counts tokens. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecodeTokens(self, request, context):
+        """Turns tokens back into the text that they stand for. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +155,11 @@ def add_ContextServiceServicer_to_server(servicer, server):
                     servicer.CountTokens,
                     request_deserializer=omnisphere_dot_context_dot_v1_dot_context__service__pb2.CountTokensRequest.FromString,
                     response_serializer=omnisphere_dot_context_dot_v1_dot_context__service__pb2.CountTokensResponse.SerializeToString,
+            ),
+            'DecodeTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecodeTokens,
+                    request_deserializer=omnisphere_dot_context_dot_v1_dot_context__service__pb2.DecodeTokensRequest.FromString,
+                    response_serializer=omnisphere_dot_context_dot_v1_dot_context__service__pb2.DecodeTokensResponse.SerializeToString,
             ),
             'ReportUsage': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportUsage,
@@ -225,6 +242,33 @@ class ContextService:
             '/omnisphere.context.v1.ContextService/CountTokens',
             omnisphere_dot_context_dot_v1_dot_context__service__pb2.CountTokensRequest.SerializeToString,
             omnisphere_dot_context_dot_v1_dot_context__service__pb2.CountTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecodeTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnisphere.context.v1.ContextService/DecodeTokens',
+            omnisphere_dot_context_dot_v1_dot_context__service__pb2.DecodeTokensRequest.SerializeToString,
+            omnisphere_dot_context_dot_v1_dot_context__service__pb2.DecodeTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

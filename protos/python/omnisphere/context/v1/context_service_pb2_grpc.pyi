@@ -43,6 +43,8 @@ class ContextServiceStub:
     """
     CountTokens: _grpc.UnaryUnaryMultiCallable[_context_service_pb2.CountTokensRequest, _context_service_pb2.CountTokensResponse]
     """Counts tokens. Idempotent."""
+    DecodeTokens: _grpc.UnaryUnaryMultiCallable[_context_service_pb2.DecodeTokensRequest, _context_service_pb2.DecodeTokensResponse]
+    """Turns tokens back into the text that they stand for. Idempotent."""
     ReportUsage: _grpc.UnaryUnaryMultiCallable[_context_service_pb2.ReportUsageRequest, _context_service_pb2.ReportUsageResponse]
     """Says what the provider counted, so that later counts are closer."""
     Remember: _grpc.UnaryUnaryMultiCallable[_context_service_pb2.RememberRequest, _context_service_pb2.RememberResponse]
@@ -71,6 +73,8 @@ class ContextServiceAsyncStub(ContextServiceStub):
     """
     CountTokens: _aio.UnaryUnaryMultiCallable[_context_service_pb2.CountTokensRequest, _context_service_pb2.CountTokensResponse]  # type: ignore[assignment]
     """Counts tokens. Idempotent."""
+    DecodeTokens: _aio.UnaryUnaryMultiCallable[_context_service_pb2.DecodeTokensRequest, _context_service_pb2.DecodeTokensResponse]  # type: ignore[assignment]
+    """Turns tokens back into the text that they stand for. Idempotent."""
     ReportUsage: _aio.UnaryUnaryMultiCallable[_context_service_pb2.ReportUsageRequest, _context_service_pb2.ReportUsageResponse]  # type: ignore[assignment]
     """Says what the provider counted, so that later counts are closer."""
     Remember: _aio.UnaryUnaryMultiCallable[_context_service_pb2.RememberRequest, _context_service_pb2.RememberResponse]  # type: ignore[assignment]
@@ -108,6 +112,14 @@ class ContextServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_context_service_pb2.CountTokensResponse, _abc.Awaitable[_context_service_pb2.CountTokensResponse]]:
         """Counts tokens. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def DecodeTokens(
+        self,
+        request: _context_service_pb2.DecodeTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_context_service_pb2.DecodeTokensResponse, _abc.Awaitable[_context_service_pb2.DecodeTokensResponse]]:
+        """Turns tokens back into the text that they stand for. Idempotent."""
 
     @_abc_1.abstractmethod
     def ReportUsage(
