@@ -120,9 +120,11 @@ class AnswerJudge:
         request = _judge_request(heard.conversation, answered, model, request_id, regions)
         try:
             response = await self._providers.generate(request, _SECONDS)
-        except ServiceError as failure:
+        except BaseException as failure:  # a judge whose verdict nobody waits for any more is paid, too
             pay_failed(payer, failure, request.generation.call_id, expected_nanousd=_about(heard.facts, model))
-            return None
+            if isinstance(failure, ServiceError):
+                return None
+            raise
         payer.attempted(response.end.attempts)
         return parsed(_text(response.message))
 
