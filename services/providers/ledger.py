@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -53,6 +55,23 @@ class Attempts:
         self._metrics = metrics
         self._most_recent = most_recent
         self._recent: OrderedDict[tuple[str, str], list[attempt_pb2.Attempt]] = OrderedDict()
+        # Calls that have a name and are not over.
+        self._open: set[tuple[str, str]] = set()
+
+    @contextmanager
+    def call(self, call_id: str) -> Iterator[None]:
+        """Around one call: before its end nobody is told a part of its attempts."""
+        if not call_id:
+            yield
+            return
+        key = (call_context.current().caller.tenant, call_id)
+        self._open.add(key)
+        try:
+            yield
+        finally:
+            self._open.discard(key)
+            self._recent.setdefault(key, [])
+            self._forget()
 
     def book(self, attempt: attempt_pb2.Attempt, *, request_id: str, call_id: str, operation: Operation) -> None:
         """An attempt is over."""
@@ -61,12 +80,16 @@ class Attempts:
         self._ledger.add(_row(attempt, request_id, call.trace_id, call.caller.tenant))
         if call_id:
             self._recent.setdefault((call.caller.tenant, call_id), []).append(attempt)
-            if len(self._recent) > self._most_recent:
-                self._recent.popitem(last=False)
+            self._forget()
 
-    def of_call(self, call_id: str) -> list[attempt_pb2.Attempt]:
-        """The attempts of a call of the caller's tenant, as far as they are remembered."""
-        return self._recent.get((call_context.current().caller.tenant, call_id), [])
+    def of_call(self, call_id: str) -> list[attempt_pb2.Attempt] | None:
+        """All attempts of a call of the caller's tenant; None: it is not over, or not remembered."""
+        key = (call_context.current().caller.tenant, call_id)
+        return None if key in self._open else self._recent.get(key)
+
+    def _forget(self) -> None:
+        while len(self._recent) > self._most_recent:
+            self._recent.popitem(last=False)
 
 
 def _row(attempt: attempt_pb2.Attempt, request_id: str, trace_id: str, tenant: str) -> Row:

@@ -65,13 +65,14 @@ class Flight:
         self._deltas = 0
         self._void_until = 0
 
-    def depart(self, journey: Callable[[Flight], Awaitable[None]]) -> None:
+    def depart(self, journey: Callable[[Flight], Awaitable[None]]) -> asyncio.Task[None]:
         """Start the journey."""
 
         async def fly() -> None:
             await journey(self)
 
         self._task = asyncio.create_task(fly(), name=f"flight {self.request_id}")
+        return self._task
 
     @property
     def running(self) -> bool:

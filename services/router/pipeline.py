@@ -15,6 +15,7 @@ from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.chassis.errors import Internal, NoCandidateLeft, NoEndpoint, NotFound, ServiceError
 from services.chassis.logs import Log
+from services.chassis.tasks import cancelled
 from services.router.admit import Ask, admit
 from services.router.after import AfterAnswer
 from services.router.books import Books, ended_with
@@ -97,6 +98,12 @@ class Pipeline:
         self._clock = clock
         self._deadline = deadline
         self._books = books
+        # Journeys that are under way.
+        self._flying: set[asyncio.Task[None]] = set()
+
+    async def stop(self) -> None:
+        """All callers are gone: end what is still under way, and have it booked."""
+        await cancelled(self._flying)
 
     async def complete(self, request: pb.CompleteRequest) -> pb.CompleteResponse:
         """The whole answer: the events of answer(), collected. Raises ServiceError."""
@@ -138,7 +145,9 @@ class Pipeline:
         if flight is None:
             flight = Flight(ask.request_id, ask.content, self._clock)
             self._flights.add(ask, flight)
-            flight.depart(lambda departed: self._fly(departed, ask, delivery))
+            journey = flight.depart(lambda departed: self._fly(departed, ask, delivery))
+            self._flying.add(journey)
+            journey.add_done_callback(self._flying.discard)
         else:
             self._flights.join(ask, flight)
             self._metrics.joined.labels("request_id" if flight.request_id == ask.request_id else "content").inc()

@@ -136,6 +136,7 @@ class Record:
     def unsaid(self, call: Unsaid) -> None:
         """See Payer. The providers are asked behind the answer."""
         self.unsettled.append(call.call_id)
+        self.decision.cost.priced = False  # until they have said it
 
     def answered_by(self, model: str) -> None:
         """The model whose answer is given."""

@@ -122,6 +122,7 @@ class _Background:
     """What goes on between requests, in the order in which it starts."""
 
     ledger: Ledger | None
+    books: Books
     after: AfterAnswer
     shadow: Shadow
     learning: Learning
@@ -145,6 +146,7 @@ class _Background:
         await self.catalogue.stop()
         await self.shadow.stop()
         await self.after.stop()
+        await self.books.stop()
         await self.learning.stop()
         if self.ledger is not None:
             await self.ledger.stop()
@@ -160,15 +162,8 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
     deadline = settings.deadline.total_seconds()
     checks = HitChecks(background.shadow, peers.cache, peers.providers, metrics.learning)
     cache = CacheStep(peers.cache, Guard(), clock, timeout=settings.cache_timeout.total_seconds(), checks=checks)
-    books = Books(
-        background.ledger or NoBook(),
-        metrics=metrics,
-        providers=peers.providers,
-        after=background.after,
-        clock=clock,
-        hash_key=settings.prompt_hash_key(),
-    )
-    pipeline = _pipeline(settings, log, clock, metrics, peers, background, cache, books)
+    books = background.books
+    pipeline = _pipeline(settings, log, clock, metrics, peers, background, cache)
     embedder = Embedder(providers=peers.providers, catalogue=catalogue, books=books, clock=clock, deadline=deadline)
     usage = Usage(background.ledger, all_tenants=settings.believes_tenant())
     hot = HotAnswers(cache, books, clock, catalogue, most_bytes=settings.hot_bytes)
@@ -177,6 +172,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
     counter = CountTokens(peers.context.count_tokens, catalogue, pipeline)
 
     async def stop() -> None:
+        await pipeline.stop()
         await background.stop()
         for channel in peers.channels:
             await channel.close()
@@ -194,8 +190,16 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
 
 def _background(settings: RouterSettings, log: Log, clock: Clock, metrics: RouterMetrics, peers: Peers) -> _Background:
     catalogue = CatalogueKeeper(peers.providers, every=settings.catalogue_every, log=log)
+    ledger = _ledger(settings, log, metrics) if settings.ledger else None
     return _Background(
-        ledger=_ledger(settings, log, metrics) if settings.ledger else None,
+        ledger=ledger,
+        books=Books(
+            ledger or NoBook(),
+            metrics=metrics,
+            providers=peers.providers,
+            clock=clock,
+            hash_key=settings.prompt_hash_key(),
+        ),
         after=AfterAnswer(
             waiting=settings.waiting_stores, log=log, dropped=lambda why: metrics.stores_dropped.labels(why).inc()
         ),
@@ -220,7 +224,6 @@ def _pipeline(
     peers: Peers,
     background: _Background,
     cache: CacheStep,
-    books: Books,
 ) -> Pipeline:
     learning, deadline = background.learning, settings.deadline.total_seconds()
     fit = FitStep(peers.context, Guard(), clock, timeout=settings.context_timeout.total_seconds())
@@ -250,7 +253,7 @@ def _pipeline(
         log=log,
         clock=clock,
         deadline=deadline,
-        books=books,
+        books=background.books,
     )
 
 

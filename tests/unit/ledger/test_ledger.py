@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -169,15 +169,21 @@ async def test_more_readers_than_may_wait_cost_no_rows(kept: Kept, monkeypatch: 
     assert kept.lost == {}
 
 
-async def test_lines_that_cannot_be_written_cost_the_file_no_rows(tmp_path: Path):
-    with open("/dev/full", "w", encoding="utf-8") as full:
-        made = Kept(tmp_path / "things.sqlite3", stream=full)
-        made.ledger.add((NOW * 1000, "kept"))
-        assert await made.names() == ["kept"]
-        await made.ledger.stop()
-        assert made.lost == {}
-        with suppress(OSError):
-            full.close()
+@pytest.fixture
+def full() -> Iterator[TextIO]:
+    """Where lines go, on a disk without room."""
+    stream = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - its close fails, too
+    yield stream
+    with suppress(OSError):
+        stream.close()
+
+
+async def test_lines_that_cannot_be_written_cost_the_file_no_rows(tmp_path: Path, full: TextIO):
+    made = Kept(tmp_path / "things.sqlite3", stream=full)
+    made.ledger.add((NOW * 1000, "kept"))
+    assert await made.names() == ["kept"]
+    await made.ledger.stop()
+    assert made.lost == {}
 
 
 async def test_rows_go_out_by_themselves_and_old_ones_are_dropped(kept: Kept):

@@ -222,11 +222,10 @@ class Rig:
         self.after = AfterAnswer(waiting=waiting, log=self.log, dropped=self.dropped.append, pause=0)
         self.catalogue = CatalogueKeeper(self.providers, every=timedelta(hours=1), log=self.log)
         step = CacheStep(self.cache, Guard(), self.clock, timeout=0.25)
-        books = Books(
+        books = self.books = Books(
             self.ledger,
             metrics=self.metrics,
             providers=self.providers,
-            after=self.after,
             clock=self.clock,
             hash_key=b"key",
         )
@@ -322,6 +321,7 @@ async def rig(**settings: Any) -> AsyncIterator[Rig]:
         await made.shadow.stop()
         await made.catalogue.stop()
         await made.after.stop()
+        await made.books.stop()
 
 
 async def settle(rounds: int = 20) -> None:

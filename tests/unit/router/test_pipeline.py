@@ -311,22 +311,70 @@ async def test_what_a_given_up_call_cost_is_asked_of_the_providers_and_booked():
     assert it.registry.get_sample_value("omnisphere_router_cost_nanousd_total", {"model": ""}) == 70
 
 
-async def test_a_given_up_request_is_booked_at_once_where_there_is_no_room_to_ask():
-    async with rig(waiting=1) as it:
-        busy = asyncio.Event()
+async def given_up(it: Rig) -> None:
+    """A request that its caller leaves in the middle of its answer."""
+    it.providers.play(PRIMARY, ["a", asyncio.Event()])
+    asked = it.ask()
+    await settle()
+    asked.cancel()
+    await settle()
 
-        async def work() -> None:
-            await busy.wait()
 
-        while it.after.add(work):
-            await settle()
+async def test_what_nobody_says_the_cost_of_is_not_free():
+    async with rig() as it:
+        await given_up(it)
+        await it.settle_books()
+        (row,) = it.ledger.rows
+    assert (row["error"], row["cost_nanousd"], row["priced"]) == ("CANCELLED", 0, 0)
+    assert len(it.providers.asked_for) == 3
+
+
+async def test_a_call_that_is_over_and_sent_nothing_is_asked_for_once_and_is_free():
+    async with rig() as it:
+        it.providers.over = True
+        await given_up(it)
+        await it.settle_books()
+        (row,) = it.ledger.rows
+    assert (row["cost_nanousd"], row["priced"]) == (0, 1)
+    assert len(it.providers.asked_for) == 1
+
+
+async def test_at_the_stop_requests_are_kept_whose_cost_is_still_asked_for():
+    async with rig() as it:
+        for _ in range(9):
+            await given_up(it)
+        assert it.ledger.rows == []
+        stopping = asyncio.create_task(it.books.stop())
+        it.providers.booked = [attempt(PRIMARY, cost=70)]
+        await it.settle_books()
+        await stopping
+        assert [row["cost_nanousd"] for row in it.ledger.rows] == [70] * 9
+        await given_up(it)
+        assert [row["priced"] for row in it.ledger.rows[9:]] == [0]
+
+
+async def test_whose_cost_is_asked_for_keeps_no_answer_from_being_stored():
+    async with rig() as it:
+        for _ in range(9):
+            await given_up(it)
+        it.providers.play(PRIMARY, answer("fresh", model=PRIMARY))
+        await it.ask("another question")
+        await settle()
+        assert [stored.reply.message for stored in it.cache.stored if stored.reply.message.parts] == [
+            assistant("fresh")
+        ]
+
+
+async def test_a_pipeline_that_stops_ends_what_is_under_way_and_books_it():
+    async with rig() as it:
         it.providers.play(PRIMARY, ["a", asyncio.Event()])
         asked = it.ask()
         await settle()
+        await it.pipeline.stop()
+        it.providers.booked = [attempt(PRIMARY, cost=70)]
+        await it.settle_books()
+        assert [(row["error"], row["cost_nanousd"]) for row in it.ledger.rows] == [("CANCELLED", 70)]
         asked.cancel()
-        await settle()
-        assert [row["error"] for row in it.ledger.rows] == ["CANCELLED"]
-        busy.set()
 
 
 async def test_requests_that_share_an_answer_have_rows_of_their_own_and_cost_nothing():

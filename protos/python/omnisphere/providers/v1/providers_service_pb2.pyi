@@ -392,18 +392,24 @@ class GetAttemptsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ATTEMPTS_FIELD_NUMBER: _builtins.int
+    OVER_FIELD_NUMBER: _builtins.int
+    over: _builtins.bool
+    """Output only. True: the call is over, and these are all of its attempts."""
     @_builtins.property
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[_attempt_pb2.Attempt]:
-        """Output only. In the order in which they ended. Empty: the call is not over, or is forgotten: the newest 10,000 are kept."""
+        """Output only. In the order in which they ended. Empty where the call is not over or is forgotten: the newest 10,000 are
+        kept; or where nothing was sent.
+        """
 
     def __init__(
         self,
         *,
         attempts: _abc.Iterable[_attempt_pb2.Attempt] | None = ...,
+        over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "over", b"over"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
