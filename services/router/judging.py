@@ -25,7 +25,7 @@ from services.router.judge.scores import scores
 from services.router.judge.short_answer import extracted
 from services.router.payment import Payer, pay_failed
 from services.router.peers import ProvidersPeer
-from services.router.plan import Facts, expected_cost
+from services.router.plan import Facts, affordable, expected_cost
 from services.router.quality.estimator import log_odds
 from services.router.record import Record
 from services.router.strategies.cascade import State
@@ -58,7 +58,9 @@ class AnswerJudge:
             return found, newest
         state = self._state(heard)
         if judged.judge == "model":
-            good = await self._grade(heard, answered, record, request_id, record.regions, judged.judge_model)
+            good = None
+            if _affordable(heard.facts, judged.judge_model, record.decision.cost.nanousd):
+                good = await self._grade(heard, answered, record, request_id, record.regions, judged.judge_model)
             verdict = None if good is None else Verdict(newest, good)
             found.judge = _JUDGE.JUDGE_MODEL
         else:
@@ -131,6 +133,12 @@ class AnswerJudge:
     def _prior(self, heard: Heard, model: str) -> float:
         prediction = heard.facts.predictions.get(model)
         return prediction.quality if prediction else 0.5
+
+
+def _affordable(facts: Facts, name: str, spent_nanousd: int) -> bool:
+    """Whether the request may still cost what the judge will probably take; of one unknown here its call will say."""
+    model = named(facts.models, name)
+    return model is None or affordable(model, facts, spent_nanousd)
 
 
 def _about(facts: Facts, name: str) -> int:

@@ -225,7 +225,7 @@ class Pipeline:
             _when_sent(facts.outlook.forecast)
         stream, accepted = delivery.stream, True
         if plan.judged is None:
-            answered = await self._executor.run(plan, ask.conversation, flight, record, stream=stream)
+            answered = await self._executor.run(plan, facts, ask.conversation, flight, record, stream=stream)
         else:
             answered, accepted = await self._cascade.run(plan, facts, ask.conversation, flight, record, stream=stream)
         record.saved(catalogue, ask.policy.row.reference_model, answered.usage, cached=None)

@@ -14,7 +14,9 @@ from tests.fakes.ledger import ListedBook
 
 
 def book(attempts: Attempts, number: int, call_id: str = "c") -> None:
-    attempt = attempt_pb2.Attempt(number=number, outcome=attempt_pb2.ATTEMPT_OUTCOME_OK, purpose=1)
+    attempt = attempt_pb2.Attempt(
+        number=number, outcome=attempt_pb2.ATTEMPT_OUTCOME_OK, purpose=attempt_pb2.PURPOSE_ANSWER
+    )
     attempts.book(attempt, request_id="r", call_id=call_id, operation="chat")
 
 

@@ -131,6 +131,22 @@ async def test_what_a_request_may_cost_ends_the_climb(it):
     poor = await it.ask("hello a third time", options=options(max_cost_nanousd=700_000))
     assert asked(it) == [PRIMARY]
     assert (poor.text, poor.error) == ("cheap", None)
+    assert (poor.decision.escalations, poor.decision.fallbacks) == (0, 0)
+
+
+async def test_without_the_money_for_a_further_model_a_failure_is_the_answer(it):
+    it.providers.play(PRIMARY, [failed(ProviderUnavailable, PRIMARY, cost=650_000)])
+    poor = await it.ask(options=options(max_cost_nanousd=700_000))
+    assert asked(it) == [PRIMARY]
+    assert isinstance(poor.error, ProviderUnavailable)
+    assert (poor.decision.escalations, poor.decision.fallbacks) == (0, 0)
+
+
+async def test_who_took_over_is_counted_and_who_was_too_dear_is_not(it):
+    it.providers.play(FALLBACK, [failed(ProviderUnavailable, FALLBACK, cost=9_000_000)])
+    outcome = await it.ask(options=options(max_cost_nanousd=10_000_000))
+    assert asked(it) == [PRIMARY, FALLBACK]
+    assert (outcome.text, outcome.decision.escalations, outcome.decision.fallbacks) == ("cheap", 1, 0)
 
 
 async def test_fast_means_one_model_at_once_and_nothing_is_kept(it):

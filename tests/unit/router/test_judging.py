@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -104,6 +105,14 @@ async def test_a_judge_whose_verdict_nobody_waits_for_is_not_forgotten_in_the_bo
     hearing.cancel()
     await asyncio.wait([hearing])
     assert bench.record.unsettled == [bench.providers.asked[0].call_id]
+
+
+async def test_a_judge_is_asked_only_with_what_the_request_may_still_cost():
+    bench = Bench("model")
+    bench.facts = replace(bench.facts, max_cost_nanousd=1_000_000)
+    bench.record.decision.cost.nanousd = 999_000
+    found, _ = await bench.hear("It is 42.")
+    assert (found.judge, found.accepted, bench.providers.asked) == (JUDGE.JUDGE_UNKNOWN, False, [])
 
 
 async def test_a_tool_call_with_sound_arguments_needs_no_judge():
