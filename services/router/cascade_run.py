@@ -88,7 +88,7 @@ class Cascade:
         return await self._last(alone, facts, answered, best, conversation, flight, record, stream=stream)
 
     def _takes_over(self, candidate: Candidate, after: str, facts: Facts, record: Record) -> bool:
-        """Whether the money is there for the next model. `after`: where the Decision counts it; empty: it is the first."""
+        """Whether there is money for the next model. `after`: where the Decision counts it; empty: it is the first."""
         decision = record.decision
         if not after:
             return True

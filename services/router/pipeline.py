@@ -156,13 +156,26 @@ class Pipeline:
         return Boarded(flight, follower, ask, now)
 
     async def _followed(self, boarded: Boarded) -> AsyncGenerator[Event, None]:
-        async with aclosing(boarded.flight.follow(boarded.follower)) as events:
-            async for event in events:
-                if not boarded.follower.leads and event.HasField("end"):
-                    end = event.end
-                    ended = ended_with(self._clock, boarded.arrived, end.finish_reason)
-                    self._books.joined(boarded.ask, end.decision, ended)
-                yield event
+        """What the follower sees. Who shares an answer is booked here, however that ends; who leads, by the flight."""
+        end, reason = pb.End(), "CANCELLED"
+        try:
+            async with aclosing(boarded.flight.follow(boarded.follower)) as events:
+                async for event in events:
+                    if event.HasField("end"):
+                        end = event.end
+                    yield event
+            reason = ""
+        except ServiceError as failure:
+            reason = failure.reason()
+            raise
+        finally:
+            if not boarded.follower.leads:
+                if not end.HasField("decision"):
+                    end = boarded.flight.unfinished(boarded.follower).end
+                elif end.finish_reason != chat_pb2.FINISH_REASON_ERROR:
+                    reason = ""  # all of it was taken
+                ended = ended_with(self._clock, boarded.arrived, end.finish_reason, reason)
+                self._books.joined(boarded.ask, end.decision, ended)
 
     async def explain(self, request: pb.ExplainRequest) -> pb.ExplainResponse:
         """What answer() would do, up to the first call to a model."""

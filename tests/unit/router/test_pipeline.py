@@ -19,6 +19,7 @@ from services.chassis.errors import (
     NoEndpoint,
     NotFound,
     PeerUnavailable,
+    ProviderRejected,
     ProviderUnavailable,
     UnknownModel,
     UnknownPolicy,
@@ -388,6 +389,30 @@ async def test_requests_that_share_an_answer_have_rows_of_their_own_and_cost_not
     assert [row["output"] for row in rows] == [5, 0, 0, 0]
     assert [(row["shared_with"], row["replayed"]) for row in rows] == [("", 0), ("r-0", 0), ("r-0", 0), ("", 1)]
     assert sum(int(row["routing_savings_nanousd"] or 0) != 0 for row in rows) == 1
+
+
+async def test_who_shares_an_answer_and_leaves_or_runs_out_of_time_or_fails_is_booked_as_that():
+    async with rig() as it:
+        gate = asyncio.Event()
+        it.providers.play(PRIMARY, ["a", gate, failed(ProviderRejected, PRIMARY)])
+        options = [pb.RequestOptions(request_id=f"r-{n}") for n in range(4)]
+        asked = [it.ask(options=option) for option in options[:3]]
+        await settle()
+        asked[1].cancel()
+        late = it.ask(options=options[3], seconds=0.021)
+        await asyncio.wait([asked[1], late])
+        gate.set()
+        await asyncio.wait(asked)
+        rows = {row["request_id"]: row for row in it.ledger.rows}
+    assert [rows[f"r-{n}"]["error"] for n in range(4)] == [
+        "PROVIDER_REJECTED",
+        "CANCELLED",
+        "PROVIDER_REJECTED",
+        "DEADLINE_EXCEEDED",
+    ]
+    assert [rows[f"r-{n}"]["shared_with"] for n in range(4)] == ["", "r-0", "r-0", "r-0"]
+    assert {row["finish"] for row in rows.values()} == {"error"}
+    assert len(it.ledger.rows) == 4
 
 
 async def test_the_first_delta_of_an_answer_names_its_model():
