@@ -166,7 +166,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
     pipeline = _pipeline(settings, log, clock, metrics, peers, background, cache)
     embedder = Embedder(providers=peers.providers, catalogue=catalogue, books=books, clock=clock, deadline=deadline)
     usage = Usage(background.ledger, all_tenants=settings.believes_tenant())
-    hot = HotAnswers(cache, books, clock, catalogue, most_bytes=settings.hot_bytes)
+    hot = HotAnswers(cache, books, clock, catalogue, background.policies, most_bytes=settings.hot_bytes)
     service = RouterService(pipeline, catalogue, usage, embedder, hot, learning.outcomes)
 
     counter = CountTokens(peers.context.count_tokens, catalogue, pipeline)
