@@ -187,7 +187,7 @@ class Pipeline:
         hit = await self._cache.look_up(ask, record, simulated=simulated, peek=True, want_vector=wanted)
         if hit is None:
             catalogue = await self._catalogue.needed()
-            plan, facts = await self._plan(ask, catalogue, record)
+            plan, facts = await self._plan(ask, catalogue, record, trial=True)
             record.planned(plan, facts)
             record.foretold(facts)
         else:
@@ -248,13 +248,15 @@ class Pipeline:
         self._tell_context(ask, answered, record)
         return answered.finish_reason
 
-    async def _plan(self, ask: Ask, catalogue: Catalogue, record: Record, *, fast: bool = False) -> tuple[Plan, Facts]:
+    async def _plan(
+        self, ask: Ask, catalogue: Catalogue, record: Record, *, fast: bool = False, trial: bool = False
+    ) -> tuple[Plan, Facts]:
         with record.step("plan"):
             if self._catalogue.stale:
                 record.degraded(chat_pb2.Degradation.KIND_CATALOGUE_STALE, "providers")
             await self._tasks.refine(ask, record)
             task = record.decision.task_type
-            plan, facts = self._planner.plan(ask, task, catalogue, fast=fast)
+            plan, facts = self._planner.plan(ask, task, catalogue, fast=fast, trial=trial)
         return await self._fit.with_window(plan, facts, ask.conversation, record), facts
 
     def _learnable(self, ask: Ask, plan: Plan, facts: Facts, answered: Answered, record: Record) -> None:

@@ -42,7 +42,7 @@ class PolicyRow:
     # least this probability. 0: quality is weighed against cost.
     threshold: float = 0.0
     # cost_aware and cascade: what a dollar is worth in quality; 0: so much that the mean quality predicted for recent
-    # requests is that of the reference model, less `margin`.
+    # requests of a tenant is that of the reference model, less `margin`.
     quality_per_usd: float = 0.0
     margin: float = 0.0
     # How many further models are asked after errors.
