@@ -17,6 +17,8 @@ _TIERS = {value: name.removeprefix("TIER_").lower() for name, value in model_pb2
 _LEARNED, _PRIOR = Evidence.EVIDENCE_LEARNED, Evidence.EVIDENCE_PRIOR
 # As many as the predictor knows: what is counted here stands behind what it says.
 MOST_TENANTS = 1_000
+# Tasks and models are few; but a policy of one request can make up tasks.
+_MOST_NAMES = 4_096
 # A note begins with so many bytes that tell its artefact from others.
 _TAG_BYTES = 4
 # So many answers of the past count for how long the next one will be.
@@ -54,7 +56,7 @@ class Forecasts:
         self._predictor = predictor
         self._unusable = unusable
         self._tenants: OrderedDict[str, _Heard] = OrderedDict()
-        self._lengths: dict[tuple[str, str], _Length] = {}
+        self._lengths: OrderedDict[tuple[str, str], _Length] = OrderedDict()
         self._models: Sequence[model_pb2.Model] = ()
         self._known: Sequence[Known] = ()
         self._places: Mapping[str, int] = {}
@@ -120,11 +122,16 @@ class Forecasts:
         if len(self._tenants) > MOST_TENANTS:
             self._tenants.popitem(last=False)
         name = (outcome.task_type, outcome.model)
-        heard.outcomes[name] = heard.outcomes.get(name, 0) + 1
+        heard.outcomes[name] = heard.outcomes.pop(name, 0) + 1
+        if len(heard.outcomes) > _MOST_NAMES:
+            del heard.outcomes[next(iter(heard.outcomes))]
 
     def answered(self, task_type: str, model: str, output_tokens: int) -> None:
         """How long an answer was."""
         self._lengths.setdefault((task_type, model), _Length()).add(output_tokens)
+        self._lengths.move_to_end((task_type, model))
+        if len(self._lengths) > _MOST_NAMES:
+            self._lengths.popitem(last=False)
 
 
 def _tag(artefact: Artefact) -> bytes:

@@ -294,6 +294,16 @@ async def test_each_request_is_counted_and_booked_once_without_its_prompt():
     assert it.registry.get_sample_value("omnisphere_router_requests_total", labels) == 1
 
 
+async def test_a_task_that_a_caller_made_up_is_no_label():
+    policy = 'strategy = "cost_aware"\nreference_model = "claude-opus"\ndefault_task = "made_up"'
+    async with rig() as it:
+        outcome = await it.ask(options=pb.RequestOptions(inline_policy=policy))
+        (row,) = it.ledger.rows
+    assert (outcome.decision.task_type, row["task"]) == ("made_up", "made_up")
+    labels = {"strategy": "cost_aware", "task": "other", "cache": "miss", "reason": ""}
+    assert it.registry.get_sample_value("omnisphere_router_requests_total", labels) == 1
+
+
 async def test_what_a_given_up_call_cost_is_asked_of_the_providers_and_booked():
     async with rig() as it:
         it.providers.play(PRIMARY, ["a", asyncio.Event()])

@@ -100,6 +100,16 @@ def test_who_is_forgotten_by_the_predictor_is_not_counted_any_more():
         assert (found.outcomes, found.evidence == Evidence.EVIDENCE_LEARNED) == (known, bool(known))
 
 
+def test_tasks_that_callers_make_up_are_forgotten_again(forecasts):
+    learn(forecasts, 1.0, number=1)
+    note = forecasts.predict(asked(), [SMALL]).note("little")
+    for number in range(5_000):
+        forecasts.answered(f"t{number}", "little", 10)
+        forecasts.learn(Outcome("acme", "r", f"t{number}", "little", 1.0, "feedback", 0.0, 1.0, note))
+    assert len(forecasts._lengths) < 5_000
+    assert (forecasts.outcomes("acme", "t0", "little"), forecasts.outcomes("acme", "t4999", "little")) == (0, 1)
+
+
 def test_lengths_are_known_after_a_few_answers(forecasts):
     for tokens in (100, 100, 100, 100):
         forecasts.answered("research", "little", tokens)
