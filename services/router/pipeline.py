@@ -186,6 +186,8 @@ class Pipeline:
         simulated = self._catalogue.current.simulated
         hit = await self._cache.look_up(ask, record, simulated=simulated, peek=True, want_vector=wanted)
         if hit is None:
+            if ask.control.only_if_cached:
+                raise _not_cached()
             catalogue = await self._catalogue.needed()
             plan, facts = await self._plan(ask, catalogue, record, trial=True)
             record.planned(plan, facts)
@@ -227,7 +229,7 @@ class Pipeline:
         if hit is not None:
             return self._from_cache(hit, flight, ask, record)
         if ask.control.only_if_cached:
-            raise NotFound(name="a cached answer")
+            raise _not_cached()
         flight.step = "plan"
         catalogue = await self._catalogue.needed()
         plan, facts = await self._plan(ask, catalogue, record, fast=delivery.fast)
@@ -326,6 +328,10 @@ def _when_sent(work: Callable[[], object]) -> None:
     """Do it while the model works: a call that begins now is on its way two turns of the loop later."""
     loop = asyncio.get_running_loop()
     loop.call_soon(loop.call_soon, work)
+
+
+def _not_cached() -> ServiceError:
+    return NotFound(name="a cached answer")
 
 
 def _unjudged(ask: Ask, delivery: Delivery) -> bool:

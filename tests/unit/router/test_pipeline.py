@@ -151,6 +151,13 @@ async def test_only_if_cached_means_no_model():
     assert it.providers.asked == []
 
 
+async def test_explain_of_what_only_the_cache_may_answer_says_that_there_is_nothing():
+    async with rig() as it:
+        options = pb.RequestOptions(cache=cache_pb.CacheControl(only_if_cached=True))
+        with pytest.raises(NotFound):
+            await it.pipeline.explain(pb.ExplainRequest(conversation=talk("hello"), options=options))
+
+
 async def test_without_providers_nothing_can_be_asked_and_the_peer_is_named():
     made = Rig()
     made.after.start()
