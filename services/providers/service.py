@@ -44,7 +44,8 @@ class ProvidersService(rpc.ProvidersServiceServicer):
     async def GetAttempts(self, request: pb.GetAttemptsRequest, context: Any) -> pb.GetAttemptsResponse:
         if not request.call_id:
             raise InvalidRequest(field="call_id", problem="is not set")
-        found = self._attempts.of_call(request.call_id)
+        age = request.age.ToTimedelta().total_seconds() if request.HasField("age") else None
+        found = self._attempts.of_call(request.call_id, age)
         return pb.GetAttemptsResponse(attempts=found or (), over=found is not None)
 
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
@@ -103,7 +104,7 @@ class Books:
         call_context.enter(call_context.current().until(None))  # the request's own may be over
         unknown = True
         try:
-            every = [await self._booked(call_id) for call_id in record.unsettled]
+            every = [await self._booked(call_id, record.started) for call_id in record.unsettled]
             unknown = any(attempts is None for attempts in every)
             before = record.decision.cost.nanousd
             for attempts in every:
@@ -120,12 +121,13 @@ class Books:
         decision.cost.priced = not unknown and all(attempt.cost.priced for attempt in decision.attempts)
         self._keep(ask, decision, ended)
 
-    async def _booked(self, call_id: str) -> Sequence[attempt_pb2.Attempt] | None:
-        """The attempts of a call that was given up; None: nobody says."""
+    async def _booked(self, call_id: str, since: float) -> Sequence[attempt_pb2.Attempt] | None:
+        """The attempts of a call that was given up, made after `since`; None: nobody says."""
         asked = providers_pb.GetAttemptsRequest(call_id=call_id)
         said: Sequence[attempt_pb2.Attempt] = ()
         for pause in _ASK_AFTER_SECONDS:
             await self._clock.sleep(pause)
+            asked.age.FromTimedelta(timedelta(seconds=self._clock.monotonic() - since))
             try:
                 response = await self._providers.get_attempts(asked, _TIMEOUT)
             except ServiceError:

@@ -35,6 +35,8 @@ class Tally(Payer, Protocol):
 
     decision: decision_pb2.Decision
     unsettled: list[str]
+    # On the monotonic clock.
+    started: float
 
 
 class Record:

@@ -10,6 +10,7 @@ from services.chassis.call_context import CallContext
 from services.chassis.identity import Caller
 from services.providers.ledger import ATTEMPTS, Attempts
 from services.providers.metrics import ProvidersMetrics
+from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import ListedBook
 
 
@@ -25,9 +26,10 @@ def numbers(attempts: Attempts, call_id: str = "c") -> list[int] | None:
     return None if found is None else [each.number for each in found]
 
 
-def kept(most_recent: int = 10) -> tuple[Attempts, ListedBook]:
-    ledger = ListedBook(ATTEMPTS)
-    return Attempts(ledger, ProvidersMetrics(CollectorRegistry()), most_recent=most_recent), ledger
+def kept(most_recent: int = 10, clock: FakeClock | None = None) -> tuple[Attempts, ListedBook]:
+    ledger, metrics = ListedBook(ATTEMPTS), ProvidersMetrics(CollectorRegistry())
+    now = (clock or FakeClock()).monotonic
+    return Attempts(ledger, metrics, most_recent=most_recent, now=now), ledger
 
 
 def test_a_call_that_is_not_over_tells_no_part_of_its_attempts():
@@ -47,6 +49,22 @@ def test_a_call_that_sent_nothing_is_over_all_the_same():
         pass
     assert numbers(attempts) == []
     assert ledger.rows == []
+
+
+def test_a_call_that_never_came_is_told_from_one_that_is_forgotten():
+    clock = FakeClock()
+    attempts, _ = kept(most_recent=1, clock=clock)
+    clock.advance(10.0)
+    assert attempts.of_call("c", 9.0) == ()
+    assert attempts.of_call("c", 11.0) is None  # an earlier process may have had it
+    assert attempts.of_call("c", 0.5) is None  # it may still come
+    with attempts.call("c"):
+        assert attempts.of_call("c", 9.0) is None
+    clock.advance(10.0)
+    with attempts.call("d"):
+        pass
+    assert attempts.of_call("c", 11.0) is None  # forgotten
+    assert attempts.of_call("e", 9.0) == ()
 
 
 def test_another_tenant_hears_nothing():
