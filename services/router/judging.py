@@ -100,8 +100,9 @@ class AnswerJudge:
         faults = [bool(_fault(answered, heard)) for _, answered in heard.answered]
         said: Sequence[float | None] | None = None
         if judge_model:
+            purpose = attempt_pb2.PURPOSE_SHADOW
             said = [
-                None if bad else await self._grade(heard, answered, payer, request_id, regions, judge_model)
+                None if bad else await self._grade(heard, answered, payer, request_id, regions, judge_model, purpose)
                 for bad, (_, answered) in zip(faults, heard.answered, strict=True)
             ]
         else:
@@ -116,10 +117,18 @@ class AnswerJudge:
         return extracted(_text(answered.message), facts.forecast.options) is not None
 
     async def _grade(
-        self, heard: Heard, answered: Answered, payer: Payer, request_id: str, regions: Sequence[str], model: str
+        self,
+        heard: Heard,
+        answered: Answered,
+        payer: Payer,
+        request_id: str,
+        regions: Sequence[str],
+        model: str,
+        purpose: attempt_pb2.Purpose.ValueType = attempt_pb2.PURPOSE_JUDGE,
     ) -> float | None:
         """One answer's grade of a judge model; None: it failed, came too late, or said nothing of use."""
         request = _judge_request(heard.conversation, answered, model, request_id, regions)
+        request.generation.purpose = purpose
         try:
             response = await self._providers.generate(request, _SECONDS)
         except BaseException as failure:  # a judge whose verdict nobody waits for any more is paid, too
@@ -153,7 +162,7 @@ def _judge_request(
     request = providers_pb.GenerateRequest()
     generation = request.generation
     generation.model, generation.request_id = model, request_id
-    generation.purpose, generation.call_id = attempt_pb2.PURPOSE_JUDGE, call_context.new_call_id()
+    generation.call_id = call_context.new_call_id()
     generation.region_tags.extend(regions)
     asking = generation.conversation
     asking.messages.add(role=chat_pb2.ROLE_SYSTEM).parts.add(text=INSTRUCTION)
