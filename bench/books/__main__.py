@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -126,7 +125,7 @@ def _rows(folder: Path, name: str) -> list[Row]:
 
 
 def _lines(folder: Path, service: str, event: str) -> list[Row]:
-    mark, found = f'"event":"{event}"', list[dict[str, Any]]()
+    mark, found = f'"event":"{event}"', list[Row]()
     for line in (folder / "logs" / f"{service}.log").read_text().splitlines():
         if mark in line:
             row = json.loads(line)

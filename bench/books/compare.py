@@ -43,14 +43,13 @@ class Books:
     told: Sequence[Told]
 
 
-def differences(books: Books, *, killed: bool = False) -> list[str]:
-    """A line for each. `killed`: a process was, so that what it had not written yet is lost."""
+def differences(books: Books) -> list[str]:
+    """A line for each. Where providers were started anew nobody can say what some calls cost; else all is known."""
     found = [*_lines("attempt", books.attempts, books.attempt_lines)]
     found += _lines("request", books.requests, books.request_lines)
-    found += _usage(books)
-    if not killed:
-        found += [*_upstream(books), *_joined(books), *_told(books)]
+    found += [*_usage(books), *_upstream(books), *_joined(books), *_told(books)]
     if books.metrics is not None:
+        found += [f"{row['request_id']}: nobody says what it cost" for row in books.requests if not row["priced"]]
         found += [*_provider_metrics(books.attempts, books.metrics), *_router_metrics(books.requests, books.metrics)]
     return found
 
@@ -69,6 +68,7 @@ def _upstream(books: Books) -> Iterable[str]:
         book = mine[row["model"]]
         book["requests"] += 1
         book["left"] += row["outcome"] == "cancelled"
+        book["left_early"] += row["outcome"] == "cancelled" and not row["http_status"]
         book["completed"] += not row["estimated"] and row["input_uncached"] > 0
         if not row["estimated"]:
             book["input_tokens"] += sum(row[name] for name in _INPUT)
@@ -80,6 +80,8 @@ def _upstream(books: Books) -> Iterable[str]:
         # One that was left at its very end is whole for the upstream alone.
         if 0 < theirs.get("completed", 0) - ours["completed"] <= ours["left"]:
             fields = ["requests"]
+        if 0 < ours["requests"] - theirs.get("requests", 0) <= ours["left_early"]:
+            fields.remove("requests")  # left before the upstream had read it
         for field in fields:
             if theirs.get(field, 0) != ours[field]:
                 yield f"{model}: {field} {ours[field]} in the ledger, the upstream says {theirs.get(field, 0)}"
@@ -89,7 +91,8 @@ def _upstream(books: Books) -> Iterable[str]:
 
 def _joined(books: Books) -> Iterable[str]:
     """What a request took is what its attempts took."""
-    spent, asked = defaultdict(Counter), defaultdict(Counter)
+    spent: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    asked: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     unknown = {row["request_id"] for row in books.requests if not row["priced"]}
     for row in books.attempts:
         if row["purpose"] in _OF_THE_REQUEST:
@@ -103,8 +106,6 @@ def _joined(books: Books) -> Iterable[str]:
     for key in sorted(spent.keys() | asked.keys()):
         if spent[key] != asked[key] and +spent[key] != +asked[key] and key[1] not in unknown:
             yield f"{key}: attempts took {dict(spent[key])}, the request's row says {dict(asked[key])}"
-    for request_id in sorted(unknown):
-        yield f"{request_id}: nobody could say what it cost"
 
 
 def _usage(books: Books) -> Iterable[str]:
@@ -132,13 +133,15 @@ def _told(books: Books) -> Iterable[str]:
     callers: dict[tuple[str, str], list[Told]] = defaultdict(list)
     for told in books.told:
         callers[told.tenant, told.request_id].append(told)
+    led = {(row["tenant"], row["shared_with"]) for row in books.requests}
     for key, those in callers.items():
         found = rows.pop(key, [])
         missing = len(those) - len(found)
         # A call that is given up may never arrive, or arrive too late to be admitted.
         if missing > sum(told.left or told.code in _GIVEN_UP for told in those) or missing < 0:
             yield f"{key}: {len(those)} callers ({[told.code for told in those]}), {len(found)} rows"
-        if len(those) == len(found) == 1:
+        # Who leads and takes no restart is told less than those who go on with its answer.
+        if len(those) == len(found) == 1 and key not in led:
             yield from _same(those[0], found[0])
     yield from (f"{key}: a row of nobody" for key in rows)
 
@@ -159,7 +162,9 @@ def _same(told: Told, row: Row) -> Iterable[str]:
         "attempts": len(decision.attempts),
         "fallbacks": decision.fallbacks,
         "escalations": decision.escalations,
-        "finish": chat_pb2.FinishReason.Name(told.end or 0).removeprefix("FINISH_REASON_").lower(),
+        "finish": chat_pb2.FinishReason.Name(told.end or chat_pb2.FINISH_REASON_UNSPECIFIED)
+        .removeprefix("FINISH_REASON_")
+        .lower(),
         **{name: getattr(usage, f"{name}_tokens") for name in (*_INPUT, *_OUTPUT)},
         "cost_nanousd": decision.cost.nanousd,
         "cache_savings_nanousd": 0 if decision.shared_with_request_id else decision.savings.cache_nanousd,

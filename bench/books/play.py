@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -207,7 +208,8 @@ class Player:
         if self._tokens:
             tenant, token = self.random.choice(self._tokens)
             request = pb.RecordFeedbackRequest(feedback_token=token, score=self.random.choice((0, 0.5, 1)))
-            await RouterServiceStub(self.channel).RecordFeedback(request, metadata=(("omnisphere-tenant", tenant),))
+            with suppress(grpc.aio.AioRpcError):  # of a router that was started anew, say
+                await RouterServiceStub(self.channel).RecordFeedback(request, metadata=(("omnisphere-tenant", tenant),))
 
     async def _http(self, number: int) -> None:
         told = self._named("http", number)
@@ -234,6 +236,8 @@ class Player:
                         told.code = "cut"
             except urllib.error.HTTPError as failure:
                 told.code = str(failure.code)
+            except OSError:  # it restarts
+                told.code, told.left = "away", True
 
         await asyncio.to_thread(fetch)
 
