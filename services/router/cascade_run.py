@@ -137,6 +137,7 @@ class Cascade:
         answer = answered[best][1]
         flight.publish_message(answer.message, answer.model)
         record.answered_by(answer.model)
+        record.fitted_for(answer.model)
         return answer
 
 

@@ -107,7 +107,7 @@ class ScriptedContext(ContextPeer):
                 context_pb.UnitDecision(first_message=dropped, messages=len(kept), kept=True),
             ],
             policy=context_pb.FIT_POLICY_WINDOW,
-            count_ref="counted",
+            count_ref=f"counted for {request.model}",
         )
 
     async def report_usage(
