@@ -76,6 +76,8 @@ class Ledger:
         self._loop: asyncio.Task[None] | None = None
         self._warned_at: float | None = None
         self._cleaned_at: float | None = None
+        # What the wall clock said when the monotonic one was at 0.
+        self._began = clock.wall() - clock.monotonic()
 
     def add(self, row: Row) -> None:
         """Keep the record, values in the order of the table's columns."""
@@ -159,7 +161,9 @@ class Ledger:
         if self._cleaned_at is not None and now - self._cleaned_at < _BETWEEN_CLEANINGS_SECONDS:
             return
         self._cleaned_at = now
-        oldest = int((self._clock.wall() - self._keep.total_seconds()) * 1000)
+        # A wall clock that jumps ahead takes no rows along.
+        wall = min(self._clock.wall(), self._began + now)
+        oldest = int((wall - self._keep.total_seconds()) * 1000)
         try:
             await self._executor.run(self._file.drop_before, oldest)
         except LedgerFailed as failure:

@@ -196,6 +196,21 @@ async def test_rows_go_out_by_themselves_and_old_ones_are_dropped(kept: Kept):
     await until(lambda: names_in(kept.path) == ["new"])
 
 
+async def test_a_wall_clock_that_jumps_ahead_takes_no_rows_along(kept: Kept):
+    kept.ledger.add((NOW * 1000, "new"))
+    kept.clock.jump(365 * 86_400.0)
+    kept.ledger.start()
+    await until(lambda: kept.clock.sleeping > 0)
+    kept.clock.advance(1.0)
+    await until(lambda: "new" in names_in(kept.path))
+    kept.ledger.add((NOW * 1000, "newer"))
+    await until(lambda: kept.clock.sleeping > 0)
+    kept.clock.advance(2 * 3_600.0)
+    await until(lambda: "newer" in names_in(kept.path))
+    await until(lambda: kept.clock.sleeping == 0)
+    assert names_in(kept.path) == ["new", "newer"]
+
+
 async def test_a_file_of_another_schema_is_put_aside(tmp_path: Path):
     path = tmp_path / "things.sqlite3"
     other = LedgerFile(path, Table("thing", 7, (("at", "integer"),)))
