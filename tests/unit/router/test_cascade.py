@@ -95,8 +95,8 @@ async def test_an_answer_of_the_last_rung_that_breaks_off_is_replaced_where_that
 
 
 async def test_all_rungs_failing_is_an_error(it):
-    for model in LADDER:
-        it.providers.play(model, [failed(ProviderUnavailable)])
+    for name in LADDER:
+        it.providers.play(name, [failed(ProviderUnavailable)])
     outcome = await it.ask(options=options())
     assert isinstance(outcome.error, ProviderUnavailable | NoCandidateLeft)
     assert outcome.decision.model == ""
