@@ -128,12 +128,13 @@ class Ledger:
             return True
 
     async def read(self, query: str, values: Sequence[Value] = ()) -> list[Row]:
-        """The rows of a query, what waits included. Raises LedgerFailed, Overloaded."""
+        """The rows of a query, what waits included. Raises LedgerFailed, also where that cannot be, and Overloaded."""
         if self._readers >= _MOST_READERS:  # rows that are to be written wait behind them
             raise Overloaded(queue="ledger", retry_after=timedelta(seconds=1))
         self._readers += 1
         try:
-            await self.flush()
+            if not await self.flush():
+                raise LedgerFailed("what waits cannot be written")
             return await self._executor.run(self._file.read, query, values)
         finally:
             self._readers -= 1
