@@ -25,6 +25,7 @@ from services.chassis.clock import Clock, SystemClock
 from services.chassis.logs import Log
 from services.chassis.peer import Invoker, RemoteInvoker
 from services.chassis.server import Service, Servicer
+from services.chassis.tasks import stopped
 from services.ledger.ledger import Ledger, NoBook
 from services.router.admin import AdminService
 from services.router.after import AfterAnswer
@@ -141,15 +142,9 @@ class _Background:
         self.examples.start()
 
     async def stop(self) -> None:
-        await self.policies.stop()
-        await self.examples.stop()
-        await self.catalogue.stop()
-        await self.shadow.stop()
-        await self.after.stop()
-        await self.books.stop()
-        await self.learning.stop()
-        if self.ledger is not None:
-            await self.ledger.stop()
+        parts = (self.policies, self.examples, self.catalogue, self.shadow, self.after, self.books, self.learning)
+        ledgers = () if self.ledger is None else (self.ledger,)
+        await stopped(*(part.stop for part in (*parts, *ledgers)))
 
 
 def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers: Peers | None = None) -> Service:
@@ -172,10 +167,7 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
     counter = CountTokens(peers.context.count_tokens, catalogue, pipeline)
 
     async def stop() -> None:
-        await pipeline.stop()
-        await background.stop()
-        for channel in peers.channels:
-            await channel.close()
+        await stopped(pipeline.stop, background.stop, *(channel.close for channel in peers.channels))
 
     return Service(
         name="router",
