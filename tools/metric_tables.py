@@ -59,7 +59,7 @@ LABELS: Mapping[str, str] = {
     "status": "HTTP statuses that the edge sends; 499 where the caller hung up",
     "step": "steps of a request's journey, see [request](request.md)",
     "strategy": "names of strategies; empty: none was needed",
-    "task": "task types of the policies",
+    "task": "task types of the policies; `other` for those that a policy of one request made up",
     "why": "`queue_full`, `storage`, or the reason of an error in lower case",
 }
 _UNITS = (

@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -46,11 +46,18 @@ class ServiceError(Exception):
         self.metadata = {key: _cut(value) for key, value in metadata.items() if value}
         self.retry_after = retry_after
         self.details = tuple(details)
+        # Known by who called alone: the request has not left this process.
+        self.never_sent = False
 
     @classmethod
     def reason(cls) -> str:
         """The name in ErrorInfo.reason, for example INVALID_REQUEST."""
         return _HUMP.sub("_", cls.__name__).upper()
+
+    def before_sending(self) -> Self:
+        """The same, of a call that has not left this process."""
+        self.never_sent = True
+        return self
 
     def message(self) -> str:
         """One line for a person, without anything that the reason's keys do not allow."""

@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TextIO
 
 import orjson
@@ -27,7 +28,10 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 class Log:
-    """Writes one JSON object per line. Lines of a running loop go out together; warnings and worse at once."""
+    """Writes one JSON object per line. Lines of a running loop go out together; warnings and worse at once.
+
+    Where they cannot be written (a full disk, a reader that is gone) they are lost, and the work goes on.
+    """
 
     def __init__(self, service: str, *, level: str = "info", stream: TextIO | None = None) -> None:
         self._service = service
@@ -102,7 +106,7 @@ class Log:
 
     def _out(self, lines: list[bytes]) -> None:
         if lines:
-            with self._lock:
+            with self._lock, suppress(OSError):
                 self._stream.write(b"\n".join(lines).decode() + "\n")
                 self._stream.flush()
 

@@ -50,7 +50,7 @@ def _allowed(timeout: float, clock: Clock, peer: str) -> float:
     if left is None:
         return timeout
     if left <= MARGIN_SECONDS:
-        raise DeadlineExceeded(step=peer)
+        raise DeadlineExceeded(step=peer).before_sending()
     return min(timeout, left - MARGIN_SECONDS)
 
 
@@ -106,7 +106,7 @@ class RemoteInvoker:
             async with asyncio.timeout(min(allowed, self._patience)):
                 await self._channel.channel_ready()
         except TimeoutError as failure:
-            raise PeerUnavailable(peer=self._peer) from failure
+            raise PeerUnavailable(peer=self._peer).before_sending() from failure
         return allowed - (self._clock.monotonic() - started)
 
 

@@ -28,6 +28,7 @@ from services.chassis.logs import Log
 from services.chassis.metrics import CallMetrics, MetricsEndpoint
 from services.chassis.server_settings import ServerSettings
 from services.chassis.settings import StartError
+from services.chassis.tasks import stopped
 
 # "" is the whole server; the two others are for probes.
 READINESS, LIVENESS = "readiness", "liveness"
@@ -149,10 +150,15 @@ class Server:
             self._service.door.leave()
         await asyncio.sleep(self._settings.drain.total_seconds())
         self._health.end_watches()
+        try:
+            await stopped(self._closed, self._service.stop)
+        finally:
+            self._close_metrics()
+
+    async def _closed(self) -> None:
+        """Both ways in, at once."""
         grace = self._settings.grace.total_seconds()
         await asyncio.gather(self._server.stop(grace), self._close_door(grace))
-        await self._service.stop()
-        self._close_metrics()
 
     async def _close_door(self, grace: float) -> None:
         if self._service.door is not None:

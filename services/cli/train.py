@@ -22,8 +22,11 @@ def train_files(
 ) -> tuple[Artefact, int]:
     """Writes the artefact of some files of outcomes; (the artefact, bytes written). Raises StartError.
 
-    An artefact that is worse than the one at `out` is not written without `force`.
+    An artefact that is worse than the one at `out` is not written without `force`. A router that watches `out` sees the
+    old one or the new one, and never a half.
     """
+    if not out.parent.is_dir() or out.is_dir():  # said before the training, not after it
+        raise StartError(f"{out} cannot be written: no such directory, or one itself")
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise StartError(f'{", ".join(missing)} missing: pip install "omnisphere[training]"')
@@ -42,7 +45,13 @@ def train_files(
     if not force:
         _not_worse(artefact, out)
     data = artefact.dump()
-    out.write_bytes(data)
+    beside = out.with_name(f".{out.name}.new")
+    try:
+        beside.write_bytes(data)
+        beside.replace(out)
+    except OSError as failure:
+        beside.unlink(missing_ok=True)
+        raise StartError(f"{out} cannot be written: {failure.strerror}") from failure
     return artefact, len(data)
 
 

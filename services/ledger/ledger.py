@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from services.chassis.clock import Clock
+from services.chassis.errors import Overloaded
 from services.chassis.executor import Executor
 from services.chassis.logs import Log
 from services.ledger.file import LedgerFailed, LedgerFile
@@ -22,6 +23,7 @@ from services.ledger.table import Row, Table, Value
 
 _MOST_WAITING = 20_000
 _BATCH = 1_024
+_MOST_READERS = 32
 _PAUSE_SECONDS = 0.25
 _PAUSE_AFTER_FAILURE_SECONDS = 5.0
 _BETWEEN_WARNINGS_SECONDS = 60.0
@@ -70,9 +72,12 @@ class Ledger:
         self._executor = Executor(threads=1)
         self._added = asyncio.Event()
         self._one_flush = asyncio.Lock()
+        self._readers = 0
         self._loop: asyncio.Task[None] | None = None
         self._warned_at: float | None = None
         self._cleaned_at: float | None = None
+        # What the wall clock said when the monotonic one was at 0.
+        self._began = clock.wall() - clock.monotonic()
 
     def add(self, row: Row) -> None:
         """Keep the record, values in the order of the table's columns."""
@@ -101,7 +106,10 @@ class Ledger:
         self._executor.close()
 
     async def flush(self) -> bool:
-        """Write all that waits now; false: the file did not take it."""
+        """Write all that waits now; false: the file did not take it. Goes on where its caller is given up."""
+        return await asyncio.shield(asyncio.ensure_future(self._flushed()))
+
+    async def _flushed(self) -> bool:
         async with self._one_flush:
             # No more than waits now: under load there would always be one more row, and a batch for each.
             left = len(self._waiting)
@@ -120,9 +128,16 @@ class Ledger:
             return True
 
     async def read(self, query: str, values: Sequence[Value] = ()) -> list[Row]:
-        """The rows of a query, what waits included. Raises LedgerFailed."""
-        await self.flush()
-        return await self._executor.run(self._file.read, query, values)
+        """The rows of a query, what waits included. Raises LedgerFailed, also where that cannot be, and Overloaded."""
+        if self._readers >= _MOST_READERS:  # rows that are to be written wait behind them
+            raise Overloaded(queue="ledger", retry_after=timedelta(seconds=1))
+        self._readers += 1
+        try:
+            if not await self.flush():
+                raise LedgerFailed("what waits cannot be written")
+            return await self._executor.run(self._file.read, query, values)
+        finally:
+            self._readers -= 1
 
     def _write(self, fresh: list[Row], waiting: list[Row]) -> None:
         """In the thread: the lines first."""
@@ -147,7 +162,9 @@ class Ledger:
         if self._cleaned_at is not None and now - self._cleaned_at < _BETWEEN_CLEANINGS_SECONDS:
             return
         self._cleaned_at = now
-        oldest = int((self._clock.wall() - self._keep.total_seconds()) * 1000)
+        # A wall clock that jumps ahead takes no rows along.
+        wall = min(self._clock.wall(), self._began + now)
+        oldest = int((wall - self._keep.total_seconds()) * 1000)
         try:
             await self._executor.run(self._file.drop_before, oldest)
         except LedgerFailed as failure:

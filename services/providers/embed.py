@@ -14,7 +14,7 @@ from omnisphere.providers.v1 import providers_service_pb2 as pb
 from services.chassis.clock import Clock
 from services.chassis.errors import InvalidRequest, NoEndpoint
 from services.providers import meter
-from services.providers.adapters import EmbeddingsAdapter, Target, WireFormat
+from services.providers.adapters import EmbeddingsAdapter, MalformedAnswer, Target, WireFormat
 from services.providers.endpoints import Directory, ModelRow
 from services.providers.exchange import Exchange, Sender, named
 from services.providers.picker import Need, Pick
@@ -113,12 +113,15 @@ class Embedder:
     def _failed(self, exchange: Exchange, request: pb.EmbedRequest, failure: Exception) -> Exception:
         """Book the attempt, and say what its failure means."""
         name, error, usage = exchange.endpoint.name, None, chat_pb2.Usage()
+        if isinstance(failure, MalformedAnswer) and failure.billed is not None:
+            usage = failure.billed
         meaning = named(failure, provider=name, model=exchange.tries.need.model)
         if meaning is not None:
             cause, error = meaning
             if cause == "too_large":
                 # The provider did its work, and would be paid for it again: too much was asked for at once.
-                error, usage = InvalidRequest(field="texts", problem=_TOO_MUCH), _estimate(request)
+                error = InvalidRequest(field="texts", problem=_TOO_MUCH)
+                usage = usage if meter.any_tokens(usage) else _estimate(request)
         self._sender.book(exchange, attempt_pb2.ATTEMPT_OUTCOME_FAILED, usage, error=error)
         return failure if error is None else error
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -43,16 +47,52 @@ ATTEMPTS = Table(
     indexes=("at", "request_id"),
 )
 _MOST_RECENT = 10_000
+_COMES_WITHIN_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class _Recent:
+    """The attempts of one call. `since`: when the first of them, or the call without any, was over."""
+
+    since: float
+    attempts: list[attempt_pb2.Attempt] = field(default_factory=list)
 
 
 class Attempts:
     """Every attempt comes here once: counted, kept, and remembered for a while."""
 
-    def __init__(self, ledger: Book, metrics: ProvidersMetrics, *, most_recent: int = _MOST_RECENT) -> None:
+    def __init__(
+        self,
+        ledger: Book,
+        metrics: ProvidersMetrics,
+        *,
+        most_recent: int = _MOST_RECENT,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ledger = ledger
         self._metrics = metrics
         self._most_recent = most_recent
-        self._recent: OrderedDict[tuple[str, str], list[attempt_pb2.Attempt]] = OrderedDict()
+        self._recent: OrderedDict[tuple[str, str], _Recent] = OrderedDict()
+        self._now = now
+        # Of calls that came later than this none is forgotten.
+        self._remembers_from = now()
+        # Calls that have a name and are not over.
+        self._open: set[tuple[str, str]] = set()
+
+    @contextmanager
+    def call(self, call_id: str) -> Iterator[None]:
+        """Around one call: before its end nobody is told a part of its attempts."""
+        if not call_id:
+            yield
+            return
+        key = (call_context.current().caller.tenant, call_id)
+        self._open.add(key)
+        try:
+            yield
+        finally:
+            self._open.discard(key)
+            self._of(key)
+            self._forget()
 
     def book(self, attempt: attempt_pb2.Attempt, *, request_id: str, call_id: str, operation: Operation) -> None:
         """An attempt is over."""
@@ -60,13 +100,30 @@ class Attempts:
         self._metrics.book(attempt, operation)
         self._ledger.add(_row(attempt, request_id, call.trace_id, call.caller.tenant))
         if call_id:
-            self._recent.setdefault((call.caller.tenant, call_id), []).append(attempt)
-            if len(self._recent) > self._most_recent:
-                self._recent.popitem(last=False)
+            self._of((call.caller.tenant, call_id)).attempts.append(attempt)
+            self._forget()
 
-    def of_call(self, call_id: str) -> list[attempt_pb2.Attempt]:
-        """The attempts of a call of the caller's tenant, as far as they are remembered."""
-        return self._recent.get((call_context.current().caller.tenant, call_id), [])
+    def of_call(self, call_id: str, age: float | None = None) -> Sequence[attempt_pb2.Attempt] | None:
+        """All attempts of a call of the caller's tenant, made `age` seconds ago; None: it is not over, or forgotten."""
+        key = (call_context.current().caller.tenant, call_id)
+        if key in self._open:
+            return None
+        found = self._recent.get(key)
+        if found is not None:
+            return found.attempts
+        never_came = age is not None and age > _COMES_WITHIN_SECONDS and self._now() - age > self._remembers_from
+        return () if never_came else None
+
+    def _of(self, key: tuple[str, str]) -> _Recent:
+        found = self._recent.get(key)
+        if found is None:
+            found = self._recent[key] = _Recent(self._now())
+        return found
+
+    def _forget(self) -> None:
+        while len(self._recent) > self._most_recent:
+            _, forgotten = self._recent.popitem(last=False)
+            self._remembers_from = forgotten.since
 
 
 def _row(attempt: attempt_pb2.Attempt, request_id: str, trace_id: str, tenant: str) -> Row:

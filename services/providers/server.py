@@ -12,6 +12,7 @@ from omnisphere.providers.v1 import providers_service_pb2, providers_service_pb2
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.logs import Log
 from services.chassis.server import Service, Servicer
+from services.chassis.tasks import stopped
 from services.ledger.ledger import Ledger, NoBook
 from services.providers import operator_file
 from services.providers.adapters import formats
@@ -132,10 +133,8 @@ def build(settings: ProvidersSettings, log: Log, registry: CollectorRegistry) ->
         await surroundings.start(transport)
 
     async def stop() -> None:
-        await surroundings.stop()
-        await transport.close()
-        if ledger is not None:
-            await ledger.stop()
+        ledgers = () if ledger is None else (ledger.stop,)
+        await stopped(surroundings.stop, transport.close, *ledgers)
 
     full_name = providers_service_pb2.DESCRIPTOR.services_by_name["ProvidersService"].full_name
     add = providers_service_pb2_grpc.add_ProvidersServiceServicer_to_server

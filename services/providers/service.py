@@ -29,24 +29,29 @@ class ProvidersService(rpc.ProvidersServiceServicer):
 
     async def Generate(self, request: pb.GenerateRequest, context: Any) -> pb.GenerateResponse:
         _check(request.generation)
-        return await self._caller.generate(request.generation)
+        with self._attempts.call(request.generation.call_id):
+            return await self._caller.generate(request.generation)
 
     async def StreamGenerate(
         self, request: pb.StreamGenerateRequest, context: Any
     ) -> AsyncIterator[pb.StreamGenerateResponse]:
         _check(request.generation)
-        async with aclosing(self._caller.stream(request.generation)) as responses:
-            async for response in responses:
-                yield response
+        with self._attempts.call(request.generation.call_id):
+            async with aclosing(self._caller.stream(request.generation)) as responses:
+                async for response in responses:
+                    yield response
 
     async def GetAttempts(self, request: pb.GetAttemptsRequest, context: Any) -> pb.GetAttemptsResponse:
         if not request.call_id:
             raise InvalidRequest(field="call_id", problem="is not set")
-        return pb.GetAttemptsResponse(attempts=self._attempts.of_call(request.call_id))
+        age = request.age.ToTimedelta().total_seconds() if request.HasField("age") else None
+        found = self._attempts.of_call(request.call_id, age)
+        return pb.GetAttemptsResponse(attempts=found or (), over=found is not None)
 
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
         _check_texts(request)
-        return await self._embedder.embed(request)
+        with self._attempts.call(request.call_id):
+            return await self._embedder.embed(request)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         return self._listing.models(request.known_version)

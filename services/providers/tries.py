@@ -33,9 +33,8 @@ class Tries:
     attempts: list[attempt_pb2.Attempt] = field(default_factory=list)
 
     def tell(self, failure: ServiceError) -> None:
-        """Put into a failure what was tried before it came to that."""
-        if self.attempts:
-            failure.details = (attempt_pb2.AttemptsFailed(attempts=self.attempts),)
+        """Put into a failure what was tried before it came to that, also where that is nothing."""
+        failure.details = (attempt_pb2.AttemptsFailed(attempts=self.attempts),)
         if len(self.attempts) > 1 and "attempts" in failure.keys:
             failure.metadata["attempts"] = ",".join(f"{each.endpoint}:{each.error_reason}" for each in self.attempts)
 

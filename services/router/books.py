@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.providers.v1 import attempt_pb2
@@ -12,9 +14,10 @@ from omnisphere.router.v1 import decision_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis import call_context
 from services.chassis.clock import Clock
+from services.chassis.errors import ServiceError
+from services.chassis.tasks import cancelled
 from services.ledger.ledger import Book
 from services.ledger.table import Row
-from services.router.after import AfterAnswer
 from services.router.ledger import Asked, Ended, request_row
 from services.router.metrics import RouterMetrics
 from services.router.peers import ProvidersPeer
@@ -23,6 +26,10 @@ from services.router.record import Tally
 # A call that was given up is booked by the providers a moment later.
 _ASK_AFTER_SECONDS = (0.05, 0.25, 1.0)
 _TIMEOUT = 2.0
+# Requests whose cost is being asked for; more are kept without it.
+_MOST_SETTLING = 1_024
+# For those that are left at the stop.
+_LAST_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +49,34 @@ class Books:
         *,
         metrics: RouterMetrics,
         providers: ProvidersPeer,
-        after: AfterAnswer,
         clock: Clock,
         hash_key: bytes,
     ) -> None:
         self._ledger = ledger
         self._metrics = metrics
         self._providers = providers
-        self._after = after
         self._clock = clock
         self._hash_key = hash_key
+        self._settling: set[asyncio.Task[None]] = set()
+        self._is_open = True
+
+    async def stop(self) -> None:
+        """Hear what calls cost that were given up, for two seconds; what nobody said by then is kept as unpriced."""
+        self._is_open = False
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=_LAST_SECONDS)
+        await cancelled(self._settling)
 
     def landed(self, ask: Asked, record: Tally, ended: Ended) -> None:
         """A journey is over. Where a call to a model was given up, what it cost is asked of the providers first."""
-        if not (record.unsettled and self._after.add(lambda: self._settle(ask, record, ended))):
+        if not record.unsettled:
             self._keep(ask, record.decision, ended)
+        elif self._is_open and len(self._settling) < _MOST_SETTLING:
+            task = asyncio.create_task(self._settle(ask, record, ended), name="settle")
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
+        else:
+            self._settled(ask, record, ended, unknown=True)
 
     def joined(self, ask: Asked, decision: decision_pb2.Decision, ended: Ended) -> None:
         """A request is over that shared the answer of another one: it took no tokens and cost nothing."""
@@ -82,20 +102,40 @@ class Books:
 
     async def _settle(self, ask: Asked, record: Tally, ended: Ended) -> None:
         call_context.enter(call_context.current().until(None))  # the request's own may be over
+        unknown = True
         try:
-            for call_id in record.unsettled:
-                record.attempted(await self._booked(call_id))
+            every = [await self._booked(call_id, record.started) for call_id in record.unsettled]
+            unknown = any(attempts is None for attempts in every)
+            before = record.decision.cost.nanousd
+            for attempts in every:
+                record.attempted(attempts or ())
+            savings = record.decision.savings
+            if savings.reference_model:
+                savings.routing_nanousd -= record.decision.cost.nanousd - before
         finally:
-            self._keep(ask, record.decision, ended)
+            self._settled(ask, record, ended, unknown=unknown)
 
-    async def _booked(self, call_id: str) -> list[attempt_pb2.Attempt]:
-        """The attempts of a call that was given up. Raises ServiceError."""
+    def _settled(self, ask: Asked, record: Tally, ended: Ended, *, unknown: bool) -> None:
+        """Keep it. A call of unknown cost is not one that cost nothing."""
+        decision = record.decision
+        decision.cost.priced = not unknown and all(attempt.cost.priced for attempt in decision.attempts)
+        self._keep(ask, decision, ended)
+
+    async def _booked(self, call_id: str, since: float) -> Sequence[attempt_pb2.Attempt] | None:
+        """The attempts of a call that was given up, made after `since`; None: nobody says."""
+        asked = providers_pb.GetAttemptsRequest(call_id=call_id)
+        said: Sequence[attempt_pb2.Attempt] = ()
         for pause in _ASK_AFTER_SECONDS:
             await self._clock.sleep(pause)
-            attempts = await self._providers.get_attempts(providers_pb.GetAttemptsRequest(call_id=call_id), _TIMEOUT)
-            if attempts:
-                return attempts
-        return []
+            asked.age.FromTimedelta(timedelta(seconds=self._clock.monotonic() - since))
+            try:
+                response = await self._providers.get_attempts(asked, _TIMEOUT)
+            except ServiceError:
+                continue
+            said = response.attempts
+            if response.over:
+                return said
+        return said or None  # an older release does not say that it is over
 
 
 def ended_with(

@@ -15,9 +15,9 @@ from typing import Protocol
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import decision_pb2
 from services.chassis.errors import ServiceError
-from services.router.execute import Answered, Executor, Held, may_go_on
+from services.router.execute import Answered, Executor, Held, may_go_on, summed_up
 from services.router.flight import Flight
-from services.router.plan import Candidate, Facts, Plan, expected_cost
+from services.router.plan import Candidate, Facts, Plan, affordable
 from services.router.record import Record
 
 
@@ -57,20 +57,20 @@ class Cascade:
     ) -> tuple[Answered, bool]:
         """(the answer, its deltas published; whether it was accepted, or is the last rung's). Raises ServiceError."""
         answered: list[tuple[Candidate, Answered]] = []
-        best = -1
+        failures: list[tuple[Candidate, ServiceError]] = []
+        best, after = -1, ""
         *rungs, last = plan.candidates
         for candidate in rungs:
-            if answered and not self._affordable(candidate, facts, record):
-                return self._serve(answered, best, flight, record), False
+            if not self._takes_over(candidate, after, facts, record):
+                return self._best(answered, best, failures, flight, record), False
             held = Held(flight.request_id)
             try:
                 answered.append((candidate, await self._executor.ask(candidate, conversation, held, record)))
             except ServiceError as failure:
+                failures.append((candidate, failure))
                 if not may_go_on(failure, plan):
-                    if answered:
-                        return self._serve(answered, best, flight, record), False
-                    raise
-                record.decision.fallbacks += 1
+                    return self._best(answered, best, failures[-1:], flight, record), False
+                after = "fallbacks"
                 continue
             if _filtered(answered[-1][1]) and not plan.filtered_goes_on:
                 return self._serve(answered, -1, flight, record), False
@@ -81,17 +81,39 @@ class Cascade:
             record.decision.verdicts.append(verdict)
             if verdict.accepted:
                 return self._serve(answered, best, flight, record), True
-            record.decision.escalations += 1
-        if answered and not self._affordable(last, facts, record):
-            record.decision.escalations -= 1
-            return self._serve(answered, best, flight, record), False
-        return await self._last(
-            replace(plan, candidates=(last,), judged=None), answered, best, conversation, flight, record, stream=stream
-        )
+            after = "escalations"
+        if not self._takes_over(last, after, facts, record):
+            return self._best(answered, best, failures, flight, record), False
+        alone = replace(plan, candidates=(last,), judged=None)
+        return await self._last(alone, facts, answered, best, conversation, flight, record, stream=stream)
+
+    def _takes_over(self, candidate: Candidate, after: str, facts: Facts, record: Record) -> bool:
+        """Whether there is money for the next model. `after`: where the Decision counts it; empty: it is the first."""
+        decision = record.decision
+        if not after:
+            return True
+        if not affordable(candidate.model, facts, decision.cost.nanousd):
+            return False
+        setattr(decision, after, getattr(decision, after) + 1)
+        return True
+
+    def _best(
+        self,
+        answered: Sequence[tuple[Candidate, Answered]],
+        best: int,
+        failures: Sequence[tuple[Candidate, ServiceError]],
+        flight: Flight,
+        record: Record,
+    ) -> Answered:
+        """The best answer so far. Raises ServiceError where there is none."""
+        if not answered:
+            raise summed_up(failures)
+        return self._serve(answered, best, flight, record)
 
     async def _last(
         self,
         plan: Plan,
+        facts: Facts,
         answered: Sequence[tuple[Candidate, Answered]],
         best: int,
         conversation: chat_pb2.Conversation,
@@ -101,7 +123,7 @@ class Cascade:
         stream: bool,
     ) -> tuple[Answered, bool]:
         try:
-            return await self._executor.run(plan, conversation, flight, record, stream=stream), True
+            return await self._executor.run(plan, facts, conversation, flight, record, stream=stream), True
         except ServiceError as failure:
             if not answered or not flight.may_restart():
                 raise
@@ -109,19 +131,13 @@ class Cascade:
                 flight.publish_restart(failure.reason(), len(record.decision.attempts) + 1)
             return self._serve(answered, best, flight, record), False
 
-    def _affordable(self, candidate: Candidate, facts: Facts, record: Record) -> bool:
-        """Whether the request may still cost what this model will probably take."""
-        if facts.max_cost_nanousd is None:
-            return True
-        expected = expected_cost(candidate.model, facts).nanousd
-        return record.decision.cost.nanousd + expected <= facts.max_cost_nanousd
-
     def _serve(
         self, answered: Sequence[tuple[Candidate, Answered]], best: int, flight: Flight, record: Record
     ) -> Answered:
         answer = answered[best][1]
         flight.publish_message(answer.message, answer.model)
         record.answered_by(answer.model)
+        record.fitted_for(answer.model)
         return answer
 
 

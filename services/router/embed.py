@@ -59,6 +59,7 @@ class EmbedRecord:
     def unsaid(self, call: Unsaid) -> None:
         """See Payer. The providers are asked behind the answer."""
         self.unsettled.append(call.call_id)
+        self.decision.cost.priced = False  # until they have said it
 
 
 class Embedder:

@@ -20,13 +20,21 @@ _RATES = np.concatenate(([0.0], np.geomspace(1e-2, 1e6, 97)))
 
 
 class ExchangeRate:
-    """The rate of one policy. Not shared between processes."""
+    """The rate of one policy for one tenant: what moves a tenant's predictions moves no other one's choices. Not shared
+    between processes.
+    """
 
     def __init__(self) -> None:
         # Per request: the quality at each rate, and what the reference would have had.
         self._recent: deque[tuple[Floats, float]] = deque(maxlen=_WINDOW)
         self._since = 0
         self._rate: float | None = None
+
+    def copy(self) -> ExchangeRate:
+        """One to ask without a trace in this one."""
+        other = ExchangeRate()
+        other._recent, other._since, other._rate = self._recent.copy(), self._since, self._rate
+        return other
 
     def of(self, quality: Floats, cost_usd: Floats, reference: float) -> float:
         """The rate for a request of these predictions, whose reference is predicted to have quality `reference`."""

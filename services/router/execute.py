@@ -8,7 +8,7 @@ where every follower can take a new one, and a Restart says so; at another endpo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,7 +37,7 @@ from services.router.fit_step import FitStep
 from services.router.flight import Flight
 from services.router.payment import pay_failed
 from services.router.peers import ProvidersPeer
-from services.router.plan import Candidate, Plan
+from services.router.plan import Candidate, Facts, Plan, affordable
 from services.router.record import Record
 
 # After these another model may do better. Others (a rejected request, a content filter, a deadline) would only cost.
@@ -106,13 +106,27 @@ class Executor:
         self._deadline = deadline
 
     async def run(
-        self, plan: Plan, conversation: chat_pb2.Conversation, flight: Flight, record: Record, *, stream: bool
+        self,
+        plan: Plan,
+        facts: Facts,
+        conversation: chat_pb2.Conversation,
+        flight: Flight,
+        record: Record,
+        *,
+        stream: bool,
     ) -> Answered:
-        """The first complete answer, its deltas published. Raises the error that the caller should see."""
+        """The first complete answer, its deltas published. Raises the error that the caller should see.
+
+        After a failure, which may have cost something, a further model is asked only with what is left.
+        """
+
+        def may(candidate: Candidate) -> bool:
+            return not failures or affordable(candidate.model, facts, record.decision.cost.nanousd)
+
         failures: list[tuple[Candidate, ServiceError]] = []
         waiting = deque(plan.candidates)
         committed = False
-        while (candidate := _next(waiting, plan, failures)) is not None:
+        while (candidate := _next(waiting, plan, failures, may)) is not None:
             if failures and failures[-1][0] is not candidate:
                 record.decision.fallbacks += 1
             if committed:
@@ -129,7 +143,7 @@ class Executor:
                     break
                 if committed and _has_another_endpoint(candidate, failures):
                     waiting.appendleft(candidate)
-        raise _summed_up(failures)
+        raise summed_up(failures)
 
     async def ask(
         self, candidate: Candidate, conversation: chat_pb2.Conversation, outlet: Outlet, record: Record
@@ -212,7 +226,10 @@ def _worth_another(failure: ServiceError, plan: Plan, *, committed: bool) -> boo
 
 
 def _next(
-    waiting: deque[Candidate], plan: Plan, failures: Sequence[tuple[Candidate, ServiceError]]
+    waiting: deque[Candidate],
+    plan: Plan,
+    failures: Sequence[tuple[Candidate, ServiceError]],
+    may: Callable[[Candidate], bool],
 ) -> Candidate | None:
     """The next candidate. After a conversation was too long for a window, only a larger one is worth a call."""
     too_small = max(
@@ -220,12 +237,12 @@ def _next(
     )
     while waiting:
         candidate = waiting.popleft()
-        if candidate.model.window_tokens > too_small:
+        if candidate.model.window_tokens > too_small and may(candidate):
             return candidate
     larger, asked = plan.larger_window, {tried.model.id for tried, _ in failures}
     if too_small < 0 or larger is None or larger.model.id in asked or larger.model.window_tokens <= too_small:
         return None
-    return larger
+    return larger if may(larger) else None
 
 
 def _failed_endpoints(candidate: Candidate, failures: Sequence[tuple[Candidate, ServiceError]]) -> Sequence[str]:
@@ -249,7 +266,7 @@ def _has_another_endpoint(candidate: Candidate, failures: Sequence[tuple[Candida
     return asked < len(ready) and not set(failed).issuperset(ready)
 
 
-def _summed_up(failures: Sequence[tuple[Candidate, ServiceError]]) -> ServiceError:
+def summed_up(failures: Sequence[tuple[Candidate, ServiceError]]) -> ServiceError:
     """One failure speaks for itself; several are named together, with the shortest wait that any of them asks for."""
     if len(failures) == 1:
         failure = failures[0][1]

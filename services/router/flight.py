@@ -65,13 +65,14 @@ class Flight:
         self._deltas = 0
         self._void_until = 0
 
-    def depart(self, journey: Callable[[Flight], Awaitable[None]]) -> None:
+    def depart(self, journey: Callable[[Flight], Awaitable[None]]) -> asyncio.Task[None]:
         """Start the journey."""
 
         async def fly() -> None:
             await journey(self)
 
         self._task = asyncio.create_task(fly(), name=f"flight {self.request_id}")
+        return self._task
 
     @property
     def running(self) -> bool:
@@ -133,7 +134,7 @@ class Flight:
         try:
             while follower.whole and self.ended_at is None:
                 if not await self._more(follower):
-                    yield self._unfinished(follower)
+                    yield self.unfinished(follower)
                     raise DeadlineExceeded(step=self.step)
             while True:
                 while at < len(self._events) or at < len(self._packed):
@@ -142,7 +143,7 @@ class Flight:
                         follower.skipped_deltas += event.HasField("delta")
                         continue
                     if event.HasField("restart") and not follower.restartable:
-                        yield self._unfinished(follower)
+                        yield self.unfinished(follower)
                         raise StreamInterrupted(cause=event.restart.reason.lower())
                     follower.received_content = event.HasField("delta") or (
                         follower.received_content and not event.HasField("restart")
@@ -153,7 +154,7 @@ class Flight:
                             raise self.error
                         return
                 if not await self._more(follower):
-                    yield self._unfinished(follower)
+                    yield self.unfinished(follower)
                     raise DeadlineExceeded(step=self.step)
         finally:
             self._followers.discard(follower)
@@ -200,7 +201,7 @@ class Flight:
             _for_joined(mine.end, follower.request_id, self.request_id)
         return mine
 
-    def _unfinished(self, follower: Follower) -> Event:
+    def unfinished(self, follower: Follower) -> Event:
         """The end for one who leaves before the flight's own end."""
         so_far = self.decision
         end = pb.End(finish_reason=chat_pb2.FINISH_REASON_ERROR, usage=so_far.usage, cost=so_far.cost, decision=so_far)

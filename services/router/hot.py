@@ -8,6 +8,7 @@ forgotten, replaced or has become too old is never served from here, and nobody 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from services.chassis.clock import Clock
 from services.router.books import Books, Kept
 from services.router.cache_step import CacheStep
 from services.router.catalog import CatalogueKeeper
+from services.router.policy import Policy
+from services.router.policy_keeper import PolicyKeeper
 from services.router.tasks.classify import last_user_text
 
 # Larger ones are read in no time beside what they take to be kept.
@@ -35,6 +38,7 @@ class _Hot:
     answer: bytes
     kept: Kept
     catalogue: str
+    policies: Mapping[str, Policy]
     size: int
 
 
@@ -46,15 +50,26 @@ class _Asked(NamedTuple):
 
 
 class HotAnswers:
-    """The newest such requests, bounded by bytes. Forgotten with another catalogue: prices may have changed."""
+    """The newest such requests, bounded by bytes.
+
+    Forgotten with another catalogue, for prices may have changed, and with other policies: a name may mean another one.
+    """
 
     def __init__(
-        self, cache: CacheStep, books: Books, clock: Clock, catalogue: CatalogueKeeper, *, most_bytes: int
+        self,
+        cache: CacheStep,
+        books: Books,
+        clock: Clock,
+        catalogue: CatalogueKeeper,
+        policies: PolicyKeeper,
+        *,
+        most_bytes: int,
     ) -> None:
         self._cache = cache
         self._books = books
         self._clock = clock
         self._catalogue = catalogue
+        self._policies = policies
         self._most_bytes = most_bytes
         self._bytes = 0
         # Least recently used first.
@@ -70,7 +85,8 @@ class HotAnswers:
         started = self._clock.monotonic()
         if call.deadline is not None and call.deadline - started < _LEAST_SECONDS:
             return None
-        if hot.catalogue != self._catalogue.current.version or not await self._cache.still(hot.look_up, started):
+        is_as_it_was = hot.catalogue == self._catalogue.current.version and hot.policies is self._policies.current
+        if not is_as_it_was or not await self._cache.still(hot.look_up, started):
             self._forget(key)
             return None
         if key in self._known:  # it may have been pushed out meanwhile
@@ -105,7 +121,7 @@ class HotAnswers:
         kept = self._books.kept(_Asked(tenant, last_user_text(request.conversation)), same)
         self._forget((tenant, data))
         self._known[(tenant, data)] = _Hot(
-            look_up, same.SerializeToString(), kept, self._catalogue.current.version, size
+            look_up, same.SerializeToString(), kept, self._catalogue.current.version, self._policies.current, size
         )
         self._bytes += size
         while self._bytes > self._most_bytes:

@@ -25,7 +25,7 @@ from services.router.judge.scores import scores
 from services.router.judge.short_answer import extracted
 from services.router.payment import Payer, pay_failed
 from services.router.peers import ProvidersPeer
-from services.router.plan import Facts, expected_cost
+from services.router.plan import Facts, affordable, expected_cost
 from services.router.quality.estimator import log_odds
 from services.router.record import Record
 from services.router.strategies.cascade import State
@@ -58,7 +58,9 @@ class AnswerJudge:
             return found, newest
         state = self._state(heard)
         if judged.judge == "model":
-            good = await self._grade(heard, answered, record, request_id, record.regions, judged.judge_model)
+            good = None
+            if _affordable(heard.facts, judged.judge_model, record.decision.cost.nanousd):
+                good = await self._grade(heard, answered, record, request_id, record.regions, judged.judge_model)
             verdict = None if good is None else Verdict(newest, good)
             found.judge = _JUDGE.JUDGE_MODEL
         else:
@@ -98,8 +100,9 @@ class AnswerJudge:
         faults = [bool(_fault(answered, heard)) for _, answered in heard.answered]
         said: Sequence[float | None] | None = None
         if judge_model:
+            purpose = attempt_pb2.PURPOSE_SHADOW
             said = [
-                None if bad else await self._grade(heard, answered, payer, request_id, regions, judge_model)
+                None if bad else await self._grade(heard, answered, payer, request_id, regions, judge_model, purpose)
                 for bad, (_, answered) in zip(faults, heard.answered, strict=True)
             ]
         else:
@@ -114,21 +117,37 @@ class AnswerJudge:
         return extracted(_text(answered.message), facts.forecast.options) is not None
 
     async def _grade(
-        self, heard: Heard, answered: Answered, payer: Payer, request_id: str, regions: Sequence[str], model: str
+        self,
+        heard: Heard,
+        answered: Answered,
+        payer: Payer,
+        request_id: str,
+        regions: Sequence[str],
+        model: str,
+        purpose: attempt_pb2.Purpose.ValueType = attempt_pb2.PURPOSE_JUDGE,
     ) -> float | None:
         """One answer's grade of a judge model; None: it failed, came too late, or said nothing of use."""
         request = _judge_request(heard.conversation, answered, model, request_id, regions)
+        request.generation.purpose = purpose
         try:
             response = await self._providers.generate(request, _SECONDS)
-        except ServiceError as failure:
+        except BaseException as failure:  # a judge whose verdict nobody waits for any more is paid, too
             pay_failed(payer, failure, request.generation.call_id, expected_nanousd=_about(heard.facts, model))
-            return None
+            if isinstance(failure, ServiceError):
+                return None
+            raise
         payer.attempted(response.end.attempts)
         return parsed(_text(response.message))
 
     def _prior(self, heard: Heard, model: str) -> float:
         prediction = heard.facts.predictions.get(model)
         return prediction.quality if prediction else 0.5
+
+
+def _affordable(facts: Facts, name: str, spent_nanousd: int) -> bool:
+    """Whether the request may still cost what the judge will probably take; of one unknown here its call will say."""
+    model = named(facts.models, name)
+    return model is None or affordable(model, facts, spent_nanousd)
 
 
 def _about(facts: Facts, name: str) -> int:
@@ -143,7 +162,7 @@ def _judge_request(
     request = providers_pb.GenerateRequest()
     generation = request.generation
     generation.model, generation.request_id = model, request_id
-    generation.purpose, generation.call_id = attempt_pb2.PURPOSE_JUDGE, call_context.new_call_id()
+    generation.call_id = call_context.new_call_id()
     generation.region_tags.extend(regions)
     asking = generation.conversation
     asking.messages.add(role=chat_pb2.ROLE_SYSTEM).parts.add(text=INSTRUCTION)

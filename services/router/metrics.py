@@ -12,6 +12,10 @@ from services.chassis.counting import Counter, Histogram
 from services.chassis.metrics import LATENCY_BUCKETS
 from services.router.learning.metrics import LearningMetrics
 from services.router.ledger import CACHE_WORDS
+from services.router.policy import INLINE
+from services.router.tasks.classify import TASK_TYPES
+
+OTHER_TASK = "other"
 
 
 class RouterMetrics:
@@ -95,7 +99,7 @@ class RouterMetrics:
     def count(self, decision: decision_pb2.Decision, reason: str, first_token: float | None) -> None:
         """Count one finished request; `first_token` in seconds, None where nothing came."""
         outcome = CACHE_WORDS.get(decision.cache.outcome, "")
-        self._requests.labels(decision.strategy, decision.task_type, outcome, reason).inc()
+        self._requests.labels(decision.strategy, _task_of(decision), outcome, reason).inc()
         for step in decision.steps:
             latency = step.latency
             self._latency.labels(step.step).observe(latency.seconds + latency.nanos / 1e9)
@@ -118,7 +122,7 @@ class RouterMetrics:
     def hit_again(self, decision: decision_pb2.Decision) -> Callable[[float], None]:
         """How to count, each time, a request that the cache answers again and again: figures looked up once."""
         outcome = CACHE_WORDS.get(decision.cache.outcome, "")
-        requests = self._requests.labels(decision.strategy, decision.task_type, outcome, "")
+        requests = self._requests.labels(decision.strategy, _task_of(decision), outcome, "")
         step, first_token = self._latency.labels("look_up"), self._first_token.labels()
         savings, saved = self._cache_savings.labels(), decision.savings.cache_nanousd
 
@@ -129,3 +133,9 @@ class RouterMetrics:
             first_token.observe(seconds)
 
         return count
+
+
+def _task_of(decision: decision_pb2.Decision) -> str:
+    """The task as a label: a policy of one request can make up its own."""
+    made_up = decision.policy == INLINE and decision.task_type not in TASK_TYPES
+    return OTHER_TASK if made_up else decision.task_type

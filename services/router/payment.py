@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from omnisphere.providers.v1 import attempt_pb2
-from services.chassis.errors import InvalidRequest, NoEndpoint, ServiceError, UnknownModel, Unpriced
+from services.chassis.errors import InvalidRequest, NoEndpoint, Overloaded, ServiceError, UnknownModel, Unpriced
 
 # With these nothing was sent.
-_FREE = (InvalidRequest, NoEndpoint, UnknownModel, Unpriced)
+_FREE = (InvalidRequest, NoEndpoint, Overloaded, UnknownModel, Unpriced)
 
 
 class Unsaid(NamedTuple):
@@ -35,5 +35,5 @@ def pay_failed(payer: Payer, failure: BaseException, call_id: str = "", *, expec
     tried = [detail for detail in details if isinstance(detail, attempt_pb2.AttemptsFailed)]
     for detail in tried:
         payer.attempted(detail.attempts)
-    if not tried and not isinstance(failure, _FREE):
+    if not tried and not isinstance(failure, _FREE) and not (isinstance(failure, ServiceError) and failure.never_sent):
         payer.unsaid(Unsaid(call_id, expected_nanousd))

@@ -8,7 +8,6 @@ from omnisphere.cache.v1 import cache_service_pb2 as cache_pb
 from omnisphere.cache.v1 import cache_service_pb2_grpc as cache_rpc
 from omnisphere.context.v1 import context_service_pb2 as context_pb
 from omnisphere.context.v1 import context_service_pb2_grpc as context_rpc
-from omnisphere.providers.v1 import attempt_pb2
 from omnisphere.providers.v1 import providers_service_pb2 as providers_pb
 from omnisphere.providers.v1 import providers_service_pb2_grpc as providers_rpc
 from services.chassis.peer import Invoker
@@ -121,11 +120,13 @@ class ProvidersPeer:
         response: providers_pb.EmbedResponse = await self._invoker.unary(self._target.Embed, request, timeout)
         return response
 
-    async def get_attempts(self, request: providers_pb.GetAttemptsRequest, timeout: float) -> list[attempt_pb2.Attempt]:
+    async def get_attempts(
+        self, request: providers_pb.GetAttemptsRequest, timeout: float
+    ) -> providers_pb.GetAttemptsResponse:
         response: providers_pb.GetAttemptsResponse = await self._invoker.unary(
             self._target.GetAttempts, request, timeout
         )
-        return list(response.attempts)
+        return response
 
     async def list_models(
         self, request: providers_pb.ListModelsRequest, timeout: float

@@ -15,6 +15,7 @@ from services.chassis import call_context
 from services.chassis.clock import Clock
 from services.chassis.errors import Internal, NoCandidateLeft, NoEndpoint, NotFound, ServiceError
 from services.chassis.logs import Log
+from services.chassis.tasks import cancelled
 from services.router.admit import Ask, admit
 from services.router.after import AfterAnswer
 from services.router.books import Books, ended_with
@@ -97,6 +98,12 @@ class Pipeline:
         self._clock = clock
         self._deadline = deadline
         self._books = books
+        # Journeys that are under way.
+        self._flying: set[asyncio.Task[None]] = set()
+
+    async def stop(self) -> None:
+        """All callers are gone: end what is still under way, and have it booked."""
+        await cancelled(self._flying)
 
     async def complete(self, request: pb.CompleteRequest) -> pb.CompleteResponse:
         """The whole answer: the events of answer(), collected. Raises ServiceError."""
@@ -138,7 +145,9 @@ class Pipeline:
         if flight is None:
             flight = Flight(ask.request_id, ask.content, self._clock)
             self._flights.add(ask, flight)
-            flight.depart(lambda departed: self._fly(departed, ask, delivery))
+            journey = flight.depart(lambda departed: self._fly(departed, ask, delivery))
+            self._flying.add(journey)
+            journey.add_done_callback(self._flying.discard)
         else:
             self._flights.join(ask, flight)
             self._metrics.joined.labels("request_id" if flight.request_id == ask.request_id else "content").inc()
@@ -147,13 +156,26 @@ class Pipeline:
         return Boarded(flight, follower, ask, now)
 
     async def _followed(self, boarded: Boarded) -> AsyncGenerator[Event, None]:
-        async with aclosing(boarded.flight.follow(boarded.follower)) as events:
-            async for event in events:
-                if not boarded.follower.leads and event.HasField("end"):
-                    end = event.end
-                    ended = ended_with(self._clock, boarded.arrived, end.finish_reason)
-                    self._books.joined(boarded.ask, end.decision, ended)
-                yield event
+        """What the follower sees. Who shares an answer is booked here, however that ends; who leads, by the flight."""
+        end, reason = pb.End(), "CANCELLED"
+        try:
+            async with aclosing(boarded.flight.follow(boarded.follower)) as events:
+                async for event in events:
+                    if event.HasField("end"):
+                        end = event.end
+                    yield event
+            reason = ""
+        except ServiceError as failure:
+            reason = failure.reason()
+            raise
+        finally:
+            if not boarded.follower.leads:
+                if not end.HasField("decision"):
+                    end = boarded.flight.unfinished(boarded.follower).end
+                elif end.finish_reason != chat_pb2.FINISH_REASON_ERROR:
+                    reason = ""  # all of it was taken
+                ended = ended_with(self._clock, boarded.arrived, end.finish_reason, reason)
+                self._books.joined(boarded.ask, end.decision, ended)
 
     async def explain(self, request: pb.ExplainRequest) -> pb.ExplainResponse:
         """What answer() would do, up to the first call to a model."""
@@ -164,8 +186,10 @@ class Pipeline:
         simulated = self._catalogue.current.simulated
         hit = await self._cache.look_up(ask, record, simulated=simulated, peek=True, want_vector=wanted)
         if hit is None:
+            if ask.control.only_if_cached:
+                raise _not_cached()
             catalogue = await self._catalogue.needed()
-            plan, facts = await self._plan(ask, catalogue, record)
+            plan, facts = await self._plan(ask, catalogue, record, trial=True)
             record.planned(plan, facts)
             record.foretold(facts)
         else:
@@ -205,7 +229,7 @@ class Pipeline:
         if hit is not None:
             return self._from_cache(hit, flight, ask, record)
         if ask.control.only_if_cached:
-            raise NotFound(name="a cached answer")
+            raise _not_cached()
         flight.step = "plan"
         catalogue = await self._catalogue.needed()
         plan, facts = await self._plan(ask, catalogue, record, fast=delivery.fast)
@@ -216,7 +240,7 @@ class Pipeline:
             _when_sent(facts.outlook.forecast)
         stream, accepted = delivery.stream, True
         if plan.judged is None:
-            answered = await self._executor.run(plan, ask.conversation, flight, record, stream=stream)
+            answered = await self._executor.run(plan, facts, ask.conversation, flight, record, stream=stream)
         else:
             answered, accepted = await self._cascade.run(plan, facts, ask.conversation, flight, record, stream=stream)
         record.saved(catalogue, ask.policy.row.reference_model, answered.usage, cached=None)
@@ -226,13 +250,15 @@ class Pipeline:
         self._tell_context(ask, answered, record)
         return answered.finish_reason
 
-    async def _plan(self, ask: Ask, catalogue: Catalogue, record: Record, *, fast: bool = False) -> tuple[Plan, Facts]:
+    async def _plan(
+        self, ask: Ask, catalogue: Catalogue, record: Record, *, fast: bool = False, trial: bool = False
+    ) -> tuple[Plan, Facts]:
         with record.step("plan"):
             if self._catalogue.stale:
                 record.degraded(chat_pb2.Degradation.KIND_CATALOGUE_STALE, "providers")
             await self._tasks.refine(ask, record)
             task = record.decision.task_type
-            plan, facts = self._planner.plan(ask, task, catalogue, fast=fast)
+            plan, facts = self._planner.plan(ask, task, catalogue, fast=fast, trial=trial)
         return await self._fit.with_window(plan, facts, ask.conversation, record), facts
 
     def _learnable(self, ask: Ask, plan: Plan, facts: Facts, answered: Answered, record: Record) -> None:
@@ -302,6 +328,10 @@ def _when_sent(work: Callable[[], object]) -> None:
     """Do it while the model works: a call that begins now is on its way two turns of the loop later."""
     loop = asyncio.get_running_loop()
     loop.call_soon(loop.call_soon, work)
+
+
+def _not_cached() -> ServiceError:
+    return NotFound(name="a cached answer")
 
 
 def _unjudged(ask: Ask, delivery: Delivery) -> bool:

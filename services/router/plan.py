@@ -198,6 +198,14 @@ def expected_nanousd(model: model_pb2.Model, facts: Facts) -> int | None:
     return facts.traits_of(model).list_price_nanousd(facts.input_tokens, output)
 
 
+def affordable(model: model_pb2.Model, facts: Facts, spent_nanousd: int) -> bool:
+    """Whether the request may still cost what this model will probably take; one without a price is not free."""
+    if facts.max_cost_nanousd is None:
+        return True
+    expected = expected_nanousd(model, facts)
+    return expected is not None and spent_nanousd + expected <= facts.max_cost_nanousd
+
+
 def described(plan: Plan, facts: Facts) -> list[decision_pb2.Candidate]:
     """The candidates as the Decision shows them, the planned ones first; with predictions where there are any yet."""
     predictions = facts.predictions if facts.outlook is not None and facts.outlook.is_made else {}

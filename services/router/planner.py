@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 
 from omnisphere.chat.v1 import chat_pb2
@@ -12,7 +13,7 @@ from services.router.catalog import Catalogue, answers_by_name
 from services.router.exchange_rate import ExchangeRate
 from services.router.forecast import Forecaster, Outlook, Question
 from services.router.plan import Facts, Plan, facts_of
-from services.router.policy import Policy, wrong_models
+from services.router.policy import Policy, PolicyRow, wrong_models
 from services.router.strategies import Strategy
 from services.router.strategies.fixed import Fixed, FixedOrder
 from services.router.strategies.ladder import Cascading
@@ -29,17 +30,26 @@ class Planner:
 
     def __init__(self, forecaster: Forecaster) -> None:
         self._forecaster = forecaster
-        # By the content of a policy, the one used longest ago first.
-        self._rates: OrderedDict[str, ExchangeRate] = OrderedDict()
+        # By tenant and the content of a policy, the one used longest ago first.
+        self._rates: OrderedDict[tuple[str, str], ExchangeRate] = OrderedDict()
 
-    def plan(self, ask: Ask, task_type: str, catalogue: Catalogue, *, fast: bool = False) -> tuple[Plan, Facts]:
-        """The plan, and what it was made from. `fast`: nothing is to be judged. Raises UnknownModel, InvalidRequest."""
+    def plan(
+        self, ask: Ask, task_type: str, catalogue: Catalogue, *, fast: bool = False, trial: bool = False
+    ) -> tuple[Plan, Facts]:
+        """The plan, and what it was made from. `fast`: nothing is to be judged; `trial`: nobody is to be asked, so that
+        later plans are not to know of it. Raises UnknownModel, InvalidRequest.
+        """
         if ask.options.inline_policy:
             _check_inline(ask.policy, catalogue)
         facts = self._facts(ask, task_type, catalogue)
         if ask.model:
             return Fixed(catalogue.answering(ask.model)).plan(facts), facts
-        return self._strategy(ask.policy, facts, fast=fast).plan(facts), facts
+
+        def rate() -> ExchangeRate:
+            kept = self._rate(ask.tenant, ask.policy)
+            return kept.copy() if trial else kept
+
+        return _strategy(ask.policy.row, rate, facts, fast=fast).plan(facts), facts
 
     def answered(self, task_type: str, model: str, usage: chat_pb2.Usage) -> None:
         """How long an answer was: the next one will cost about as much."""
@@ -59,26 +69,27 @@ class Planner:
             max_cost_nanousd=limit,
         )
 
-    def _strategy(self, policy: Policy, facts: Facts, *, fast: bool) -> Strategy:
-        row = policy.row
-        match row.strategy:
-            case "cascade" if not fast:
-                return Cascading(row, self._rate(policy))
-            case "cost_aware" | "cascade":
-                return CostAware(row, self._rate(policy))
-            case "auto" if _has_learned(facts):
-                return CostAware(row, self._rate(policy))
-            case "fixed":
-                return FixedOrder(row)
-            case _:
-                return Rule(row, name="semantic" if row.strategy == "semantic" else "rule")
-
-    def _rate(self, policy: Policy) -> ExchangeRate:
-        rate = self._rates.pop(policy.content_hash, None) or ExchangeRate()
-        self._rates[policy.content_hash] = rate
+    def _rate(self, tenant: str, policy: Policy) -> ExchangeRate:
+        name = tenant, policy.content_hash
+        rate = self._rates.pop(name, None) or ExchangeRate()
+        self._rates[name] = rate
         if len(self._rates) > _MOST_RATES:
             self._rates.popitem(last=False)
         return rate
+
+
+def _strategy(row: PolicyRow, rate: Callable[[], ExchangeRate], facts: Facts, *, fast: bool) -> Strategy:
+    match row.strategy:
+        case "cascade" if not fast:
+            return Cascading(row, rate())
+        case "cost_aware" | "cascade":
+            return CostAware(row, rate())
+        case "auto" if _has_learned(facts):
+            return CostAware(row, rate())
+        case "fixed":
+            return FixedOrder(row)
+        case _:
+            return Rule(row, name="semantic" if row.strategy == "semantic" else "rule")
 
 
 def _nanousd(usd: float) -> int:

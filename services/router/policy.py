@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,9 @@ from services.chassis.settings import StartError, decode, place_of, read_toml
 StrategyName = Literal["auto", "rule", "semantic", "cost_aware", "cascade", "fixed", "split"]
 _BY_TABLE = ("auto", "rule", "semantic")
 _MOST_INLINE_BYTES = 16 * 1024
+# The name of the policy of one request.
+INLINE = "inline"
+_TASK = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class PolicyRow:
     # least this probability. 0: quality is weighed against cost.
     threshold: float = 0.0
     # cost_aware and cascade: what a dollar is worth in quality; 0: so much that the mean quality predicted for recent
-    # requests is that of the reference model, less `margin`.
+    # requests of a tenant is that of the reference model, less `margin`.
     quality_per_usd: float = 0.0
     margin: float = 0.0
     # How many further models are asked after errors.
@@ -60,6 +64,8 @@ class PolicyRow:
     def __post_init__(self) -> None:
         if self.strategy in _BY_TABLE and self.default_task not in self.tasks:
             raise ValueError("default_task is none of its tasks")
+        if not all(_TASK.fullmatch(name) for name in (self.default_task, *self.tasks)):
+            raise ValueError("a task is named by 1 to 64 of [A-Za-z0-9_.:/-]")
         if self.strategy == "split" and (not self.arms or not all(0 < w < float("inf") for w in self.arms.values())):
             raise ValueError("a split needs arms, with weights above 0")
         if self.strategy == "fixed" and not self.models:
@@ -136,7 +142,7 @@ def inline_policy(text: str) -> Policy:
         raise InvalidRequest(field=field_name, problem=problems[0].lstrip(".: ")[:200])
     if row.strategy == "split":
         raise InvalidRequest(field=field_name, problem="a split cannot be inline")
-    return Policy("inline", row, _hash(row))
+    return Policy(INLINE, row, _hash(row))
 
 
 def drawn(policy: Policy, policies: Mapping[str, Policy], place: float) -> Drawn:

@@ -35,6 +35,8 @@ class Tally(Payer, Protocol):
 
     decision: decision_pb2.Decision
     unsettled: list[str]
+    # On the monotonic clock.
+    started: float
 
 
 class Record:
@@ -115,6 +117,17 @@ class Record:
 
     def fitted(self, response: context_pb.FitResponse) -> None:
         """What was cut for the model that is asked next."""
+        self._cut(response)
+        self.decision.degradations.extend(response.degradations)
+
+    def fitted_for(self, model: str) -> None:
+        """The answer of a model is given that was asked before others: what was cut is what was cut for it."""
+        self.decision.ClearField("context")
+        self.count_ref = ""
+        if model in self.fits:
+            self._cut(self.fits[model])
+
+    def _cut(self, response: context_pb.FitResponse) -> None:
         context = self.decision.context
         self.count_ref = response.count_ref
         context.policy = response.policy
@@ -127,7 +140,6 @@ class Record:
         context.tokens_warm = response.warm_tokens
         cut = [unit.handle for unit in response.decisions if not unit.kept]
         context.handles.extend(cut[-_HANDLES:])
-        self.decision.degradations.extend(response.degradations)
 
     def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:
         """See Payer."""
@@ -136,6 +148,7 @@ class Record:
     def unsaid(self, call: Unsaid) -> None:
         """See Payer. The providers are asked behind the answer."""
         self.unsettled.append(call.call_id)
+        self.decision.cost.priced = False  # until they have said it
 
     def answered_by(self, model: str) -> None:
         """The model whose answer is given."""

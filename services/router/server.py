@@ -25,6 +25,7 @@ from services.chassis.clock import Clock, SystemClock
 from services.chassis.logs import Log
 from services.chassis.peer import Invoker, RemoteInvoker
 from services.chassis.server import Service, Servicer
+from services.chassis.tasks import stopped
 from services.ledger.ledger import Ledger, NoBook
 from services.router.admin import AdminService
 from services.router.after import AfterAnswer
@@ -122,6 +123,7 @@ class _Background:
     """What goes on between requests, in the order in which it starts."""
 
     ledger: Ledger | None
+    books: Books
     after: AfterAnswer
     shadow: Shadow
     learning: Learning
@@ -140,14 +142,9 @@ class _Background:
         self.examples.start()
 
     async def stop(self) -> None:
-        await self.policies.stop()
-        await self.examples.stop()
-        await self.catalogue.stop()
-        await self.shadow.stop()
-        await self.after.stop()
-        await self.learning.stop()
-        if self.ledger is not None:
-            await self.ledger.stop()
+        parts = (self.policies, self.examples, self.catalogue, self.shadow, self.after, self.books, self.learning)
+        ledgers = () if self.ledger is None else (self.ledger,)
+        await stopped(*(part.stop for part in (*parts, *ledgers)))
 
 
 def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers: Peers | None = None) -> Service:
@@ -160,27 +157,18 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
     deadline = settings.deadline.total_seconds()
     checks = HitChecks(background.shadow, peers.cache, peers.providers, metrics.learning)
     cache = CacheStep(peers.cache, Guard(), clock, timeout=settings.cache_timeout.total_seconds(), checks=checks)
-    books = Books(
-        background.ledger or NoBook(),
-        metrics=metrics,
-        providers=peers.providers,
-        after=background.after,
-        clock=clock,
-        hash_key=settings.prompt_hash_key(),
-    )
-    pipeline = _pipeline(settings, log, clock, metrics, peers, background, cache, books)
+    books = background.books
+    pipeline = _pipeline(settings, log, clock, metrics, peers, background, cache)
     embedder = Embedder(providers=peers.providers, catalogue=catalogue, books=books, clock=clock, deadline=deadline)
     usage = Usage(background.ledger, all_tenants=settings.believes_tenant())
-    hot = HotAnswers(cache, books, clock, catalogue, most_bytes=settings.hot_bytes)
+    hot = HotAnswers(cache, books, clock, catalogue, background.policies, most_bytes=settings.hot_bytes)
     service = RouterService(pipeline, catalogue, usage, embedder, hot, learning.outcomes)
 
     counter = CountTokens(peers.context.count_tokens, catalogue, pipeline)
     embeddings = Embeddings(lambda request: service.Embed(request, None), peers.context.decode_tokens)
 
     async def stop() -> None:
-        await background.stop()
-        for channel in peers.channels:
-            await channel.close()
+        await stopped(pipeline.stop, background.stop, *(channel.close for channel in peers.channels))
 
     return Service(
         name="router",
@@ -195,8 +183,16 @@ def build(settings: RouterSettings, log: Log, registry: CollectorRegistry, peers
 
 def _background(settings: RouterSettings, log: Log, clock: Clock, metrics: RouterMetrics, peers: Peers) -> _Background:
     catalogue = CatalogueKeeper(peers.providers, every=settings.catalogue_every, log=log)
+    ledger = _ledger(settings, log, metrics) if settings.ledger else None
     return _Background(
-        ledger=_ledger(settings, log, metrics) if settings.ledger else None,
+        ledger=ledger,
+        books=Books(
+            ledger or NoBook(),
+            metrics=metrics,
+            providers=peers.providers,
+            clock=clock,
+            hash_key=settings.prompt_hash_key(),
+        ),
         after=AfterAnswer(
             waiting=settings.waiting_stores, log=log, dropped=lambda why: metrics.stores_dropped.labels(why).inc()
         ),
@@ -221,7 +217,6 @@ def _pipeline(
     peers: Peers,
     background: _Background,
     cache: CacheStep,
-    books: Books,
 ) -> Pipeline:
     learning, deadline = background.learning, settings.deadline.total_seconds()
     fit = FitStep(peers.context, Guard(), clock, timeout=settings.context_timeout.total_seconds())
@@ -251,7 +246,7 @@ def _pipeline(
         log=log,
         clock=clock,
         deadline=deadline,
-        books=books,
+        books=background.books,
     )
 
 

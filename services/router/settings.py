@@ -72,7 +72,7 @@ class RouterSettings(ServerSettings):
     )
     shadow_usd_per_day: float = setting(
         1.0,
-        "What checks of cached answers and asking other models may cost within 24 hours; 0: neither is done.",
+        "What checks of cached answers and asking other models may cost a process in 24 hours; 0: neither is done.",
         least=0,
         most=1_000_000,
     )

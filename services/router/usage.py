@@ -43,7 +43,7 @@ class Usage:
 
     async def get(self, request: pb.GetUsageRequest) -> pb.GetUsageResponse:
         """Rows in the order of their keys. Raises InvalidRequest, Unauthenticated; NotFound where the ledger is off,
-        PeerUnavailable where it cannot be read.
+        PeerUnavailable where it cannot be read, or does not take what is to be in it.
         """
         groups = list(request.group_by)
         _check(groups)

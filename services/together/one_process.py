@@ -19,6 +19,7 @@ from services.chassis.peer import Invoker, LocalInvoker
 from services.chassis.run import PARENT_VARIABLE
 from services.chassis.server import Server, Service
 from services.chassis.settings import StartError, variable
+from services.chassis.tasks import stopped
 from services.context import server as context_wiring
 from services.context import settings as context_settings
 from services.context.peers import ProvidersPeer as SummariserPeer
@@ -172,7 +173,6 @@ def _together(settings: MeshSettings, log: Log, registry: CollectorRegistry, rem
             await service.start()
 
     async def stop() -> None:
-        for service in (router, *beside):
-            await service.stop()
+        await stopped(*(service.stop for service in (router, *beside)))
 
     return replace(router, start=start, stop=stop)

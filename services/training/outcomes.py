@@ -85,7 +85,11 @@ def assembled(rows: Sequence[Mapping[str, Any]]) -> Outcomes:
     quality, usd, out_tokens = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
     answers: list[tuple[str | None, ...]] = []
     any_answer = False
+    if "" in models:
+        raise OutcomesUnusable("a model has no name")
     for number, row in enumerate(rows):
+        _text(row["prompt"], number, "prompt")
+        _text(row.get("task") or "", number, "task")
         said: list[str | None] = []
         for place, model in enumerate(models):
             result = row["models"].get(model) or {}
@@ -95,13 +99,13 @@ def assembled(rows: Sequence[Mapping[str, Any]]) -> Outcomes:
             usd[number, place] = _number(result.get("cost_usd"), number, "cost_usd")
             out_tokens[number, place] = _number(result.get("out_tokens"), number, "out_tokens")
             answer = result.get("answer")
-            said.append(None if answer is None else str(answer))
+            said.append(None if answer is None else _text(str(answer), number, "answer"))
         any_answer = any_answer or any(one is not None for one in said)
         answers.append(tuple(said))
     return Outcomes(
         tuple(str(row.get("id", number)) for number, row in enumerate(rows)),
-        tuple(str(row["prompt"]) for row in rows),
-        tuple(str(row.get("task") or "") for row in rows),
+        tuple(row["prompt"] for row in rows),
+        tuple(row.get("task") or "" for row in rows),
         np.array([_in_tokens(row, number) for number, row in enumerate(rows)]),
         models,
         quality,
@@ -109,6 +113,16 @@ def assembled(rows: Sequence[Mapping[str, Any]]) -> Outcomes:
         tuple(answers) if any_answer else None,
         out_tokens if not np.isnan(out_tokens).all() else None,
     )
+
+
+def _text(value: object, row: int, name: str) -> str:
+    try:
+        if isinstance(value, str):
+            value.encode()  # half a surrogate pair is no text
+            return value
+    except UnicodeEncodeError:
+        pass
+    raise OutcomesUnusable(f"row {row + 1}: {name} is no text")
 
 
 def _number(value: object, row: int, name: str, *, most: float = math.inf) -> float:
@@ -123,7 +137,7 @@ def _number(value: object, row: int, name: str, *, most: float = math.inf) -> fl
 
 def _in_tokens(row: Mapping[str, Any], number: int) -> float:
     if row.get("in_tokens") is None:
-        return float(-(-len(str(row["prompt"]).encode()) // _BYTES_PER_TOKEN))
+        return float(-(-len(row["prompt"].encode()) // _BYTES_PER_TOKEN))
     return _number(row["in_tokens"], number, "in_tokens")
 
 
@@ -142,9 +156,12 @@ def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
-    from pyarrow import parquet
+    from pyarrow import ArrowException, parquet
 
-    table = parquet.read_table(path)
+    try:
+        table = parquet.read_table(path)
+    except (ArrowException, OSError) as failure:
+        raise OutcomesUnusable(f"{path.name}: no parquet") from failure
     models = [name.removeprefix("q__") for name in table.column_names if name.startswith("q__")]
     if not models or "prompt" not in table.column_names:
         raise OutcomesUnusable(f"{path.name}: no column prompt, or none that begins with q__")

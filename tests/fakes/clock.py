@@ -35,6 +35,10 @@ class FakeClock:
         """How many sleep now."""
         return sum(not woken.done() for _, _, woken in self._sleepers)
 
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock forward, or back."""
+        self._wall += seconds
+
     def advance(self, seconds: float) -> None:
         """Let time pass; who sleeps no longer than that wakes when the loop runs next."""
         self._monotonic += seconds

@@ -107,7 +107,7 @@ class ScriptedContext(ContextPeer):
                 context_pb.UnitDecision(first_message=dropped, messages=len(kept), kept=True),
             ],
             policy=context_pb.FIT_POLICY_WINDOW,
-            count_ref="counted",
+            count_ref=f"counted for {request.model}",
         )
 
     async def report_usage(
@@ -140,6 +140,7 @@ class ScriptedProviders(ProvidersPeer):
         self.listed = 0
         # What is booked for every call that was given up; nothing: it is not over yet.
         self.booked: list[attempt_pb2.Attempt] = []
+        self.over = False
         self.asked_for: list[str] = []
         self.embedded: list[providers_pb.EmbedRequest] = []
         self.embedding: BaseException | asyncio.Event | None = None
@@ -204,9 +205,11 @@ class ScriptedProviders(ProvidersPeer):
         usage = chat_pb2.Usage(input_uncached_tokens=10)
         return providers_pb.EmbedResponse(embeddings=vectors, attempts=[attempt(request.model, usage=usage)])
 
-    async def get_attempts(self, request: providers_pb.GetAttemptsRequest, timeout: float) -> list[attempt_pb2.Attempt]:
+    async def get_attempts(
+        self, request: providers_pb.GetAttemptsRequest, timeout: float
+    ) -> providers_pb.GetAttemptsResponse:
         self.asked_for.append(request.call_id)
-        return self.booked
+        return providers_pb.GetAttemptsResponse(attempts=self.booked, over=self.over or bool(self.booked))
 
     async def list_models(
         self, request: providers_pb.ListModelsRequest, timeout: float

@@ -32,10 +32,14 @@ async def _call(mesh: Mesh, number: int, known: Sequence[str], chance: random.Ra
             await unknown(b"", timeout=10)
         return
     model = (word, chance.choice(known), "")[number % 4 - 1]
+    inline = f'strategy = "cost_aware"\nreference_model = "claude-opus"\ndefault_task = "{word}"'
     request = pb.CompleteRequest(conversation=asking(f"Translate {word} into {word}."), model=model)
+    if number % 16 == 7:
+        request.conversation.CopyFrom(asking(f"{word}?"))  # no word of it says a task
     request.options.task_hint = word
     request.options.request_id = word
     request.options.policy = word if number % 16 == 3 else ""
+    request.options.inline_policy = inline if number % 16 == 7 else ""
     try:
         await mesh.call(mesh.router.Complete, request, tenant=word)
     except ServiceError:

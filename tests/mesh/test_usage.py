@@ -174,6 +174,7 @@ async def test_the_attempts_of_a_call_can_be_asked_for_afterwards(state: Path):
         foreign = await mesh.call(mesh.providers.GetAttempts, asked, tenant="another")
         assert list(remembered.attempts) == list(answered.end.attempts)
         assert list(foreign.attempts) == []
+        assert (remembered.over, foreign.over) == (True, False)
         with pytest.raises(InvalidRequest):
             await mesh.call(mesh.providers.GetAttempts, providers_pb.GetAttemptsRequest())
 

@@ -17,11 +17,15 @@ Framing = Literal["sse", "ndjson"]
 
 
 class MalformedAnswer(Exception):
-    """A 200 whose body is not the protocol. `kind` is one word for how, for example "malformed" or "empty"."""
+    """A 200 whose body is not the protocol. `kind` is one word for how, for example "malformed" or "empty".
 
-    def __init__(self, kind: str = "malformed") -> None:
+    `billed`: what the provider reported all the same.
+    """
+
+    def __init__(self, kind: str = "malformed", billed: chat_pb2.Usage | None = None) -> None:
         super().__init__(kind)
         self.kind = kind
+        self.billed = billed
 
 
 class ErrorInAnswer(Exception):

@@ -8,6 +8,7 @@ Vectors come as lists of numbers or as base64 of little-endian 32-bit floats; bo
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,15 +42,23 @@ class OpenAIEmbeddings:
         """The vectors, whichever way they are written."""
         document = parsed_object(body)
         refuse(document.get("error"))
-        rows = document.get("data")
-        if not isinstance(rows, list):
-            raise MalformedAnswer
-        if not rows:
-            raise MalformedAnswer("empty")
-        vectors = [vector(row.get("embedding")) for row in _ordered(rows, texts)]
-        found = same_length(vectors, texts=texts, dimensions=dimensions)
+        usage = _usage(document.get("usage"))
+        try:
+            found = _vectors(document.get("data"), texts, dimensions)
+        except MalformedAnswer as failure:
+            failure.billed = usage
+            raise
         named = (string(document.get(name))[:256] for name in ("id", "model"))
-        return Embedded(found, _usage(document.get("usage")), *named)
+        return Embedded(found, usage, *named)
+
+
+def _vectors(rows: object, texts: int, dimensions: int | None) -> Sequence[array[float]]:
+    if not isinstance(rows, list):
+        raise MalformedAnswer
+    if not rows:
+        raise MalformedAnswer("empty")
+    vectors = [vector(row.get("embedding")) for row in _ordered(rows, texts)]
+    return same_length(vectors, texts=texts, dimensions=dimensions)
 
 
 def _ordered(rows: Sequence[Any], texts: int) -> Sequence[Mapping[str, Any]]:

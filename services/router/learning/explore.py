@@ -121,6 +121,8 @@ class Explorer:
             return "no_answer"
         heard.sort(key=lambda one: expected_cost(one[0].model, found.facts).nanousd)
         ask = found.ask
+        if not _may_be_judged(found, len(heard), purse):
+            return "budget"
         together = Heard(ask.conversation, found.plan, found.facts, heard)
         scores = await self._grader.scores(together, purse, ask.request_id, ask.options.region_tags, _judge_model(ask))
         for (candidate, _), score in zip(heard, scores, strict=True):
@@ -174,6 +176,15 @@ def _others(ask: Ask, facts: Facts, answered: str) -> list[model_pb2.Model]:
 def _candidate(found: _Found, model: str) -> Candidate:
     (listed,) = (each for each in found.facts.models if each.id == model)
     return Candidate(listed, "shadow", decision_pb2.Candidate.DROPPED_UNSPECIFIED)
+
+
+def _may_be_judged(found: _Found, answers: int, purse: Purse) -> bool:
+    """Whether the purse can pay the judge, where it is a model: for each answer about as much as for an answer."""
+    judge = named(found.facts.models, _judge_model(found.ask))
+    if judge is None:
+        return True
+    cost = expected_cost(judge, found.facts)
+    return cost.priced and answers * cost.nanousd <= purse.left
 
 
 def _judge_model(ask: Ask) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +10,17 @@ from dataclasses import dataclass, field
 from omnisphere.model.v1 import model_pb2
 from services.router.forecast import Evidence, Forecast, Prediction, Question
 from services.router.learning.outcomes import Outcome
+from services.router.quality.artefact import Artefact
 from services.router.quality.predictor import Known, Predictor
 
 _TIERS = {value: name.removeprefix("TIER_").lower() for name, value in model_pb2.Tier.items()}
 _LEARNED, _PRIOR = Evidence.EVIDENCE_LEARNED, Evidence.EVIDENCE_PRIOR
-_MOST_TENANTS = 10_000
+# As many as the predictor knows: what is counted here stands behind what it says.
+MOST_TENANTS = 1_000
+# Tasks and models are few; but a policy of one request can make up tasks.
+_MOST_NAMES = 4_096
+# A note begins with so many bytes that tell its artefact from others.
+_TAG_BYTES = 4
 # So many answers of the past count for how long the next one will be.
 _LENGTHS = 50
 # Below so many nothing is said of it.
@@ -40,22 +47,26 @@ class _Heard:
 
 
 class Forecasts:
-    """Predicts, and takes up outcomes. `unusable` hears of outcomes that belong to an earlier artefact."""
+    """Predicts, and takes up outcomes. `unusable` hears of outcomes that belong to another artefact.
+
+    With another artefact the predictor begins anew, and so do the counts.
+    """
 
     def __init__(self, predictor: Predictor, *, unusable: Callable[[], None] = lambda: None) -> None:
         self._predictor = predictor
         self._unusable = unusable
         self._tenants: OrderedDict[str, _Heard] = OrderedDict()
-        self._lengths: dict[tuple[str, str], _Length] = {}
+        self._lengths: OrderedDict[tuple[str, str], _Length] = OrderedDict()
         self._models: Sequence[model_pb2.Model] = ()
         self._known: Sequence[Known] = ()
         self._places: Mapping[str, int] = {}
+        self._artefact, self._tag = predictor.artefact, _tag(predictor.artefact)
 
     def predict(self, question: Question, models: Sequence[model_pb2.Model]) -> Forecast:
         """See Forecaster."""
         known = self._known_of(models)
         found = self._predictor.predict_text(question.prompt, question.input_tokens, known, question.tenant)
-        artefact, places = self._predictor.artefact, self._places
+        tag, artefact, places = self._in_use(), self._artefact, self._places
         heard, task = self._tenants.get(question.tenant), question.task_type
         seen = heard.outcomes if heard else {}
         return Forecast(
@@ -64,7 +75,7 @@ class Forecasts:
                 for name, quality, told in zip(places, found.quality.tolist(), found.outcomes, strict=True)
             },
             found.tasks,
-            lambda model: found.noted(places[model]) if model in places else b"",
+            lambda model: tag + found.noted(places[model]) if model in places else b"",
             found.options,
             mean=found.mean,
             taught=lambda: artefact.taught(question.input_tokens, found.tasks),
@@ -72,6 +83,7 @@ class Forecasts:
 
     def outcomes(self, tenant: str, task_type: str, model: str) -> int:
         """See Forecaster."""
+        self._in_use()
         heard = self._tenants.get(tenant)
         return heard.outcomes.get((task_type, model), 0) if heard else 0
 
@@ -79,6 +91,13 @@ class Forecasts:
         """See Forecaster."""
         length = self._lengths.get((task_type, model))
         return round(length.tokens) if length and length.number >= _LEAST_LENGTHS else None
+
+    def _in_use(self) -> bytes:
+        """What tells the artefact in use from others."""
+        if self._predictor.artefact is not self._artefact:
+            self._artefact, self._tag = self._predictor.artefact, _tag(self._predictor.artefact)
+            self._tenants.clear()
+        return self._tag
 
     def _known_of(self, models: Sequence[model_pb2.Model]) -> Sequence[Known]:
         """The models as the predictor names them; the same ones are mostly asked for again."""
@@ -90,18 +109,34 @@ class Forecasts:
 
     def learn(self, outcome: Outcome) -> None:
         """See Learner. Feedback moves its tenant alone."""
+        tag, noted = outcome.noted[:_TAG_BYTES], outcome.noted[_TAG_BYTES:]
         try:
-            self._predictor.learn(outcome.noted, outcome.model, outcome.score, outcome.tenant)
+            if tag != self._in_use():
+                raise ValueError("these facts were noted with another artefact")
+            self._predictor.learn(noted, outcome.model, outcome.score, outcome.tenant)
         except ValueError:
             self._unusable()
             return
         heard = self._tenants.setdefault(outcome.tenant, _Heard())
         self._tenants.move_to_end(outcome.tenant)
-        if len(self._tenants) > _MOST_TENANTS:
+        if len(self._tenants) > MOST_TENANTS:
             self._tenants.popitem(last=False)
         name = (outcome.task_type, outcome.model)
-        heard.outcomes[name] = heard.outcomes.get(name, 0) + 1
+        heard.outcomes[name] = heard.outcomes.pop(name, 0) + 1
+        if len(heard.outcomes) > _MOST_NAMES:
+            del heard.outcomes[next(iter(heard.outcomes))]
 
     def answered(self, task_type: str, model: str, output_tokens: int) -> None:
         """How long an answer was."""
         self._lengths.setdefault((task_type, model), _Length()).add(output_tokens)
+        self._lengths.move_to_end((task_type, model))
+        if len(self._lengths) > _MOST_NAMES:
+            self._lengths.popitem(last=False)
+
+
+def _tag(artefact: Artefact) -> bytes:
+    """The same for the same arrays, in every process."""
+    digest = hashlib.blake2b(digest_size=_TAG_BYTES)
+    for name, values in sorted(artefact.estimator.arrays().items()):
+        digest.update(name.encode() + values.tobytes())
+    return digest.digest()

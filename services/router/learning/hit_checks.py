@@ -38,6 +38,9 @@ class HitChecks:
     async def _checked(
         self, query: cache_pb.Query, served: cache_pb.LookUpResponse, request_id: str, purse: Purse
     ) -> str:
+        expected = served.reply.cost
+        if not expected.priced or expected.nanousd > purse.left:  # without a price it is not free
+            return "budget"
         request = providers_pb.GenerateRequest()
         generation = request.generation
         generation.model = served.reply.model
@@ -47,7 +50,7 @@ class HitChecks:
         try:
             fresh = await self._providers.generate(request, _ASK_SECONDS)
         except ServiceError as failure:
-            pay_failed(purse, failure, expected_nanousd=served.reply.cost.nanousd)
+            pay_failed(purse, failure, expected_nanousd=expected.nanousd)
             raise
         purse.attempted(fresh.end.attempts)
         verdict = cache_pb.ReportHitRequest.VERDICT_UNKNOWN

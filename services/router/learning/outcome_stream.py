@@ -119,13 +119,13 @@ class OutcomeStream:
         answer: Any = await self._tailing.xread({STREAM: self._last}, count=_BATCH, block=_BLOCK_MS)
         for _, messages in answer or ():
             for number, fields in messages:
+                self._last = number  # first: one that cannot be taken is not read for ever
                 if fields.get(b"by") != self._name.encode():
                     found = _read(fields.get(b"outcome", b""))
                     if found is None:
                         self._log.warning("outcome_unreadable")
                     else:
                         take(found)
-                self._last = number
 
     def _is_up(self, *, up: bool) -> None:
         if up != self._up:

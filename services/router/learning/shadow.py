@@ -31,14 +31,15 @@ class Purse:
         self._clock = clock
         # (when, nano-dollars), oldest first.
         self._spent: deque[tuple[float, int]] = deque()
+        self._sum = 0
 
     @property
     def left(self) -> int:
         """What may still be spent."""
         now = self._clock.monotonic()
         while self._spent and now - self._spent[0][0] > _DAY_SECONDS:
-            self._spent.popleft()
-        return self._budget - sum(cost for _, cost in self._spent)
+            self._sum -= self._spent.popleft()[1]
+        return self._budget - self._sum
 
     def attempted(self, attempts: Iterable[attempt_pb2.Attempt]) -> None:
         """See Payer."""
@@ -49,7 +50,9 @@ class Purse:
         self._pay(call.expected_nanousd)
 
     def _pay(self, nanousd: int) -> None:
-        self._spent.append((self._clock.monotonic(), nanousd))
+        if nanousd:  # what is free would only be remembered
+            self._spent.append((self._clock.monotonic(), nanousd))
+            self._sum += nanousd
 
 
 # Does a piece, pays from the purse, and gives a word for what came of it. Raises ServiceError.

@@ -12,7 +12,7 @@ from services.router.judge import Verdict, Verifier
 from services.router.judge.agreement import Asked
 from services.router.judge.untaught import by_agreement
 from services.router.learning.artefact_keeper import ArtefactKeeper, first_artefact
-from services.router.learning.forecasts import Forecasts
+from services.router.learning.forecasts import MOST_TENANTS, Forecasts
 from services.router.learning.outcome_book import OUTCOMES, OutcomeBook
 from services.router.learning.outcomes import Outcome, Outcomes
 from services.router.metrics import RouterMetrics
@@ -28,7 +28,7 @@ class Learning:
 
     def __init__(self, settings: RouterSettings, log: Log, clock: Clock, metrics: RouterMetrics) -> None:
         """Raises StartError where the artefact cannot be used."""
-        predictor = Predictor(first_artefact(settings.artefact))
+        predictor = Predictor(first_artefact(settings.artefact), most_tenants=MOST_TENANTS)
         self.forecasts = Forecasts(predictor, unusable=lambda: metrics.learning.outcomes.labels("other_artefact").inc())
         ledger = None
         if settings.ledger:

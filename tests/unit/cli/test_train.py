@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +54,22 @@ def test_outcomes_become_an_artefact_that_a_worse_one_does_not_replace(tmp_path,
     assert load(out).evaluation.explained == 0.99
     train_files([outcomes], out, tiers=False, terms=None, force=True)
     assert load(out).evaluation.explained < 0.99
+
+
+def test_what_cannot_be_written_is_said_and_leaves_what_is_there(tmp_path, outcomes, monkeypatch):
+    with pytest.raises(StartError, match="cannot be written"):
+        train_files([outcomes], tmp_path / "nowhere" / "mine.npz", tiers=False, terms=None, force=False)
+    out = tmp_path / "mine.npz"
+    out.write_bytes(b"an older one")
+
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StartError, match="No space left on device"):
+        train_files([outcomes], out, tiers=False, terms=None, force=True)
+    assert out.read_bytes() == b"an older one"
+    assert [path.name for path in tmp_path.glob(".*")] == []
 
 
 def test_what_cannot_be_learned_from_is_said(tmp_path):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
+from services.chassis.errors import Overloaded
+from services.chassis.logs import Log
 from services.ledger.file import LedgerFailed, LedgerFile
 from services.ledger.ledger import Ledger
-from services.ledger.table import Table
+from services.ledger.table import Row, Table, Value
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import ReadableLog
 
@@ -24,7 +29,7 @@ NOW = 1_760_000_000
 class Kept:
     """A ledger, its clock, its lines and what it lost."""
 
-    def __init__(self, path: Path, *, most_waiting: int = 100) -> None:
+    def __init__(self, path: Path, *, most_waiting: int = 100, stream: TextIO | None = None) -> None:
         self.clock = FakeClock(wall=NOW)
         self.log = ReadableLog()
         self.lost: Counter[str] = Counter()
@@ -32,7 +37,7 @@ class Kept:
         self.ledger = Ledger(
             TABLE,
             path,
-            log=self.log,
+            log=self.log if stream is None else Log("test", stream=stream),
             clock=self.clock,
             keep=timedelta(days=1),
             on_lost=lambda rows, why: self.lost.update({why: rows}),
@@ -101,6 +106,8 @@ async def test_rows_wait_for_a_disk_that_comes_back_and_their_lines_are_written_
     made = Kept(folder / "things.sqlite3")
     made.ledger.add((NOW * 1000, "first"))
     assert not await made.ledger.flush()
+    with pytest.raises(LedgerFailed):  # a sum of some of them would be a wrong one
+        await made.names()
     assert [line["cause"] for line in made.log.events("ledger_storage_failed")] != []
     folder.unlink()
     made.ledger.add((NOW * 1000, "second"))
@@ -119,6 +126,68 @@ async def test_what_never_reached_the_disk_is_counted_at_the_end(tmp_path: Path)
     assert made.lost == {"storage": 1}
 
 
+async def test_a_reader_who_leaves_takes_no_rows_along(kept: Kept, monkeypatch: pytest.MonkeyPatch):
+    kept.ledger.add((NOW * 1000, "before"))
+    await kept.ledger.flush()
+    free = threading.Event()
+    read = LedgerFile.read
+
+    def slowly(self: LedgerFile, query: str, values: Sequence[Value]) -> list[Row]:
+        free.wait(5)
+        return read(self, query, values)
+
+    monkeypatch.setattr(LedgerFile, "read", slowly)
+    long = asyncio.create_task(kept.names())
+    await asyncio.sleep(0.01)  # the one thread reads
+    kept.ledger.add((NOW * 1000, "after"))
+    leaving = asyncio.create_task(kept.names())
+    await asyncio.sleep(0.01)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    free.set()
+    assert await long == ["before"]
+    assert await kept.names() == ["before", "after"]
+    assert [line["name"] for line in kept.log.events("thing")] == ["before", "after"]
+
+
+async def test_more_readers_than_may_wait_cost_no_rows(kept: Kept, monkeypatch: pytest.MonkeyPatch):
+    free = threading.Event()
+    read = LedgerFile.read
+
+    def slowly(self: LedgerFile, query: str, values: Sequence[Value]) -> list[Row]:
+        free.wait(5)
+        return read(self, query, values)
+
+    monkeypatch.setattr(LedgerFile, "read", slowly)
+    readers = [asyncio.create_task(kept.names()) for _ in range(400)]
+    await asyncio.sleep(0.05)
+    kept.ledger.add((NOW * 1000, "meanwhile"))
+    readers.append(asyncio.create_task(kept.names()))
+    await asyncio.sleep(0.05)
+    free.set()
+    came = await asyncio.gather(*readers, return_exceptions=True)
+    assert {type(each) for each in came if isinstance(each, BaseException)} == {Overloaded}
+    assert await kept.names() == ["meanwhile"]
+    assert kept.lost == {}
+
+
+@pytest.fixture
+def full() -> Iterator[TextIO]:
+    """Where lines go, on a disk without room."""
+    stream = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - its close fails, too
+    yield stream
+    with suppress(OSError):
+        stream.close()
+
+
+async def test_lines_that_cannot_be_written_cost_the_file_no_rows(tmp_path: Path, full: TextIO):
+    made = Kept(tmp_path / "things.sqlite3", stream=full)
+    made.ledger.add((NOW * 1000, "kept"))
+    assert await made.names() == ["kept"]
+    await made.ledger.stop()
+    assert made.lost == {}
+
+
 async def test_rows_go_out_by_themselves_and_old_ones_are_dropped(kept: Kept):
     kept.ledger.add(((NOW - 2 * 86_400) * 1000, "old"))
     kept.ledger.add((NOW * 1000, "new"))
@@ -127,6 +196,21 @@ async def test_rows_go_out_by_themselves_and_old_ones_are_dropped(kept: Kept):
     kept.clock.advance(1.0)
     await until(lambda: "new" in names_in(kept.path))
     await until(lambda: names_in(kept.path) == ["new"])
+
+
+async def test_a_wall_clock_that_jumps_ahead_takes_no_rows_along(kept: Kept):
+    kept.ledger.add((NOW * 1000, "new"))
+    kept.clock.jump(365 * 86_400.0)
+    kept.ledger.start()
+    await until(lambda: kept.clock.sleeping > 0)
+    kept.clock.advance(1.0)
+    await until(lambda: "new" in names_in(kept.path))
+    kept.ledger.add((NOW * 1000, "newer"))
+    await until(lambda: kept.clock.sleeping > 0)
+    kept.clock.advance(2 * 3_600.0)
+    await until(lambda: "newer" in names_in(kept.path))
+    await until(lambda: kept.clock.sleeping == 0)
+    assert names_in(kept.path) == ["new", "newer"]
 
 
 async def test_a_file_of_another_schema_is_put_aside(tmp_path: Path):

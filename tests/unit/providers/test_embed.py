@@ -105,6 +105,18 @@ async def test_vectors_of_another_length_are_never_given(provider: ScriptedProvi
     assert error.metadata["cause"] == "dimensions"
 
 
+async def test_what_the_provider_counted_is_paid_for_also_where_its_vectors_are_no_good(
+    provider: ScriptedProvider, rig: MakeRig
+):
+    provider.answer = body(GOOD | {"data": []})
+    made = rig()
+    attempt = attempt_of(await refused(made))
+    assert attempt.usage.input_uncached_tokens == 4
+    assert not attempt.usage.estimated
+    assert attempt.cost.nanousd > 0
+    assert made.booked() == {"failed": 1}
+
+
 async def test_vectors_that_are_too_large_are_the_callers_to_part_and_paid_for_once(
     provider: ScriptedProvider, rig: MakeRig
 ):

@@ -221,19 +221,19 @@ class Rig:
         self.shadow = Shadow(clock=self.clock, log=self.log, budget_nanousd=budget)
         self.after = AfterAnswer(waiting=waiting, log=self.log, dropped=self.dropped.append, pause=0)
         self.catalogue = CatalogueKeeper(self.providers, every=timedelta(hours=1), log=self.log)
+        self.policies = PolicyKeeper(None, lambda: self.catalogue.current, self.log)
         step = CacheStep(self.cache, Guard(), self.clock, timeout=0.25)
-        books = Books(
+        books = self.books = Books(
             self.ledger,
             metrics=self.metrics,
             providers=self.providers,
-            after=self.after,
             clock=self.clock,
             hash_key=b"key",
         )
         fit = FitStep(self.context, Guard(), self.clock, timeout=2.0)
         executor = Executor(fit=fit, providers=self.providers, deadline=deadline)
         self.pipeline = Pipeline(
-            policies=PolicyKeeper(None, lambda: self.catalogue.current, self.log),
+            policies=self.policies,
             catalogue=self.catalogue,
             cache=step,
             fit=fit,
@@ -261,7 +261,7 @@ class Rig:
         self.embedder = Embedder(
             providers=self.providers, catalogue=self.catalogue, books=books, clock=self.clock, deadline=deadline
         )
-        self.hot = HotAnswers(step, books, self.clock, self.catalogue, most_bytes=1 << 20)
+        self.hot = HotAnswers(step, books, self.clock, self.catalogue, self.policies, most_bytes=1 << 20)
         self.service = RouterService(
             self.pipeline, self.catalogue, Usage(None, all_tenants=True), self.embedder, self.hot, self.outcomes
         )
@@ -322,6 +322,7 @@ async def rig(**settings: Any) -> AsyncIterator[Rig]:
         await made.shadow.stop()
         await made.catalogue.stop()
         await made.after.stop()
+        await made.books.stop()
 
 
 async def settle(rounds: int = 20) -> None:

@@ -10,7 +10,7 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.errors import ContentFiltered, NoCandidateLeft, ProviderUnavailable, StreamInterrupted
 from tests.fakes.peers import answer, attempt, end, failed
-from tests.unit.router.samples import FALLBACK, PRIMARY, REFERENCE, Rig, rig
+from tests.unit.router.samples import FALLBACK, PRIMARY, REFERENCE, Rig, model, rig, settle, talk
 
 POLICY = """
 strategy = "cascade"
@@ -31,8 +31,8 @@ def asked(it: Rig) -> list[str]:
 @pytest.fixture
 async def it():
     async with rig() as made:
-        for model, text in zip(LADDER, ("cheap", "middle", "dear"), strict=True):
-            made.providers.play(model, answer(text, model=model))
+        for name, text in zip(LADDER, ("cheap", "middle", "dear"), strict=True):
+            made.providers.play(name, answer(text, model=name))
         yield made
 
 
@@ -95,8 +95,8 @@ async def test_an_answer_of_the_last_rung_that_breaks_off_is_replaced_where_that
 
 
 async def test_all_rungs_failing_is_an_error(it):
-    for model in LADDER:
-        it.providers.play(model, [failed(ProviderUnavailable)])
+    for name in LADDER:
+        it.providers.play(name, [failed(ProviderUnavailable)])
     outcome = await it.ask(options=options())
     assert isinstance(outcome.error, ProviderUnavailable | NoCandidateLeft)
     assert outcome.decision.model == ""
@@ -131,6 +131,35 @@ async def test_what_a_request_may_cost_ends_the_climb(it):
     poor = await it.ask("hello a third time", options=options(max_cost_nanousd=700_000))
     assert asked(it) == [PRIMARY]
     assert (poor.text, poor.error) == ("cheap", None)
+    assert (poor.decision.escalations, poor.decision.fallbacks) == (0, 0)
+
+
+async def test_what_was_cut_and_counted_is_that_of_the_model_whose_answer_is_given(it):
+    it.providers.models[0].window_tokens = 16_000
+    it.providers.models.append(model("another"))  # so that the catalogue is another one
+    await it.catalogue._refresh(1.0)
+    for name in (FALLBACK, REFERENCE):
+        it.providers.play(name, [failed(ProviderUnavailable, name)])
+    outcome = await it.ask(talk(*(f"turn {n} " + "x" * 1_000 for n in range(20))), options=options(), restartable=True)
+    await settle()
+    assert (asked(it), outcome.decision.model) == (LADDER, PRIMARY)
+    assert outcome.decision.context.messages_dropped == 19
+    assert [report.count_ref for report in it.context.reported] == [f"counted for {PRIMARY}"]
+
+
+async def test_without_the_money_for_a_further_model_a_failure_is_the_answer(it):
+    it.providers.play(PRIMARY, [failed(ProviderUnavailable, PRIMARY, cost=650_000)])
+    poor = await it.ask(options=options(max_cost_nanousd=700_000))
+    assert asked(it) == [PRIMARY]
+    assert isinstance(poor.error, ProviderUnavailable)
+    assert (poor.decision.escalations, poor.decision.fallbacks) == (0, 0)
+
+
+async def test_who_took_over_is_counted_and_who_was_too_dear_is_not(it):
+    it.providers.play(FALLBACK, [failed(ProviderUnavailable, FALLBACK, cost=9_000_000)])
+    outcome = await it.ask(options=options(max_cost_nanousd=10_000_000))
+    assert asked(it) == [PRIMARY, FALLBACK]
+    assert (outcome.text, outcome.decision.escalations, outcome.decision.fallbacks) == ("cheap", 1, 0)
 
 
 async def test_fast_means_one_model_at_once_and_nothing_is_kept(it):

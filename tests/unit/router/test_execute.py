@@ -10,6 +10,7 @@ import pytest
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.model.v1 import model_pb2
 from omnisphere.providers.v1 import attempt_pb2
+from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.errors import (
     ContentFiltered,
     ContextTooLong,
@@ -29,7 +30,7 @@ from services.router.execute import Executor
 from services.router.fit_step import FitStep
 from services.router.flight import Flight, Follower
 from services.router.guard import Guard
-from services.router.plan import Candidate, Plan
+from services.router.plan import Candidate, Facts, Plan
 from services.router.record import Record
 from tests.fakes.clock import FakeClock
 from tests.fakes.peers import ScriptedContext, ScriptedProviders, answer, attempt, end, failed
@@ -45,6 +46,24 @@ from tests.unit.router.samples import (
 )
 
 TRY_ANOTHER = [NoEndpoint, ProviderAuth, ProviderRateLimited, ProviderUnavailable, StreamInterrupted, UnknownModel]
+
+
+async def test_after_a_failure_that_cost_something_only_what_is_left_is_spent():
+    async with rig() as it:
+        it.providers.play(PRIMARY, [failed(ProviderUnavailable, PRIMARY, cost=650_000)])
+        poor = await it.ask(options=pb.RequestOptions(max_cost_nanousd=700_000))
+        assert [each.model for each in it.providers.asked] == [PRIMARY]
+        assert (type(poor.error), poor.decision.fallbacks) == (ProviderUnavailable, 0)
+        rich = await it.ask(options=pb.RequestOptions(max_cost_nanousd=1_500_000))
+    assert (rich.error, rich.decision.model, rich.decision.fallbacks) == (None, FALLBACK, 1)
+
+
+async def test_after_words_that_cost_something_no_restart_is_paid_for_with_what_is_not_there():
+    async with rig() as it:
+        it.providers.play(PRIMARY, ["half", failed(StreamInterrupted, PRIMARY, cost=650_000)])
+        poor = await it.ask(options=pb.RequestOptions(max_cost_nanousd=700_000), restartable=True)
+        assert poor.kinds == ["started", "delta", "end"]
+        assert isinstance(poor.error, StreamInterrupted)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -181,13 +200,14 @@ class Direct:
         ask = admitted()
         self.flight, self.record = Flight(ask.request_id, ask.content, clock), Record(ask, clock)
         fit = FitStep(self.context, Guard(), clock, timeout=1)
+        self.facts = Facts("t", (), frozenset(), 100, 100)
         self.executor = Executor(fit=fit, providers=self.providers, deadline=9)
 
     async def run(self, conversation: chat_pb2.Conversation, **windows: int) -> str:
         return await self.follow(Plan("rule", _candidates(**windows)), conversation)
 
     async def follow(self, plan: Plan, conversation: chat_pb2.Conversation) -> str:
-        answered = await self.executor.run(plan, conversation, self.flight, self.record, stream=True)
+        answered = await self.executor.run(plan, self.facts, conversation, self.flight, self.record, stream=True)
         return answered.model
 
     @property

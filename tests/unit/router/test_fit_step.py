@@ -7,7 +7,7 @@ import pytest
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.chassis.errors import InvalidRequest, PeerUnavailable
-from tests.unit.router.samples import admitted, rig, settle, talk
+from tests.unit.router.samples import PRIMARY, admitted, rig, settle, talk
 
 MEMORY = pb.RequestOptions(conversation_id="c-1", memory=pb.MEMORY_AUTO)
 
@@ -18,7 +18,7 @@ async def test_what_the_model_counted_is_reported_behind_the_answer() -> None:
         await settle()
         assert it.context.asked[0].conversation_id == ""
         (report,) = it.context.reported
-        assert report.count_ref == "counted"
+        assert report.count_ref == f"counted for {PRIMARY}"
         assert report.usage.input_uncached_tokens > 0
         assert it.context.remembered == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,6 +109,14 @@ async def test_new_prices_are_not_hidden_by_it(it: Rig):
     await it.catalogue._refresh(1.0)
     _, unread = await ask(it)
     assert not unread
+
+
+async def test_new_policies_are_not_hidden_by_it(it: Rig):
+    await ask(it)
+    auto = it.policies.current["auto"]
+    it.policies.current = {**it.policies.current, "auto": replace(auto, content_hash="another")}
+    answer, unread = await ask(it)
+    assert (unread, answer.decision.policy_hash) == (False, "another")
 
 
 async def test_a_request_with_an_id_of_its_own_always_goes_the_long_way(it: Rig):

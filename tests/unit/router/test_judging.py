@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from omnisphere.chat.v1 import chat_pb2
@@ -17,7 +20,7 @@ from services.router.record import Record
 from tests.fakes.clock import FakeClock
 from tests.fakes.peers import ScriptedProviders, answer, failed
 from tests.fakes.routing import AgreementVerifier, ScriptedForecaster
-from tests.unit.router.samples import admitted, assistant, model, talk
+from tests.unit.router.samples import admitted, assistant, model, settle, talk
 
 JUDGE = decision_pb2.Verdict
 CHEAP, FAIR, BIG = model("cheap", price="0.1"), model("fair"), model("big", "claude-opus", price="15")
@@ -92,6 +95,24 @@ async def test_a_judge_that_fails_or_rambles_is_unknown_and_never_good(script):
     found, best = await bench.hear("It is 42.")
     assert (found.judge, found.accepted, found.confidence, best) == (JUDGE.JUDGE_UNKNOWN, False, 0.0, 0)
     assert bench.record.decision.cost.nanousd > 0
+
+
+async def test_a_judge_whose_verdict_nobody_waits_for_is_not_forgotten_in_the_books():
+    bench = Bench("model")
+    bench.providers.play("fair", [asyncio.Event()])
+    hearing = asyncio.create_task(bench.hear("It is 42."))
+    await settle()
+    hearing.cancel()
+    await asyncio.wait([hearing])
+    assert bench.record.unsettled == [bench.providers.asked[0].call_id]
+
+
+async def test_a_judge_is_asked_only_with_what_the_request_may_still_cost():
+    bench = Bench("model")
+    bench.facts = replace(bench.facts, max_cost_nanousd=1_000_000)
+    bench.record.decision.cost.nanousd = 999_000
+    found, _ = await bench.hear("It is 42.")
+    assert (found.judge, found.accepted, bench.providers.asked) == (JUDGE.JUDGE_UNKNOWN, False, [])
 
 
 async def test_a_tool_call_with_sound_arguments_needs_no_judge():

@@ -7,7 +7,14 @@ from collections.abc import Iterable
 import pytest
 
 from omnisphere.providers.v1 import attempt_pb2
-from services.chassis.errors import DeadlineExceeded, NoEndpoint, ProviderUnavailable
+from services.chassis.errors import (
+    DeadlineExceeded,
+    NoEndpoint,
+    Overloaded,
+    PeerUnavailable,
+    ProviderRateLimited,
+    ProviderUnavailable,
+)
 from services.router.payment import Unsaid, pay_failed
 from tests.fakes.peers import failed
 
@@ -33,8 +40,21 @@ class Notebook:
         (DeadlineExceeded(step="generate"), [], [Unsaid("c-1", 40)]),
         (KeyboardInterrupt(), [], [Unsaid("c-1", 40)]),
         (NoEndpoint(model="m"), [], []),
+        (Overloaded(queue="calls"), [], []),
+        (ProviderRateLimited(details=[attempt_pb2.AttemptsFailed()]), [], []),
+        (PeerUnavailable(peer="providers"), [], [Unsaid("c-1", 40)]),
+        (PeerUnavailable(peer="providers").before_sending(), [], []),
     ],
-    ids=["it says what was tried", "it says nothing", "it was given up", "nothing was sent"],
+    ids=[
+        "it says what was tried",
+        "it says nothing",
+        "it was given up",
+        "nothing was sent",
+        "no room",
+        "all keys rest",
+        "the peer went away",
+        "the peer was away",
+    ],
 )
 def test_every_failed_call_is_paid_for_once(failure, paid, unknown):
     payer = Notebook()

@@ -19,6 +19,7 @@ from services.chassis.errors import (
     NoEndpoint,
     NotFound,
     PeerUnavailable,
+    ProviderRejected,
     ProviderUnavailable,
     UnknownModel,
     UnknownPolicy,
@@ -148,6 +149,13 @@ async def test_only_if_cached_means_no_model():
     assert isinstance(outcome.error, NotFound)
     assert outcome.kinds == ["end"]
     assert it.providers.asked == []
+
+
+async def test_explain_of_what_only_the_cache_may_answer_says_that_there_is_nothing():
+    async with rig() as it:
+        options = pb.RequestOptions(cache=cache_pb.CacheControl(only_if_cached=True))
+        with pytest.raises(NotFound):
+            await it.pipeline.explain(pb.ExplainRequest(conversation=talk("hello"), options=options))
 
 
 async def test_without_providers_nothing_can_be_asked_and_the_peer_is_named():
@@ -293,6 +301,16 @@ async def test_each_request_is_counted_and_booked_once_without_its_prompt():
     assert it.registry.get_sample_value("omnisphere_router_requests_total", labels) == 1
 
 
+async def test_a_task_that_a_caller_made_up_is_no_label():
+    policy = 'strategy = "cost_aware"\nreference_model = "claude-opus"\ndefault_task = "made_up"'
+    async with rig() as it:
+        outcome = await it.ask(options=pb.RequestOptions(inline_policy=policy))
+        (row,) = it.ledger.rows
+    assert (outcome.decision.task_type, row["task"]) == ("made_up", "made_up")
+    labels = {"strategy": "cost_aware", "task": "other", "cache": "miss", "reason": ""}
+    assert it.registry.get_sample_value("omnisphere_router_requests_total", labels) == 1
+
+
 async def test_what_a_given_up_call_cost_is_asked_of_the_providers_and_booked():
     async with rig() as it:
         it.providers.play(PRIMARY, ["a", asyncio.Event()])
@@ -311,22 +329,70 @@ async def test_what_a_given_up_call_cost_is_asked_of_the_providers_and_booked():
     assert it.registry.get_sample_value("omnisphere_router_cost_nanousd_total", {"model": ""}) == 70
 
 
-async def test_a_given_up_request_is_booked_at_once_where_there_is_no_room_to_ask():
-    async with rig(waiting=1) as it:
-        busy = asyncio.Event()
+async def given_up(it: Rig) -> None:
+    """A request that its caller leaves in the middle of its answer."""
+    it.providers.play(PRIMARY, ["a", asyncio.Event()])
+    asked = it.ask()
+    await settle()
+    asked.cancel()
+    await settle()
 
-        async def work() -> None:
-            await busy.wait()
 
-        while it.after.add(work):
-            await settle()
+async def test_what_nobody_says_the_cost_of_is_not_free():
+    async with rig() as it:
+        await given_up(it)
+        await it.settle_books()
+        (row,) = it.ledger.rows
+    assert (row["error"], row["cost_nanousd"], row["priced"]) == ("CANCELLED", 0, 0)
+    assert len(it.providers.asked_for) == 3
+
+
+async def test_a_call_that_is_over_and_sent_nothing_is_asked_for_once_and_is_free():
+    async with rig() as it:
+        it.providers.over = True
+        await given_up(it)
+        await it.settle_books()
+        (row,) = it.ledger.rows
+    assert (row["cost_nanousd"], row["priced"]) == (0, 1)
+    assert len(it.providers.asked_for) == 1
+
+
+async def test_at_the_stop_requests_are_kept_whose_cost_is_still_asked_for():
+    async with rig() as it:
+        for _ in range(9):
+            await given_up(it)
+        assert it.ledger.rows == []
+        stopping = asyncio.create_task(it.books.stop())
+        it.providers.booked = [attempt(PRIMARY, cost=70)]
+        await it.settle_books()
+        await stopping
+        assert [row["cost_nanousd"] for row in it.ledger.rows] == [70] * 9
+        await given_up(it)
+        assert [row["priced"] for row in it.ledger.rows[9:]] == [0]
+
+
+async def test_whose_cost_is_asked_for_keeps_no_answer_from_being_stored():
+    async with rig() as it:
+        for _ in range(9):
+            await given_up(it)
+        it.providers.play(PRIMARY, answer("fresh", model=PRIMARY))
+        await it.ask("another question")
+        await settle()
+        assert [stored.reply.message for stored in it.cache.stored if stored.reply.message.parts] == [
+            assistant("fresh")
+        ]
+
+
+async def test_a_pipeline_that_stops_ends_what_is_under_way_and_books_it():
+    async with rig() as it:
         it.providers.play(PRIMARY, ["a", asyncio.Event()])
         asked = it.ask()
         await settle()
+        await it.pipeline.stop()
+        it.providers.booked = [attempt(PRIMARY, cost=70)]
+        await it.settle_books()
+        assert [(row["error"], row["cost_nanousd"]) for row in it.ledger.rows] == [("CANCELLED", 70)]
         asked.cancel()
-        await settle()
-        assert [row["error"] for row in it.ledger.rows] == ["CANCELLED"]
-        busy.set()
 
 
 async def test_requests_that_share_an_answer_have_rows_of_their_own_and_cost_nothing():
@@ -340,6 +406,30 @@ async def test_requests_that_share_an_answer_have_rows_of_their_own_and_cost_not
     assert [row["output"] for row in rows] == [5, 0, 0, 0]
     assert [(row["shared_with"], row["replayed"]) for row in rows] == [("", 0), ("r-0", 0), ("r-0", 0), ("", 1)]
     assert sum(int(row["routing_savings_nanousd"] or 0) != 0 for row in rows) == 1
+
+
+async def test_who_shares_an_answer_and_leaves_or_runs_out_of_time_or_fails_is_booked_as_that():
+    async with rig() as it:
+        gate = asyncio.Event()
+        it.providers.play(PRIMARY, ["a", gate, failed(ProviderRejected, PRIMARY)])
+        options = [pb.RequestOptions(request_id=f"r-{n}") for n in range(4)]
+        asked = [it.ask(options=option) for option in options[:3]]
+        await settle()
+        asked[1].cancel()
+        late = it.ask(options=options[3], seconds=0.021)
+        await asyncio.wait([asked[1], late])
+        gate.set()
+        await asyncio.wait(asked)
+        rows = {row["request_id"]: row for row in it.ledger.rows}
+    assert [rows[f"r-{n}"]["error"] for n in range(4)] == [
+        "PROVIDER_REJECTED",
+        "CANCELLED",
+        "PROVIDER_REJECTED",
+        "DEADLINE_EXCEEDED",
+    ]
+    assert [rows[f"r-{n}"]["shared_with"] for n in range(4)] == ["", "r-0", "r-0", "r-0"]
+    assert {row["finish"] for row in rows.values()} == {"error"}
+    assert len(it.ledger.rows) == 4
 
 
 async def test_the_first_delta_of_an_answer_names_its_model():

@@ -24,9 +24,10 @@ class Desk:
         self.planner = Planner(self.forecaster)
         self.catalogue = Catalogue(tuple(models or fleet()), "1")
 
-    def plan(self, policy="", *, model="", fast=False, **options):
-        ask = admitted("hello", model=model, options=pb.RequestOptions(inline_policy=policy, **options))
-        return self.planner.plan(ask, "simple_qa", self.catalogue, fast=fast)[0]
+    def plan(self, policy="", *, model="", tenant="default", fast=False, trial=False, **options):
+        asked = pb.RequestOptions(inline_policy=policy, **options)
+        ask = admitted("hello", model=model, tenant=tenant, options=asked)
+        return self.planner.plan(ask, "simple_qa", self.catalogue, fast=fast, trial=trial)[0]
 
 
 def ids(plan):
@@ -61,6 +62,26 @@ def test_the_cheapest_model_that_is_as_good_as_the_reference():
     assert dropped(plan) == {"cheap": DROPPED.DROPPED_NOT_NEEDED} or dropped(plan) == {
         "big": DROPPED.DROPPED_NOT_NEEDED
     }
+
+
+def _where_the_cheap_one_is_much_better(desk, *, tenant="default", trial=False):
+    desk.forecaster.quality = {"cheap": 0.99, "big": 0.5}
+    for _ in range(64):
+        assert ids(desk.plan(COST_AWARE, tenant=tenant, trial=trial))[0] == "cheap"
+    desk.forecaster.quality = {"cheap": 0.5, "big": 0.9}
+
+
+def test_what_one_tenant_is_told_of_models_chooses_for_no_other_one():
+    desk = Desk([model("cheap", price="0.1"), model("big", "claude-opus", price="15")])
+    _where_the_cheap_one_is_much_better(desk, tenant="poisoned")
+    assert ids(desk.plan(COST_AWARE, tenant="poisoned"))[0] == "cheap"  # it has quality to spare, as far as it knows
+    assert ids(desk.plan(COST_AWARE, tenant="sound"))[0] == "big"
+
+
+def test_what_was_only_asked_about_moves_no_later_plan():
+    desk = Desk([model("cheap", price="0.1"), model("big", "claude-opus", price="15")])
+    _where_the_cheap_one_is_much_better(desk, trial=True)
+    assert ids(desk.plan(COST_AWARE))[0] == "big"
 
 
 def test_a_fixed_rate_weighs_quality_against_cost():

@@ -103,6 +103,11 @@ arms = {{ {arms} }}
         ("fallbacks = " + "9" * 5_000, "is not TOML"),
         ('strategy = "fixed"\nreference_model = "a"\nmodels = ["a", "a"]', "models must be different ones"),
         ('strategy = "cost_aware"\nreference_model = "a"\nquality_per_usd = inf', "must be 0 or more"),
+        ('strategy = "cost_aware"\nreference_model = "a"\ndefault_task = "a b"', "a task is named by 1 to 64 of"),
+        (
+            f'strategy = "cost_aware"\nreference_model = "a"\ndefault_task = "{"x" * 65}"',
+            "a task is named by 1 to 64 of",
+        ),
         ("# " + "x" * 20_000, "is longer than"),
     ],
 )

@@ -43,6 +43,11 @@ def test_rows_come_back_with_what_they_do_not_say_unknown(tmp_path):
         ('{"prompt": "x", "models": {"a": 0.5}}', "row 2: what a did is no object"),
         ('{"prompt": "x", "in_tokens": "x", "models": {"a": {"quality": 1}}}', "row 2: in_tokens is no number"),
         ("[" * 100_000, "outcomes.jsonl:2: no JSON"),
+        ('{"prompt": 5, "models": {"a": {"quality": 1}}}', "row 2: prompt is no text"),
+        ('{"prompt": "\\ud800", "models": {"a": {"quality": 1}}}', "row 2: prompt is no text"),
+        ('{"prompt": "x", "task": ["t"], "models": {"a": {"quality": 1}}}', "row 2: task is no text"),
+        ('{"prompt": "x", "models": {"a": {"quality": 1, "answer": "\\ud800"}}}', "row 2: answer is no text"),
+        ('{"prompt": "x", "models": {"": {"quality": 1}}}', "a model has no name"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_row(tmp_path, row, told):
@@ -54,6 +59,13 @@ def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path):
     path = written(tmp_path, ROW)
     path.write_bytes(path.read_bytes() + b"\n\xff\xfe\n")
     with pytest.raises(OutcomesUnusable, match="no JSON"):
+        read(path)
+
+
+def test_what_is_no_parquet_is_said(tmp_path):
+    path = tmp_path / "outcomes.parquet"
+    path.write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(OutcomesUnusable, match="no parquet"):
         read(path)
 
 

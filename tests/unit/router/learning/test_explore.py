@@ -106,8 +106,9 @@ async def test_a_judge_model_grades_what_nothing_can_agree_with():
         play(it, "A poem.\n```\nof code\n```", "Another.\n```\nof code\n```", "")
         it.providers.play("claude-opus", answer("7"))
         await ask(it, inline_policy=policy)
-        judged = [each.model for each in it.providers.asked if each.purpose == attempt_pb2.PURPOSE_JUDGE]
-        assert (shadows(it), judged) == ([FALLBACK], ["claude-opus"] * 2)
+        # All of it is booked as work in the shadow: the request itself had no judge.
+        assert shadows(it) == [FALLBACK, "claude-opus", "claude-opus"]
+        assert it.ledger.rows[0]["cost_nanousd"] == 700
         assert learned(it) == {PRIMARY: 0.7, FALLBACK: 0.7}
 
 
@@ -116,7 +117,7 @@ async def test_a_judge_of_whom_nothing_is_heard_is_paid_what_was_expected():
         'strategy = "fixed"\nreference_model = "claude-opus"\nmodels = ["deepseek-v3", "gpt-5-mini"]\n'
         'judge = "model"\njudge_model = "claude-opus"'
     )
-    async with rig(explore=1.0, budget=10_000_000) as it:
+    async with rig(explore=1.0, budget=20_000_000) as it:
         play(it, "A poem.", "Another.", "")
         it.providers.play("claude-opus", [DeadlineExceeded(step="generate")])
         await ask(it, inline_policy=policy)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from omnisphere.model.v1 import model_pb2
 from services.router.forecast import Evidence, Question
-from services.router.learning.forecasts import Forecasts
+from services.router.learning.forecasts import MOST_TENANTS, Forecasts
 from services.router.learning.outcomes import Outcome
 from services.router.quality.artefact import load
 from services.router.quality.predictor import Predictor
@@ -64,6 +66,48 @@ def test_an_outcome_of_another_artefact_is_counted_and_not_learned():
     forecasts.learn(Outcome("acme", "r", "research", "little", 1.0, "feedback", 0.0, 1.0, b"another shape"))
     assert lost == [1]
     assert forecasts.predict(asked(), [SMALL]).models == before
+
+
+def other_artefact():
+    """Of the same shape, and of another meaning."""
+    shipped = load()
+    return replace(shipped, estimator=replace(shipped.estimator, table=1 - shipped.estimator.table))
+
+
+def test_with_another_artefact_what_was_learned_and_counted_is_forgotten_together():
+    lost = []
+    predictor = Predictor(load())
+    forecasts = Forecasts(predictor, unusable=lambda: lost.append(1))
+    early = forecasts.predict(asked(), [SMALL, BIG])
+    learn(forecasts, 1.0)
+    predictor.swap(other_artefact())
+    assert forecasts.outcomes("acme", "research", "little") == 0
+    found = forecasts.predict(asked(), [SMALL, BIG]).models["little"]
+    assert (found.evidence, found.outcomes) == (Evidence.EVIDENCE_PRIOR, 0)
+    late = Outcome("acme", "late", "research", "little", 1.0, "feedback", 0.0, 1.0, early.note("little"))
+    forecasts.learn(late)
+    assert (lost, forecasts.outcomes("acme", "research", "little")) == ([1], 0)
+    learn(forecasts, 1.0)
+    assert forecasts.outcomes("acme", "research", "little") == 30
+
+
+def test_who_is_forgotten_by_the_predictor_is_not_counted_any_more():
+    forecasts = Forecasts(Predictor(load(), most_tenants=MOST_TENANTS))
+    for number in range(MOST_TENANTS + 1):
+        learn(forecasts, 1.0, number=1, tenant=f"t{number}")
+    for tenant, known in (("t0", 0), ("t1", 1)):
+        found = forecasts.predict(asked(tenant), [SMALL]).models["little"]
+        assert (found.outcomes, found.evidence == Evidence.EVIDENCE_LEARNED) == (known, bool(known))
+
+
+def test_tasks_that_callers_make_up_are_forgotten_again(forecasts):
+    learn(forecasts, 1.0, number=1)
+    note = forecasts.predict(asked(), [SMALL]).note("little")
+    for number in range(5_000):
+        forecasts.answered(f"t{number}", "little", 10)
+        forecasts.learn(Outcome("acme", "r", f"t{number}", "little", 1.0, "feedback", 0.0, 1.0, note))
+    assert len(forecasts._lengths) < 5_000
+    assert (forecasts.outcomes("acme", "t0", "little"), forecasts.outcomes("acme", "t4999", "little")) == (0, 1)
 
 
 def test_lengths_are_known_after_a_few_answers(forecasts):

@@ -13,10 +13,10 @@ from services.chassis import call_context
 from services.chassis.errors import DeadlineExceeded, PeerUnavailable
 from services.router.learning.hit_checks import HitChecks
 from services.router.learning.metrics import LearningMetrics
-from services.router.learning.shadow import Shadow
+from services.router.learning.shadow import Purse, Shadow
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import ReadableLog
-from tests.fakes.peers import ScriptedCache, ScriptedProviders, answer
+from tests.fakes.peers import ScriptedCache, ScriptedProviders, answer, attempt
 from tests.unit.router.samples import PRIMARY, assistant, caller, fleet, talk
 
 
@@ -30,8 +30,9 @@ class Checks:
         self.shadow = Shadow(clock=self.clock, log=ReadableLog("router"), budget_nanousd=budget)
         self.checks = HitChecks(self.shadow, self.cache, self.providers, LearningMetrics(self.registry))
 
-    def check(self, kept: str = "Like this.", *, cost: int = 0) -> None:
-        reply = cache_pb.CachedReply(message=assistant(kept), model=PRIMARY, cost=chat_pb2.Cost(nanousd=cost))
+    def check(self, kept: str = "Like this.", *, cost: int = 0, priced: bool = True) -> None:
+        asked = chat_pb2.Cost(nanousd=cost, priced=priced)
+        reply = cache_pb.CachedReply(message=assistant(kept), model=PRIMARY, cost=asked)
         served = cache_pb.LookUpResponse(reply=reply, entry_id="entry", check_probability=0.25)
         with call_context.entered(caller(tenant="tenant-1", deadline=1.0)):
             self.checks.check(cache_pb.Query(conversation=talk("How?"), region_tags=["eu"]), served)
@@ -76,6 +77,27 @@ async def test_without_money_or_room_a_check_is_not_made_and_is_counted():
     await checks.shadow.stop()
     assert checks.counted("budget") == 64
     assert checks.providers.asked == []
+
+
+async def test_what_is_dearer_than_what_is_left_or_has_no_price_is_not_checked():
+    checks = Checks(budget=1_000)
+    checks.check(cost=1_001)
+    checks.check(priced=False)
+    checks.shadow.start()
+    await checks.shadow.done()
+    await checks.shadow.stop()
+    assert (checks.providers.asked, checks.counted("budget")) == ([], 2)
+
+
+def test_a_purse_is_full_again_after_a_day_and_remembers_nothing_that_was_free():
+    clock = FakeClock()
+    purse = Purse(1_000, clock)
+    for cost in (0, 600, 0, 400, 0):
+        purse.attempted([attempt(cost=cost)])
+        clock.advance(43_200.0)
+    assert purse.left == 1_000 - 400
+    clock.advance(86_400.0)
+    assert (purse.left, len(purse._spent)) == (1_000, 0)
 
 
 async def test_a_call_that_ended_without_a_word_costs_as_much_as_was_expected():

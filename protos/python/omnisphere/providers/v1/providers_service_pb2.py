@@ -22,44 +22,45 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from omnisphere.chat.v1 import chat_pb2 as omnisphere_dot_chat_dot_v1_dot_chat__pb2
 from omnisphere.model.v1 import model_pb2 as omnisphere_dot_model_dot_v1_dot_model__pb2
 from omnisphere.providers.v1 import attempt_pb2 as omnisphere_dot_providers_dot_v1_dot_attempt__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/omnisphere/providers/v1/providers_service.proto\x12\x17omnisphere.providers.v1\x1a\x1domnisphere/chat/v1/chat.proto\x1a\x1fomnisphere/model/v1/model.proto\x1a%omnisphere/providers/v1/attempt.proto\"\xd9\x01\n\nGeneration\x12\r\n\x05model\x18\x01 \x01(\t\x12\x36\n\x0c\x63onversation\x18\x02 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x31\n\x07purpose\x18\x04 \x01(\x0e\x32 .omnisphere.providers.v1.Purpose\x12\x0f\n\x07\x63\x61ll_id\x18\x05 \x01(\t\x12\x17\n\x0f\x61void_endpoints\x18\x06 \x03(\t\x12\x13\n\x0bregion_tags\x18\x07 \x03(\t\"J\n\x0fGenerateRequest\x12\x37\n\ngeneration\x18\x01 \x01(\x0b\x32#.omnisphere.providers.v1.Generation\"u\n\x10GenerateResponse\x12,\n\x07message\x18\x01 \x01(\x0b\x32\x1b.omnisphere.chat.v1.Message\x12\x33\n\x03\x65nd\x18\x02 \x01(\x0b\x32&.omnisphere.providers.v1.GenerationEnd\"P\n\x15StreamGenerateRequest\x12\x37\n\ngeneration\x18\x01 \x01(\x0b\x32#.omnisphere.providers.v1.Generation\"\x84\x01\n\x16StreamGenerateResponse\x12*\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x19.omnisphere.chat.v1.DeltaH\x00\x12\x35\n\x03\x65nd\x18\x02 \x01(\x0b\x32&.omnisphere.providers.v1.GenerationEndH\x00\x42\x07\n\x05\x65vent\"\xb3\x01\n\rGenerationEnd\x12\x37\n\rfinish_reason\x18\x01 \x01(\x0e\x32 .omnisphere.chat.v1.FinishReason\x12\x32\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32 .omnisphere.providers.v1.Attempt\x12\x35\n\x0c\x64\x65gradations\x18\x03 \x03(\x0b\x32\x1f.omnisphere.chat.v1.Degradation\"y\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05texts\x18\x02 \x03(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x17\n\ndimensions\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07\x63\x61ll_id\x18\x05 \x01(\tB\r\n\x0b_dimensions\"{\n\rEmbedResponse\x12\x36\n\nembeddings\x18\x01 \x03(\x0b\x32\".omnisphere.providers.v1.Embedding\x12\x32\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32 .omnisphere.providers.v1.Attempt\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\"*\n\x11ListModelsRequest\x12\x15\n\rknown_version\x18\x01 \x01(\t\"Q\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.omnisphere.model.v1.Model\x12\x0f\n\x07version\x18\x02 \x01(\t\"%\n\x12GetAttemptsRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\"I\n\x13GetAttemptsResponse\x12\x32\n\x08\x61ttempts\x18\x01 \x03(\x0b\x32 .omnisphere.providers.v1.Attempt2\x91\x04\n\x10ProvidersService\x12_\n\x08Generate\x12(.omnisphere.providers.v1.GenerateRequest\x1a).omnisphere.providers.v1.GenerateResponse\x12s\n\x0eStreamGenerate\x12..omnisphere.providers.v1.StreamGenerateRequest\x1a/.omnisphere.providers.v1.StreamGenerateResponse0\x01\x12h\n\x0bGetAttempts\x12+.omnisphere.providers.v1.GetAttemptsRequest\x1a,.omnisphere.providers.v1.GetAttemptsResponse\x12V\n\x05\x45mbed\x12%.omnisphere.providers.v1.EmbedRequest\x1a&.omnisphere.providers.v1.EmbedResponse\x12\x65\n\nListModels\x12*.omnisphere.providers.v1.ListModelsRequest\x1a+.omnisphere.providers.v1.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/omnisphere/providers/v1/providers_service.proto\x12\x17omnisphere.providers.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1domnisphere/chat/v1/chat.proto\x1a\x1fomnisphere/model/v1/model.proto\x1a%omnisphere/providers/v1/attempt.proto\"\xd9\x01\n\nGeneration\x12\r\n\x05model\x18\x01 \x01(\t\x12\x36\n\x0c\x63onversation\x18\x02 \x01(\x0b\x32 .omnisphere.chat.v1.Conversation\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x31\n\x07purpose\x18\x04 \x01(\x0e\x32 .omnisphere.providers.v1.Purpose\x12\x0f\n\x07\x63\x61ll_id\x18\x05 \x01(\t\x12\x17\n\x0f\x61void_endpoints\x18\x06 \x03(\t\x12\x13\n\x0bregion_tags\x18\x07 \x03(\t\"J\n\x0fGenerateRequest\x12\x37\n\ngeneration\x18\x01 \x01(\x0b\x32#.omnisphere.providers.v1.Generation\"u\n\x10GenerateResponse\x12,\n\x07message\x18\x01 \x01(\x0b\x32\x1b.omnisphere.chat.v1.Message\x12\x33\n\x03\x65nd\x18\x02 \x01(\x0b\x32&.omnisphere.providers.v1.GenerationEnd\"P\n\x15StreamGenerateRequest\x12\x37\n\ngeneration\x18\x01 \x01(\x0b\x32#.omnisphere.providers.v1.Generation\"\x84\x01\n\x16StreamGenerateResponse\x12*\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x19.omnisphere.chat.v1.DeltaH\x00\x12\x35\n\x03\x65nd\x18\x02 \x01(\x0b\x32&.omnisphere.providers.v1.GenerationEndH\x00\x42\x07\n\x05\x65vent\"\xb3\x01\n\rGenerationEnd\x12\x37\n\rfinish_reason\x18\x01 \x01(\x0e\x32 .omnisphere.chat.v1.FinishReason\x12\x32\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32 .omnisphere.providers.v1.Attempt\x12\x35\n\x0c\x64\x65gradations\x18\x03 \x03(\x0b\x32\x1f.omnisphere.chat.v1.Degradation\"y\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05texts\x18\x02 \x03(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x17\n\ndimensions\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07\x63\x61ll_id\x18\x05 \x01(\tB\r\n\x0b_dimensions\"{\n\rEmbedResponse\x12\x36\n\nembeddings\x18\x01 \x03(\x0b\x32\".omnisphere.providers.v1.Embedding\x12\x32\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32 .omnisphere.providers.v1.Attempt\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\"*\n\x11ListModelsRequest\x12\x15\n\rknown_version\x18\x01 \x01(\t\"Q\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.omnisphere.model.v1.Model\x12\x0f\n\x07version\x18\x02 \x01(\t\"M\n\x12GetAttemptsRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12&\n\x03\x61ge\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"W\n\x13GetAttemptsResponse\x12\x32\n\x08\x61ttempts\x18\x01 \x03(\x0b\x32 .omnisphere.providers.v1.Attempt\x12\x0c\n\x04over\x18\x02 \x01(\x08\x32\x91\x04\n\x10ProvidersService\x12_\n\x08Generate\x12(.omnisphere.providers.v1.GenerateRequest\x1a).omnisphere.providers.v1.GenerateResponse\x12s\n\x0eStreamGenerate\x12..omnisphere.providers.v1.StreamGenerateRequest\x1a/.omnisphere.providers.v1.StreamGenerateResponse0\x01\x12h\n\x0bGetAttempts\x12+.omnisphere.providers.v1.GetAttemptsRequest\x1a,.omnisphere.providers.v1.GetAttemptsResponse\x12V\n\x05\x45mbed\x12%.omnisphere.providers.v1.EmbedRequest\x1a&.omnisphere.providers.v1.EmbedResponse\x12\x65\n\nListModels\x12*.omnisphere.providers.v1.ListModelsRequest\x1a+.omnisphere.providers.v1.ListModelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnisphere.providers.v1.providers_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GENERATION']._serialized_start=180
-  _globals['_GENERATION']._serialized_end=397
-  _globals['_GENERATEREQUEST']._serialized_start=399
-  _globals['_GENERATEREQUEST']._serialized_end=473
-  _globals['_GENERATERESPONSE']._serialized_start=475
-  _globals['_GENERATERESPONSE']._serialized_end=592
-  _globals['_STREAMGENERATEREQUEST']._serialized_start=594
-  _globals['_STREAMGENERATEREQUEST']._serialized_end=674
-  _globals['_STREAMGENERATERESPONSE']._serialized_start=677
-  _globals['_STREAMGENERATERESPONSE']._serialized_end=809
-  _globals['_GENERATIONEND']._serialized_start=812
-  _globals['_GENERATIONEND']._serialized_end=991
-  _globals['_EMBEDREQUEST']._serialized_start=993
-  _globals['_EMBEDREQUEST']._serialized_end=1114
-  _globals['_EMBEDRESPONSE']._serialized_start=1116
-  _globals['_EMBEDRESPONSE']._serialized_end=1239
-  _globals['_EMBEDDING']._serialized_start=1241
-  _globals['_EMBEDDING']._serialized_end=1268
-  _globals['_LISTMODELSREQUEST']._serialized_start=1270
-  _globals['_LISTMODELSREQUEST']._serialized_end=1312
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1314
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1395
-  _globals['_GETATTEMPTSREQUEST']._serialized_start=1397
-  _globals['_GETATTEMPTSREQUEST']._serialized_end=1434
-  _globals['_GETATTEMPTSRESPONSE']._serialized_start=1436
-  _globals['_GETATTEMPTSRESPONSE']._serialized_end=1509
-  _globals['_PROVIDERSSERVICE']._serialized_start=1512
-  _globals['_PROVIDERSSERVICE']._serialized_end=2041
+  _globals['_GENERATION']._serialized_start=212
+  _globals['_GENERATION']._serialized_end=429
+  _globals['_GENERATEREQUEST']._serialized_start=431
+  _globals['_GENERATEREQUEST']._serialized_end=505
+  _globals['_GENERATERESPONSE']._serialized_start=507
+  _globals['_GENERATERESPONSE']._serialized_end=624
+  _globals['_STREAMGENERATEREQUEST']._serialized_start=626
+  _globals['_STREAMGENERATEREQUEST']._serialized_end=706
+  _globals['_STREAMGENERATERESPONSE']._serialized_start=709
+  _globals['_STREAMGENERATERESPONSE']._serialized_end=841
+  _globals['_GENERATIONEND']._serialized_start=844
+  _globals['_GENERATIONEND']._serialized_end=1023
+  _globals['_EMBEDREQUEST']._serialized_start=1025
+  _globals['_EMBEDREQUEST']._serialized_end=1146
+  _globals['_EMBEDRESPONSE']._serialized_start=1148
+  _globals['_EMBEDRESPONSE']._serialized_end=1271
+  _globals['_EMBEDDING']._serialized_start=1273
+  _globals['_EMBEDDING']._serialized_end=1300
+  _globals['_LISTMODELSREQUEST']._serialized_start=1302
+  _globals['_LISTMODELSREQUEST']._serialized_end=1344
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1346
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1427
+  _globals['_GETATTEMPTSREQUEST']._serialized_start=1429
+  _globals['_GETATTEMPTSREQUEST']._serialized_end=1506
+  _globals['_GETATTEMPTSRESPONSE']._serialized_start=1508
+  _globals['_GETATTEMPTSRESPONSE']._serialized_end=1595
+  _globals['_PROVIDERSSERVICE']._serialized_start=1598
+  _globals['_PROVIDERSSERVICE']._serialized_end=2127
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from omnisphere.chat.v1 import chat_pb2 as _chat_pb2
@@ -370,16 +371,22 @@ class GetAttemptsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CALL_ID_FIELD_NUMBER: _builtins.int
+    AGE_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """Required. The id that the call named, of the same tenant."""
+    @_builtins.property
+    def age(self) -> _duration_pb2.Duration:
+        """Optional. How long ago the call was made, or longer. With it one that never came is told from one that is forgotten."""
+
     def __init__(
         self,
         *,
         call_id: _builtins.str = ...,
+        age: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["age", b"age"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age", b"age", "call_id", b"call_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -392,18 +399,26 @@ class GetAttemptsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ATTEMPTS_FIELD_NUMBER: _builtins.int
+    OVER_FIELD_NUMBER: _builtins.int
+    over: _builtins.bool
+    """Output only. True: the call is over, and these are all of its attempts; or it never came and was made more than a second
+    ago, so that there are none.
+    """
     @_builtins.property
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[_attempt_pb2.Attempt]:
-        """Output only. In the order in which they ended. Empty: the call is not over, or is forgotten: the newest 10,000 are kept."""
+        """Output only. In the order in which they ended. Empty where the call is not over or is forgotten: the newest 10,000 are
+        kept; or where nothing was sent.
+        """
 
     def __init__(
         self,
         *,
         attempts: _abc.Iterable[_attempt_pb2.Attempt] | None = ...,
+        over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "over", b"over"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -111,7 +111,8 @@ class RouterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetUsage(self, request, context):
-        """What was used, spent and saved. Idempotent.
+        """What requests used, spent and saved, their judges included. What no caller asked for (purposes SHADOW and SUMMARY) stands
+        in the attempt ledger of the providers alone. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

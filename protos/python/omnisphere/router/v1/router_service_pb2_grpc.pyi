@@ -51,7 +51,9 @@ class RouterServiceStub:
     INVALID_ARGUMENT; more than the tenant's share per minute is RESOURCE_EXHAUSTED with a delay.
     """
     GetUsage: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.GetUsageRequest, _router_service_pb2.GetUsageResponse]
-    """What was used, spent and saved. Idempotent."""
+    """What requests used, spent and saved, their judges included. What no caller asked for (purposes SHADOW and SUMMARY) stands
+    in the attempt ledger of the providers alone. Idempotent.
+    """
     ListModels: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.ListModelsRequest, _router_service_pb2.ListModelsResponse]
     """The models that can be asked for. Idempotent."""
     Embed: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.EmbedRequest, _router_service_pb2.EmbedResponse]
@@ -83,7 +85,9 @@ class RouterServiceAsyncStub(RouterServiceStub):
     INVALID_ARGUMENT; more than the tenant's share per minute is RESOURCE_EXHAUSTED with a delay.
     """
     GetUsage: _aio.UnaryUnaryMultiCallable[_router_service_pb2.GetUsageRequest, _router_service_pb2.GetUsageResponse]  # type: ignore[assignment]
-    """What was used, spent and saved. Idempotent."""
+    """What requests used, spent and saved, their judges included. What no caller asked for (purposes SHADOW and SUMMARY) stands
+    in the attempt ledger of the providers alone. Idempotent.
+    """
     ListModels: _aio.UnaryUnaryMultiCallable[_router_service_pb2.ListModelsRequest, _router_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """The models that can be asked for. Idempotent."""
     Embed: _aio.UnaryUnaryMultiCallable[_router_service_pb2.EmbedRequest, _router_service_pb2.EmbedResponse]  # type: ignore[assignment]
@@ -142,7 +146,9 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _router_service_pb2.GetUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_router_service_pb2.GetUsageResponse, _abc.Awaitable[_router_service_pb2.GetUsageResponse]]:
-        """What was used, spent and saved. Idempotent."""
+        """What requests used, spent and saved, their judges included. What no caller asked for (purposes SHADOW and SUMMARY) stands
+        in the attempt ledger of the providers alone. Idempotent.
+        """
 
     @_abc_1.abstractmethod
     def ListModels(
