@@ -20,8 +20,8 @@ _RATES = np.concatenate(([0.0], np.geomspace(1e-2, 1e6, 97)))
 
 
 class ExchangeRate:
-    """The rate of one policy for one tenant: what moves a tenant's predictions moves no other one's choices. Not shared
-    between processes.
+    """The rate of one policy for one tenant, or for all that taught nothing: what moves a tenant's predictions moves no
+    other one's choices. Not shared between processes.
     """
 
     def __init__(self) -> None:

@@ -66,6 +66,9 @@ class Forecaster(Protocol):
     def outcomes(self, tenant: str, task_type: str, model: str) -> int:
         """How many were seen here of a model in a task, for a tenant."""
 
+    def has_taught(self, tenant: str) -> bool:
+        """Whether outcomes of a tenant move what is predicted for it."""
+
     def output_tokens(self, task_type: str, model: str) -> int | None:
         """What a model's answers took in a task on the mean; None: unknown."""
 

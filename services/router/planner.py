@@ -30,7 +30,8 @@ class Planner:
 
     def __init__(self, forecaster: Forecaster) -> None:
         self._forecaster = forecaster
-        # By tenant and the content of a policy, the one used longest ago first.
+        # By tenant and the content of a policy, the one used longest ago first. Tenants that taught nothing have one
+        # together: what is predicted for them is the same.
         self._rates: OrderedDict[tuple[str, str], ExchangeRate] = OrderedDict()
 
     def plan(
@@ -70,7 +71,7 @@ class Planner:
         )
 
     def _rate(self, tenant: str, policy: Policy) -> ExchangeRate:
-        name = tenant, policy.content_hash
+        name = tenant if self._forecaster.has_taught(tenant) else "", policy.content_hash
         rate = self._rates.pop(name, None) or ExchangeRate()
         self._rates[name] = rate
         if len(self._rates) > _MOST_RATES:

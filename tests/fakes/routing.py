@@ -27,6 +27,7 @@ class ScriptedForecaster:
         self.kept: list[Outcome] = []
         self.lengths: list[tuple[str, str, int]] = []
         self.taught: Taught | None = None
+        self.teachers: set[str] = set()
 
     def predict(self, question: Question, models: Sequence[model_pb2.Model]) -> Forecast:
         self.asked.append(question)
@@ -35,6 +36,9 @@ class ScriptedForecaster:
 
     def outcomes(self, tenant: str, task_type: str, model: str) -> int:
         return self.seen.get(model, 0)
+
+    def has_taught(self, tenant: str) -> bool:
+        return tenant in self.teachers
 
     def output_tokens(self, task_type: str, model: str) -> int | None:
         return None

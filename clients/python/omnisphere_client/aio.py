@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 import grpc
 from google.protobuf.message import Message
@@ -24,6 +24,11 @@ from omnisphere_client.aio_stream import AsyncStream, StreamCall, is_cancelled
 from omnisphere_client.completion import Completion
 from omnisphere_client.messages import Prompt
 from omnisphere_client.options import AskOptions
+
+if TYPE_CHECKING:  # only the type stubs know these names
+    from omnisphere.router.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
+    from omnisphere.router.v1.memory_service_pb2_grpc import MemoryServiceAsyncStub
+    from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceAsyncStub
 
 Q = TypeVar("Q", bound=Message)
 R = TypeVar("R", bound=Message)
@@ -65,13 +70,23 @@ class AsyncClient:
         """The channel below, for stubs of your own; in the event loop that uses them."""
         return self._lines.current().channel
 
+    @property
+    def _router(self) -> RouterServiceAsyncStub:
+        return self._lines.current().router
+
+    @property
+    def _admin(self) -> AdminServiceAsyncStub:
+        return self._lines.current().admin
+
+    @property
+    def _memory(self) -> MemoryServiceAsyncStub:
+        return self._lines.current().memory
+
     async def complete(
         self, prompt: Prompt, *, timeout: float | None = None, **asked: Unpack[AskOptions]
     ) -> Completion:
         """The answer to a question, or to a conversation; the arguments are those of AskOptions."""
-        return Completion(
-            await self._call(self._lines.current().router.Complete, options.request(prompt, asked), timeout)
-        )
+        return Completion(await self._call(self._router.Complete, options.request(prompt, asked), timeout))
 
     def stream(
         self,
@@ -91,7 +106,7 @@ class AsyncClient:
 
         async def begin() -> StreamCall:
             left = await self._reach(timeout)
-            return self._lines.current().router.StreamComplete(request, timeout=left, metadata=self._metadata)
+            return self._router.StreamComplete(request, timeout=left, metadata=self._metadata)
 
         return AsyncStream(begin, restart=restart)
 
@@ -99,14 +114,12 @@ class AsyncClient:
         self, prompt: Prompt, *, timeout: float | None = None, **asked: Unpack[AskOptions]
     ) -> decision_pb2.Decision:
         """What `complete` would do, without calling a model."""
-        return (
-            await self._call(self._lines.current().router.Explain, options.explain_request(prompt, asked), timeout)
-        ).decision
+        return (await self._call(self._router.Explain, options.explain_request(prompt, asked), timeout)).decision
 
     async def models(self, *, include_uncallable: bool = False, timeout: float | None = None) -> list[model_pb2.Model]:
         """The models that can be asked for, with their prices."""
         request = pb.ListModelsRequest(include_uncallable=include_uncallable)
-        return list((await self._call(self._lines.current().router.ListModels, request, timeout)).models)
+        return list((await self._call(self._router.ListModels, request, timeout)).models)
 
     async def usage(
         self,
@@ -118,10 +131,7 @@ class AsyncClient:
     ) -> list[records.UsageRow]:
         """What was used, spent and saved; without a grouping one row with the totals."""
         request = records.usage_request(since, until, group_by)
-        return [
-            records.UsageRow.of(row)
-            for row in (await self._call(self._lines.current().router.GetUsage, request, timeout)).rows
-        ]
+        return [records.UsageRow.of(row) for row in (await self._call(self._router.GetUsage, request, timeout)).rows]
 
     async def embed(
         self,
@@ -134,11 +144,11 @@ class AsyncClient:
     ) -> records.Embeddings:
         """Vectors of texts, one each, by an embedding model; of `dimensions` values where it can make shorter ones."""
         request = records.embed_request(texts, model=model, dimensions=dimensions, request_id=request_id)
-        return records.Embeddings.of(await self._call(self._lines.current().router.Embed, request, timeout))
+        return records.Embeddings.of(await self._call(self._router.Embed, request, timeout))
 
     async def feedback(self, answer: Completion | str, score: float, *, timeout: float | None = None) -> None:
         """Say how good an answer was, from 0 (useless) to 1 (perfect). `answer` may be its feedback token alone."""
-        await self._call(self._lines.current().router.RecordFeedback, records.feedback_request(answer, score), timeout)
+        await self._call(self._router.RecordFeedback, records.feedback_request(answer, score), timeout)
 
     async def invalidate(
         self,
@@ -166,11 +176,11 @@ class AsyncClient:
             new_epoch=new_epoch,
             dry_run=dry_run,
         )
-        return (await self._call(self._lines.current().admin.Invalidate, request, timeout)).entries
+        return (await self._call(self._admin.Invalidate, request, timeout)).entries
 
     async def stats(self, *, timeout: float | None = None) -> admin_pb.GetStatsResponse:
         """How full the tenant's cache is, and how often it hits."""
-        return await self._call(self._lines.current().admin.GetStats, admin_pb.GetStatsRequest(), timeout)
+        return await self._call(self._admin.GetStats, admin_pb.GetStatsRequest(), timeout)
 
     async def remember(
         self,
@@ -183,29 +193,26 @@ class AsyncClient:
     ) -> list[str]:
         """Keep facts for a conversation, or for all of the tenant's; their ids. `ttl` None: until forgotten."""
         request = memory.remember_request(texts, conversation_id=conversation_id, tags=tags, ttl=ttl)
-        return list((await self._call(self._lines.current().memory.Remember, request, timeout)).ids)
+        return list((await self._call(self._memory.Remember, request, timeout)).ids)
 
     async def recall(
         self, query: str, *, conversation_id: str = "", limit: int = 0, timeout: float | None = None
     ) -> list[memory.MemoryItem]:
         """What was kept and answers the query, best first; at most 10, or `limit`."""
         request = memory_pb.RecallRequest(conversation_id=conversation_id, query=query, limit=limit)
-        return [
-            memory.MemoryItem.of(item)
-            for item in (await self._call(self._lines.current().memory.Recall, request, timeout)).items
-        ]
+        return [memory.MemoryItem.of(item) for item in (await self._call(self._memory.Recall, request, timeout)).items]
 
     async def forget(
         self, *, conversation_id: str = "", ids: Sequence[str] = (), tag: str = "", timeout: float | None = None
     ) -> int:
         """Forget what matches all that is given; how many items there were."""
         request = memory.forget_request(conversation_id=conversation_id, ids=ids, tag=tag)
-        return (await self._call(self._lines.current().memory.Forget, request, timeout)).items
+        return (await self._call(self._memory.Forget, request, timeout)).items
 
     async def expand(self, handles: Sequence[str], *, timeout: float | None = None) -> list[chat_pb2.Message]:
         """The turns behind the handles of a decision's `context`: what was cut for the model's window."""
         request = memory_pb.ExpandRequest(handles=handles)
-        return list((await self._call(self._lines.current().memory.Expand, request, timeout)).messages)
+        return list((await self._call(self._memory.Expand, request, timeout)).messages)
 
     async def close(self) -> None:
         """Close the connection; calls that are on their way end as Cancelled."""

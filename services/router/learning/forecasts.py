@@ -87,6 +87,11 @@ class Forecasts:
         heard = self._tenants.get(tenant)
         return heard.outcomes.get((task_type, model), 0) if heard else 0
 
+    def has_taught(self, tenant: str) -> bool:
+        """See Forecaster."""
+        self._in_use()
+        return tenant in self._tenants
+
     def output_tokens(self, task_type: str, model: str) -> int | None:
         """See Forecaster."""
         length = self._lengths.get((task_type, model))

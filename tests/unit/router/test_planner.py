@@ -73,9 +73,16 @@ def _where_the_cheap_one_is_much_better(desk, *, tenant="default", trial=False):
 
 def test_what_one_tenant_is_told_of_models_chooses_for_no_other_one():
     desk = Desk([model("cheap", price="0.1"), model("big", "claude-opus", price="15")])
+    desk.forecaster.teachers = {"poisoned"}
     _where_the_cheap_one_is_much_better(desk, tenant="poisoned")
     assert ids(desk.plan(COST_AWARE, tenant="poisoned"))[0] == "cheap"  # it has quality to spare, as far as it knows
     assert ids(desk.plan(COST_AWARE, tenant="sound"))[0] == "big"
+
+
+def test_tenants_that_taught_nothing_have_one_price_together():
+    desk = Desk([model("cheap", price="0.1"), model("big", "claude-opus", price="15")])
+    _where_the_cheap_one_is_much_better(desk, tenant="busy")
+    assert ids(desk.plan(COST_AWARE, tenant="new"))[0] == "cheap"
 
 
 def test_what_was_only_asked_about_moves_no_later_plan():
