@@ -6,7 +6,8 @@ from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
 from omnisphere.chat.v1 import chat_pb2
 from services.router.edge.errors import wrong
-from services.router.edge.values import Json, array, data_url, decoded, table, text
+from services.router.edge.openai import read_file, read_image
+from services.router.edge.values import Json, array, table, text
 
 _ROLES = {
     "system": chat_pb2.ROLE_SYSTEM,
@@ -54,7 +55,8 @@ def _content(value: object, parts: RepeatedCompositeFieldContainer[chat_pb2.Part
             case "refusal":
                 parts.add().refusal = text(piece.get("refusal"), f"{where}.refusal")
             case "image_url":
-                _image(table(piece.get("image_url"), f"{where}.image_url"), parts.add().image, f"{where}.image_url")
+                inner = f"{where}.image_url"
+                read_image(table(piece.get("image_url"), inner), parts.add().image, inner, "url")
             case "file":
                 read_file(table(piece.get("file"), f"{where}.file"), parts.add().document, f"{where}.file")
             case "input_audio" | "video_url" as kind:
@@ -87,26 +89,3 @@ def _assistant(row: Json, message: chat_pb2.Message, path: str) -> None:
         made.arguments_json = text(function.get("arguments"), f"{where}.function.arguments") or "{}"
     if not message.parts:
         message.parts.add().text = ""
-
-
-def _image(value: Json, image: chat_pb2.Image, path: str) -> None:
-    url = text(value.get("url"), f"{path}.url")
-    inline = data_url(url, f"{path}.url")
-    if inline is None:
-        image.remote_uri = url
-    else:
-        image.media_type, image.data = inline
-    if value.get("detail") is not None:
-        image.detail = text(value["detail"], f"{path}.detail")
-
-
-def read_file(value: Json, document: chat_pb2.Document, path: str) -> None:
-    """A file in the body itself."""
-    if value.get("file_id") is not None:
-        raise wrong(f"{path}.file_id", "is not supported: there is no file store; send file_data")
-    said = text(value.get("file_data"), f"{path}.file_data")
-    inline = data_url(said, f"{path}.file_data")
-    # Without a media type it is a PDF: the only kind of file that the format had at first.
-    document.media_type, document.data = inline or ("application/pdf", decoded(said, f"{path}.file_data"))
-    if value.get("filename") is not None:
-        document.name = text(value["filename"], f"{path}.filename")

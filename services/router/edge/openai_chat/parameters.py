@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.router.edge.errors import wrong
+from services.router.edge.openai import changes_nothing
 from services.router.edge.values import Json
 
 # Read by read.py.
@@ -42,5 +43,5 @@ def check(document: Json) -> None:
             continue
         if name not in REFUSED:
             raise wrong(name[:64], "is not a known parameter", "unknown_parameter")
-        if not any(type(value) is type(harmless) and value == harmless for harmless in REFUSED[name]):
+        if not changes_nothing(value, REFUSED[name]):
             raise wrong(name, "is not supported", "unsupported_parameter")

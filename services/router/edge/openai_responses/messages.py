@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from omnisphere.chat.v1 import chat_pb2
 from services.router.edge.errors import wrong
-from services.router.edge.openai_chat.messages import read_file
+from services.router.edge.openai import read_file, read_image
 from services.router.edge.openai_responses import proofs
-from services.router.edge.values import Json, array, data_url, table, text
+from services.router.edge.values import Json, array, table, text
 
 _ROLES = {
     "system": chat_pb2.ROLE_SYSTEM,
@@ -133,14 +133,7 @@ def _content(value: object, path: str) -> Iterator[tuple[str, chat_pb2.Part]]:
 def _image(piece: Json, image: chat_pb2.Image, path: str) -> None:
     if piece.get("file_id") is not None:
         raise wrong(f"{path}.file_id", "is not supported: there is no file store; send image_url")
-    url = text(piece.get("image_url"), f"{path}.image_url")
-    inline = data_url(url, f"{path}.image_url")
-    if inline is None:
-        image.remote_uri = url
-    else:
-        image.media_type, image.data = inline
-    if piece.get("detail") is not None:
-        image.detail = text(piece["detail"], f"{path}.detail")
+    read_image(piece, image, path, "image_url")
 
 
 def _words(item: Json, name: str, path: str) -> str:

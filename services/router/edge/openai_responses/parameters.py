@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.router.edge.errors import wrong
+from services.router.edge.openai import changes_nothing
 from services.router.edge.values import Json
 
 # Read by read.py.
@@ -40,5 +41,5 @@ def check(document: Json) -> None:
         if name not in REFUSED:
             raise wrong(name[:64], "is not a known parameter", "unknown_parameter")
         harmless, instead = REFUSED[name]
-        if not any(type(value) is type(one) and value == one for one in harmless):
+        if not changes_nothing(value, harmless):
             raise wrong(name, f"is not supported: {instead}", "unsupported_parameter")

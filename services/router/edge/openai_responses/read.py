@@ -8,22 +8,15 @@ from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from services.router.edge.dialect import Reading, name_model, wants_decision
 from services.router.edge.errors import wrong
+from services.router.edge.openai import EFFORTS, USUAL_VERBOSITY, VERBOSITIES, read_form, stream_options
 from services.router.edge.openai_responses import parameters
 from services.router.edge.openai_responses.messages import Input
 from services.router.edge.openai_responses.tools import read_tools
 from services.router.edge.values import Json, array, compact, flag, integer, number, table, text, word
 
-_EFFORTS = {
-    "none": chat_pb2.REASONING_EFFORT_NONE,
-    "minimal": chat_pb2.REASONING_EFFORT_LOW,
-    "low": chat_pb2.REASONING_EFFORT_LOW,
-    "medium": chat_pb2.REASONING_EFFORT_MEDIUM,
-    "high": chat_pb2.REASONING_EFFORT_HIGH,
-    "xhigh": chat_pb2.REASONING_EFFORT_HIGH,
-    "max": chat_pb2.REASONING_EFFORT_HIGH,
-}
+_EFFORTS = EFFORTS | {"max": chat_pb2.REASONING_EFFORT_HIGH}
 _SUMMARIES = ("auto", "concise", "detailed")
-_VERBOSITIES = ("low", "medium", "high")
+_STREAM_OPTIONS = ("include_obfuscation",)
 _TRUNCATIONS = ("auto", "disabled")
 # What `include` may ask for: the first comes anyway, the others are of tools that are not served, or of the request.
 _INCLUDABLE = frozenset(
@@ -52,7 +45,8 @@ def request(document: Json) -> Reading:
         conversation.vendor_options_json = compact(hints, "reasoning")
     _rest(document)
     stream = flag(document.get("stream"), "stream")
-    _stream_options(document, stream=stream)
+    for name, value in stream_options(document, _STREAM_OPTIONS, stream=stream).items():  # nothing is padded anyway
+        flag(value, f"stream_options.{name}")
     return Reading(out, stream, wants_decision=wants_decision(document.get("omnisphere")), echo=_echo(document))
 
 
@@ -91,26 +85,11 @@ def _text(document: Json, form: chat_pb2.ResponseFormat) -> Json:
         if name not in ("format", "verbosity"):
             raise wrong(f"text.{name[:64]}", "is not a known parameter", "unknown_parameter")
     if said.get("format") is not None:
-        _form(table(said["format"], "text.format"), form)
+        read_form(table(said["format"], "text.format"), form, "text.format")
     if said.get("verbosity") is None:
         return {}
-    verbosity = word(said["verbosity"], _VERBOSITIES, "text.verbosity")
-    return {} if verbosity == "medium" else {"text": {"verbosity": verbosity}}
-
-
-def _form(said: Json, form: chat_pb2.ResponseFormat) -> None:
-    match said.get("type"):
-        case "text":
-            form.kind = chat_pb2.ResponseFormat.KIND_TEXT
-        case "json_object":
-            form.kind = chat_pb2.ResponseFormat.KIND_JSON_OBJECT
-        case "json_schema":
-            form.kind = chat_pb2.ResponseFormat.KIND_JSON_SCHEMA
-            form.name = text(said.get("name"), "text.format.name")
-            form.schema_json = compact(table(said.get("schema"), "text.format.schema"), "text.format.schema")
-            form.strict = flag(said.get("strict"), "text.format.strict")
-        case _:
-            raise wrong("text.format.type", "is not text, json_object or json_schema")
+    verbosity = word(said["verbosity"], VERBOSITIES, "text.verbosity")
+    return {} if verbosity == USUAL_VERBOSITY else {"text": {"verbosity": verbosity}}
 
 
 def _rest(document: Json) -> None:
@@ -130,25 +109,12 @@ def _rest(document: Json) -> None:
             text(document[name], name)
 
 
-def _stream_options(document: Json, *, stream: bool) -> None:
-    """Nothing is padded, so there is nothing to choose."""
-    options = document.get("stream_options")
-    if options is None:
-        return
-    if not stream:
-        raise wrong("stream_options", "goes together with stream only")
-    for name, value in table(options, "stream_options").items():
-        if name != "include_obfuscation":
-            raise wrong(f"stream_options.{name[:64]}", "is not a known parameter", "unknown_parameter")
-        flag(value, "stream_options.include_obfuscation")
-
-
 def _echo(document: Json) -> Json:
     """What a response repeats; where the caller said nothing, what happened. What may be deep is text already."""
     said = {name: document.get(name) for name in ("instructions", "temperature", "top_p", "max_output_tokens", *_WORDS)}
     reasoning, form = document.get("reasoning") or {}, document.get("text") or {}
     tools = [{"description": None, "parameters": None, "strict": False} | tool for tool in document.get("tools") or []]
-    written = {"format": form.get("format") or {"type": "text"}, "verbosity": form.get("verbosity") or "medium"}
+    written = {"format": form.get("format") or {"type": "text"}, "verbosity": form.get("verbosity") or USUAL_VERBOSITY}
     choice = document.get("tool_choice") or "auto"
     summary = reasoning.get("summary") or reasoning.get("generate_summary")
     return said | {

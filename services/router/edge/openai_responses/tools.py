@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from omnisphere.chat.v1 import chat_pb2
 from services.router.edge.errors import wrong
-from services.router.edge.values import Json, array, compact, flag, table, text, word
+from services.router.edge.openai import CHOICES, read_function, read_parallel
+from services.router.edge.values import Json, array, table, text, word
 
-_CHOICES = {
-    "auto": chat_pb2.ToolChoice.MODE_AUTO,
-    "none": chat_pb2.ToolChoice.MODE_NONE,
-    "required": chat_pb2.ToolChoice.MODE_REQUIRED,
-}
 _ALLOWED_MODES = ("auto", "required")
 # What the format also knows; they are named when they are refused, unknown ones are not.
 OTHER_KINDS = frozenset(
@@ -25,18 +21,9 @@ OTHER_KINDS = frozenset(
 def read_tools(document: Json, conversation: chat_pb2.Conversation) -> None:
     """The tools that are offered, and the choice among them. Raises Refused."""
     for at, row in offered(document):
-        path = f"tools[{at}]"
-        tool = conversation.tools.add(
-            name=text(row.get("name"), f"{path}.name"),
-            description=text(row.get("description") or "", f"{path}.description"),
-            strict=flag(row.get("strict"), f"{path}.strict"),
-        )
-        if row.get("parameters") is not None:
-            tool.parameters_json = compact(table(row["parameters"], f"{path}.parameters"), f"{path}.parameters")
+        read_function(row, conversation, f"tools[{at}]")
     _choice(document.get("tool_choice"), conversation.tool_choice)
-    parallel = document.get("parallel_tool_calls")
-    if parallel is not None and not flag(parallel, "parallel_tool_calls"):
-        conversation.tool_choice.disable_parallel = True
+    read_parallel(document, conversation.tool_choice)
 
 
 def offered(document: Json) -> list[tuple[int, Json]]:
@@ -63,12 +50,12 @@ def offered(document: Json) -> list[tuple[int, Json]]:
 
 
 def _choice(choice: object, chosen: chat_pb2.ToolChoice) -> None:
-    if isinstance(choice, str) and choice in _CHOICES:
-        chosen.mode = _CHOICES[choice]
+    if isinstance(choice, str) and choice in CHOICES:
+        chosen.mode = CHOICES[choice]
     elif isinstance(choice, dict) and choice.get("type") == "function":
         chosen.mode = chat_pb2.ToolChoice.MODE_NAMED
         chosen.name = text(choice.get("name"), "tool_choice.name")
     elif isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        chosen.mode = _CHOICES[word(choice.get("mode"), _ALLOWED_MODES, "tool_choice.mode")]
+        chosen.mode = CHOICES[word(choice.get("mode"), _ALLOWED_MODES, "tool_choice.mode")]
     elif choice is not None:
         raise wrong("tool_choice", "is not auto, none, required, a function or allowed_tools")
