@@ -13,28 +13,31 @@ import json
 import random
 import sqlite3
 import tempfile
-import urllib.request
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, closing
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import grpc
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.rehearsal import channel_to, misbehave, page, simulated
 from bench.score_accounting import Row, figures
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
 from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceStub
-from services.chassis.client import open_channel
 from services.chassis.settings import environment
-from services.together.four_processes import FourProcesses
 
 _CALLERS = 48
 _HANGS_UP, _STREAMS, _FAULTS = 0.05, 0.5, 0.35
-# A pace at which an answer takes long enough to be left in its middle.
-_PACE = "0.3"
+_SETTINGS = {
+    # A pace at which an answer takes long enough to be left in its middle.
+    "OMNISPHERE_SIMULATOR_LATENCY_SCALE": "0.3",
+    "OMNISPHERE_ROUTER_DRAIN": "0s",
+    # Faults meet every model and key at once here: nobody would be left to ask.
+    "OMNISPHERE_PROVIDERS_LONGEST_REST": "0s",
+    "OMNISPHERE_PROVIDERS_BREAKER_FAILURES": "1000000",
+}
 _INPUT = ("input_uncached", "input_cache_read", "input_cache_write")
 _KINDS: tuple[Mapping[str, object], ...] = (
     {"kind": "status", "status": 500},
@@ -107,49 +110,21 @@ class Load:
         return "left"
 
     async def _fault(self) -> None:
-        row = {**self._random.choice(_KINDS), "model": "*"}
-        await asyncio.to_thread(_post, f"http://127.0.0.1:{self._simulator}/faults", row)
+        await misbehave(self._simulator, self._random.choice(_KINDS))
 
 
 async def run(calls: int, seed: int, folder: Path, environ: Mapping[str, str]) -> tuple[list[Row], Counter[str]]:
     """The books after so many calls, and how the calls ended."""
-    async with _mesh(folder, environ) as mesh:
-        ports = mesh.services
-        channel = open_channel(
-            f"127.0.0.1:{ports['router'].port}", health_name="omnisphere.router.v1.RouterService", retries=False
-        )
+    async with simulated(folder, environ, _SETTINGS) as mesh:
+        ports, channel = mesh.services, channel_to(mesh)
         load = Load(channel, ports["simulator"].port, calls, seed)
         await load.run()
         await channel.close()
         await asyncio.sleep(2)  # ledgers write once a second
-        upstream = _upstream(await _get(ports["simulator"].port, "/books"))
-        metrics = _metrics(await _get(ports["providers"].metrics_port, "/metrics"))
+        upstream = _upstream(await page(ports["simulator"].port, "/books"))
+        metrics = _metrics(await page(ports["providers"].metrics_port, "/metrics"))
         ledger = _ledger(folder / "ledger" / "attempts.sqlite3")
     return [*upstream, *metrics, *ledger], load.came
-
-
-@asynccontextmanager
-async def _mesh(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[FourProcesses]:
-    kept = {name: value for name, value in environ.items() if not name.startswith("OMNISPHERE_")}
-    mesh = FourProcesses(
-        {
-            **kept,
-            "OMNISPHERE_STATE": str(folder),
-            "OMNISPHERE_SIMULATOR": "on",
-            "OMNISPHERE_SIMULATOR_LATENCY_SCALE": _PACE,
-            "OMNISPHERE_ROUTER_DRAIN": "0s",
-            # Faults meet every model and key at once here: nobody would be left to ask.
-            "OMNISPHERE_PROVIDERS_LONGEST_REST": "0s",
-            "OMNISPHERE_PROVIDERS_BREAKER_FAILURES": "1000000",
-        },
-        logs=folder / "logs",
-        simulator=True,
-    )
-    await mesh.start()
-    try:
-        yield mesh
-    finally:
-        await mesh.stop()
 
 
 def _upstream(text: str) -> list[Row]:
@@ -202,20 +177,6 @@ def _ledger(path: Path) -> list[Row]:
         )
         names = ("model", "requests", "billed", "input_tokens", "output_tokens", "cost_nanousd", "doubled")
         return [{"book": "ledger", **dict(zip(names, row, strict=True))} for row in found]
-
-
-async def _get(port: int, path: str) -> str:
-    def fetch() -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
-            return str(response.read().decode())
-
-    return await asyncio.to_thread(fetch)
-
-
-def _post(url: str, row: Mapping[str, Any]) -> None:
-    headers = {"content-type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(row).encode(), headers, method="POST")  # noqa: S310 - loopback
-    urllib.request.urlopen(request, timeout=5).close()  # noqa: S310 - loopback
 
 
 def main() -> None:

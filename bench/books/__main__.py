@@ -12,35 +12,48 @@ import json
 import random
 import sqlite3
 import tempfile
-import urllib.request
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.books.compare import Books, Row, Sample, differences
 from bench.books.play import TENANTS, Player
+from bench.rehearsal import channel_to, page, simulated
 from omnisphere.router.v1 import router_service_pb2 as pb
 from omnisphere.router.v1.router_service_pb2_grpc import RouterServiceStub
-from services.chassis.client import open_channel
 from services.chassis.settings import environment
-from services.together.four_processes import FourProcesses
 
 _CALLERS = 24
-_HEALTH = "omnisphere.router.v1.RouterService"
 # Longer than any fault takes, and than what a call cost is asked for.
 _QUIET_SECONDS, _LONGEST_SECONDS = 3.0, 40.0
+_SETTINGS = {
+    # A pace at which an answer takes long enough to be left in its middle.
+    "OMNISPHERE_SIMULATOR_LATENCY_SCALE": "0.1",
+    "OMNISPHERE_ROUTER_HTTP_PORT": "0",
+    "OMNISPHERE_ROUTER_DRAIN": "200ms",
+    "OMNISPHERE_ROUTER_GRACE": "500ms",
+    "OMNISPHERE_PROVIDERS_DRAIN": "200ms",
+    "OMNISPHERE_PROVIDERS_GRACE": "500ms",
+    "OMNISPHERE_PROVIDERS_IDLE_TIMEOUT": "2s",
+    "OMNISPHERE_PROVIDERS_FIRST_TOKEN_TIMEOUT": "2s",
+    "OMNISPHERE_PROVIDERS_WHOLE_ANSWER_TIMEOUT": "4s",
+    "OMNISPHERE_PROVIDERS_LONGEST_REST": "200ms",
+    "OMNISPHERE_PROVIDERS_BREAKER_FIRST": "200ms",
+    "OMNISPHERE_PROVIDERS_BREAKER_MOST": "400ms",
+    "OMNISPHERE_ROUTER_EXPLORE_SHARE": "0.2",
+    "OMNISPHERE_ROUTER_SHADOW_USD_PER_DAY": "0.05",
+    "OMNISPHERE_CACHE_CHECK_SHARE": "0.5",
+}
 _RESTARTS = ("router", "providers", "cache", "context", "providers", "router")
 
 
 async def run(calls: int, seed: int, folder: Path, environ: Mapping[str, str], *, restarts: bool = False) -> Books:
     """All books after so many calls."""
-    async with _mesh(folder, environ) as mesh:
-        port = mesh.services["router"].port
-        channel = open_channel(f"127.0.0.1:{port}", health_name=_HEALTH, retries=False)
-        ports = mesh.services
+    async with simulated(folder, environ, _SETTINGS) as mesh:
+        ports, channel = mesh.services, channel_to(mesh)
         chance = random.Random(seed)  # noqa: S311 - a plan, not a secret
         player = Player(channel, ports["router"].http_port, ports["simulator"].port, chance)
         if restarts:
@@ -56,8 +69,8 @@ async def run(calls: int, seed: int, folder: Path, environ: Mapping[str, str], *
             pb.GetUsageRequest(group_by=[pb.USAGE_GROUPING_TENANT, pb.USAGE_GROUPING_MODEL])
         )
         await channel.close()
-        upstream = json.loads(await _get(ports["simulator"].port, "/books"))["models"]
-        pages = [await _get(mesh.services[name].metrics_port, "/metrics") for name in ("router", "providers")]
+        upstream = json.loads(await page(ports["simulator"].port, "/books"))["models"]
+        pages = [await page(mesh.services[name].metrics_port, "/metrics") for name in ("router", "providers")]
     return Books(
         upstream,
         _rows(folder, "attempt"),
@@ -68,41 +81,6 @@ async def run(calls: int, seed: int, folder: Path, environ: Mapping[str, str], *
         usage.rows,
         player.told,
     )
-
-
-@asynccontextmanager
-async def _mesh(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[FourProcesses]:
-    kept = {name: value for name, value in environ.items() if not name.startswith("OMNISPHERE_")}
-    mesh = FourProcesses(
-        {
-            **kept,
-            "OMNISPHERE_STATE": str(folder),
-            "OMNISPHERE_SIMULATOR": "on",
-            # A pace at which an answer takes long enough to be left in its middle.
-            "OMNISPHERE_SIMULATOR_LATENCY_SCALE": "0.1",
-            "OMNISPHERE_ROUTER_HTTP_PORT": "0",
-            "OMNISPHERE_ROUTER_DRAIN": "200ms",
-            "OMNISPHERE_ROUTER_GRACE": "500ms",
-            "OMNISPHERE_PROVIDERS_DRAIN": "200ms",
-            "OMNISPHERE_PROVIDERS_GRACE": "500ms",
-            "OMNISPHERE_PROVIDERS_IDLE_TIMEOUT": "2s",
-            "OMNISPHERE_PROVIDERS_FIRST_TOKEN_TIMEOUT": "2s",
-            "OMNISPHERE_PROVIDERS_WHOLE_ANSWER_TIMEOUT": "4s",
-            "OMNISPHERE_PROVIDERS_LONGEST_REST": "200ms",
-            "OMNISPHERE_PROVIDERS_BREAKER_FIRST": "200ms",
-            "OMNISPHERE_PROVIDERS_BREAKER_MOST": "400ms",
-            "OMNISPHERE_ROUTER_EXPLORE_SHARE": "0.2",
-            "OMNISPHERE_ROUTER_SHADOW_USD_PER_DAY": "0.05",
-            "OMNISPHERE_CACHE_CHECK_SHARE": "0.5",
-        },
-        logs=folder / "logs",
-        simulator=True,
-    )
-    await mesh.start()
-    try:
-        yield mesh
-    finally:
-        await mesh.stop()
 
 
 async def _quiet(folder: Path) -> None:
@@ -137,14 +115,6 @@ def _lines(folder: Path, service: str, event: str) -> list[Row]:
 def _samples(page: str) -> Sequence[Sample]:
     families = text_string_to_metric_families(page)
     return [(sample.name, sample.labels, sample.value) for family in families for sample in family.samples]
-
-
-async def _get(port: int, path: str) -> str:
-    def fetch() -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
-            return str(response.read().decode())
-
-    return await asyncio.to_thread(fetch)
 
 
 def main() -> None:

@@ -57,9 +57,11 @@ def differences(books: Books) -> list[str]:
 def _lines(name: str, rows: Iterable[Row], lines: Iterable[Row]) -> list[str]:
     """The file and the log hold the same, each row once."""
     kept, said = (Counter(tuple(sorted(row.items())) for row in each) for each in (rows, lines))
-    return [f"{name}: {count} x in the {where} alone: {dict(row)}"
-            for where, more in (("file", kept - said), ("log", said - kept))
-            for row, count in more.items()]  # fmt: skip
+    return [
+        f"{name}: {count} x in the {where} alone: {dict(row)}"
+        for where, more in (("file", kept - said), ("log", said - kept))
+        for row, count in more.items()
+    ]
 
 
 def _upstream(books: Books) -> Iterable[str]:

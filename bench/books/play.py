@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 
+from bench.rehearsal import misbehave
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import decision_pb2
 from omnisphere.router.v1 import router_service_pb2 as pb
@@ -278,15 +279,7 @@ class Player:
             told.code = failure.code().name
 
     async def _fault(self) -> None:
-        row = {"model": "*", **self.random.choice(_FAULTS)}
-        url = f"http://127.0.0.1:{self.simulator_port}/faults"
-
-        def post() -> None:
-            headers = {"content-type": "application/json"}
-            request = urllib.request.Request(url, json.dumps(row).encode(), headers)
-            urllib.request.urlopen(request, timeout=5).close()  # noqa: S310 - loopback
-
-        await asyncio.to_thread(post)
+        await misbehave(self.simulator_port, self.random.choice(_FAULTS))
 
 
 def _metadata(told: Told) -> tuple[tuple[str, str], ...]:
