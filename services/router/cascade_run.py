@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from omnisphere.chat.v1 import chat_pb2
 from omnisphere.router.v1 import decision_pb2
@@ -19,6 +19,9 @@ from services.router.execute import Answered, Executor, Held, may_go_on, summed_
 from services.router.flight import Flight
 from services.router.plan import Candidate, Facts, Plan, affordable
 from services.router.record import Record
+
+# Why a further model is asked, as the Decision counts it; empty: it is the first.
+_After = Literal["", "fallbacks", "escalations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ class Cascade:
         """(the answer, its deltas published; whether it was accepted, or is the last rung's). Raises ServiceError."""
         answered: list[tuple[Candidate, Answered]] = []
         failures: list[tuple[Candidate, ServiceError]] = []
-        best, after = -1, ""
+        best = -1
+        after: _After = ""
         *rungs, last = plan.candidates
         for candidate in rungs:
             if not self._takes_over(candidate, after, facts, record):
@@ -87,14 +91,17 @@ class Cascade:
         alone = replace(plan, candidates=(last,), judged=None)
         return await self._last(alone, facts, answered, best, conversation, flight, record, stream=stream)
 
-    def _takes_over(self, candidate: Candidate, after: str, facts: Facts, record: Record) -> bool:
-        """Whether there is money for the next model. `after`: where the Decision counts it; empty: it is the first."""
+    def _takes_over(self, candidate: Candidate, after: _After, facts: Facts, record: Record) -> bool:
+        """Whether there is money for the next model; then it is counted."""
         decision = record.decision
         if not after:
             return True
         if not affordable(candidate.model, facts, decision.cost.nanousd):
             return False
-        setattr(decision, after, getattr(decision, after) + 1)
+        if after == "fallbacks":
+            decision.fallbacks += 1
+        else:
+            decision.escalations += 1
         return True
 
     def _best(

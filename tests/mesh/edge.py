@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import openai
+from pydantic import BaseModel
 
 from tests.mesh.harness import Mesh
 
@@ -15,6 +17,20 @@ CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/respons
 NO_CACHE = {"cache-control": "no-cache, no-store"}
 # The model that the automatic policy asks for simple questions.
 SIMPLE = "deepseek-v3.2"
+# One of the simulator's own prompts: the right way to answer it is to call the tool twice.
+TWO_ORDERS = "I also placed order 48377. Please compare the delivery dates of orders 48213 and 48377."
+
+
+class Person(BaseModel):
+    """A form for answers."""
+
+    name: str
+    age: int
+
+
+def openai_client(base_url: str) -> openai.AsyncOpenAI:
+    """OpenAI's own client, which asks once."""
+    return openai.AsyncOpenAI(base_url=f"{base_url}/v1", api_key="ignored", max_retries=0)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ import anthropic
 import pytest
 
 from omnisphere.router.v1 import router_service_pb2 as pb
-from tests.mesh.edge import MESSAGES, NO_CACHE, SIMPLE, chunks, http
+from tests.mesh.edge import MESSAGES, NO_CACHE, SIMPLE, TWO_ORDERS, chunks, http
 from tests.mesh.harness import Mesh, asking
 
 WEATHER: Any = {
@@ -19,8 +19,6 @@ WEATHER: Any = {
 }
 
 TEXT = [{"type": "text", "text": "Which files are there, agent?"}]
-# One of the simulator's own prompts: the right way to answer it is to call the tool twice.
-TWO_ORDERS = "I also placed order 48377. Please compare the delivery dates of orders 48213 and 48377."
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ from typing import Any
 
 import openai
 import pytest
-from pydantic import BaseModel
 
-from tests.mesh.edge import NO_CACHE, SIMPLE
+from tests.mesh.edge import NO_CACHE, SIMPLE, TWO_ORDERS, Person, openai_client
 from tests.mesh.harness import Mesh
 
 WEATHER: Any = {
@@ -24,20 +23,9 @@ WEATHER: Any = {
 }
 
 
-# One of the simulator's own prompts: the right way to answer it is to call the tool twice.
-TWO_ORDERS = "I also placed order 48377. Please compare the delivery dates of orders 48213 and 48377."
-
-
-class Person(BaseModel):
-    """A form for answers."""
-
-    name: str
-    age: int
-
-
 @pytest.fixture
 async def client(mesh: Mesh) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{mesh.base_url}/v1", api_key="ignored", max_retries=0) as client:
+    async with openai_client(mesh.base_url) as client:
         yield client
 
 

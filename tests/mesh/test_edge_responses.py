@@ -11,9 +11,8 @@ from typing import Any
 import openai
 import pytest
 from openai.types.responses import Response
-from pydantic import BaseModel
 
-from tests.mesh.edge import NO_CACHE, RESPONSES, SIMPLE, chunks, http, question
+from tests.mesh.edge import NO_CACHE, RESPONSES, SIMPLE, TWO_ORDERS, Person, chunks, http, openai_client, question
 from tests.mesh.harness import Mesh
 
 WEATHER: Any = {
@@ -29,22 +28,13 @@ ORDER: Any = {
     "parameters": {"type": "object", "properties": {"order_id": {"type": "string"}}},
     "strict": False,
 }
-# One of the simulator's own prompts: the right way to answer it is to call the tool twice.
-TWO_ORDERS = "I also placed order 48377. Please compare the delivery dates of orders 48213 and 48377."
 # The simulated model that speaks this very format.
 SAME = "gpt-5.6-sol"
 
 
-class Person(BaseModel):
-    """A form for answers."""
-
-    name: str
-    age: int
-
-
 @pytest.fixture
 async def client(mesh: Mesh) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{mesh.base_url}/v1", api_key="ignored", max_retries=0) as client:
+    async with openai_client(mesh.base_url) as client:
         yield client
 
 

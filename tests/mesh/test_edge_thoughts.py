@@ -13,7 +13,7 @@ from aiohttp import web
 
 from services.chassis.logs import Log
 from services.together.one_process import OneProcess, load
-from tests.mesh.edge import NO_CACHE
+from tests.mesh.edge import NO_CACHE, openai_client
 from tests.mesh.harness import environment
 from tests.mesh.test_other_upstreams import EVENTS, Upstream
 
@@ -96,8 +96,7 @@ async def thinking(state: Path) -> AsyncIterator[tuple[openai.AsyncOpenAI, Think
     with (state / "log").open("w") as out:
         running = OneProcess(settings, Log("omnisphere", stream=out))
         await running.start()
-        base_url = f"http://127.0.0.1:{running.http_port}/v1"
-        async with openai.AsyncOpenAI(base_url=base_url, api_key="ignored", max_retries=0) as client:
+        async with openai_client(f"http://127.0.0.1:{running.http_port}") as client:
             yield client, scripted
         await running.stop()
     await runner.cleanup()

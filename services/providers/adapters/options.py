@@ -17,6 +17,8 @@ VERBOSITY = "verbosity"
 CHAT_OPTIONS = ("frequency_penalty", "presence_penalty", VERBOSITY)
 SUMMARY = "reasoning.summary"
 HINTS = (SUMMARY, "text.verbosity")
+# For the formats of others.
+FOREIGN = (*CHAT_OPTIONS, *HINTS)
 
 
 def with_vendor_options(body: Json, text: str, carried: AbstractSet[str]) -> Json:

@@ -9,7 +9,7 @@ from services.providers.adapters.anthropic_messages import thinking
 from services.providers.adapters.anthropic_messages.blocks import CallIds, block, limited, marked, result
 from services.providers.adapters.json_text import Json, dumped
 from services.providers.adapters.lost import Lost
-from services.providers.adapters.options import CHAT_OPTIONS, HINTS, with_vendor_options, without
+from services.providers.adapters.options import FOREIGN, with_vendor_options, without
 from services.providers.adapters.turns import INSTRUCTIONS, NO_ARGUMENTS, instructions, messages, parts, schema
 
 _CHOICES = {
@@ -40,7 +40,7 @@ def written(conversation: chat_pb2.Conversation, target: Target, *, stream: bool
         body["output_config"] = output
     body["stream"] = stream
     limited(body)
-    options = without((*CHAT_OPTIONS, *HINTS), conversation.vendor_options_json, lost)
+    options = without(FOREIGN, conversation.vendor_options_json, lost)
     body = with_vendor_options(body, options, _CARRIED)
     return Encoded("/messages", dumped(body), tuple(lost.degradations))
 

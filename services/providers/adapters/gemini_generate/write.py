@@ -10,7 +10,7 @@ from services.providers.adapters import Encoded, Target
 from services.providers.adapters.gemini_generate.parts import Calls, piece, results
 from services.providers.adapters.json_text import Json, dumped
 from services.providers.adapters.lost import Lost
-from services.providers.adapters.options import CHAT_OPTIONS, HINTS, with_vendor_options, without
+from services.providers.adapters.options import FOREIGN, with_vendor_options, without
 from services.providers.adapters.turns import EFFORTS, INSTRUCTIONS, drawn, instructions, messages, parts, schema
 
 _MODES = {
@@ -47,7 +47,7 @@ def written(conversation: chat_pb2.Conversation, target: Target, *, stream: bool
     config = _sampling(conversation.sampling, target, lost) | _response_format(conversation.response_format)
     if config:
         body["generationConfig"] = config
-    options = without((*CHAT_OPTIONS, *HINTS), conversation.vendor_options_json, lost)
+    options = without(FOREIGN, conversation.vendor_options_json, lost)
     body = with_vendor_options(body, options, _CARRIED)
     verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
     path = f"/models/{quote(target.served_name.removeprefix('models/'), safe='@')}:{verb}"

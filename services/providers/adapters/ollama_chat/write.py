@@ -6,7 +6,7 @@ from omnisphere.chat.v1 import chat_pb2
 from services.providers.adapters import Encoded, Target, media
 from services.providers.adapters.json_text import Json, dumped
 from services.providers.adapters.lost import Lost
-from services.providers.adapters.options import CHAT_OPTIONS, HINTS, with_vendor_options, without
+from services.providers.adapters.options import FOREIGN, with_vendor_options, without
 from services.providers.adapters.turns import (
     EFFORTS,
     arguments_object,
@@ -44,7 +44,7 @@ def written(conversation: chat_pb2.Conversation, target: Target, *, stream: bool
         body["format"] = schema(form.schema_json)
     body |= _sampling(conversation.sampling, target.quirks)
     body["stream"] = stream
-    options = without((*CHAT_OPTIONS, *HINTS), conversation.vendor_options_json, lost)
+    options = without(FOREIGN, conversation.vendor_options_json, lost)
     body = with_vendor_options(body, options, _CARRIED)
     return Encoded("/api/chat", dumped(body), tuple(lost.degradations))
 
