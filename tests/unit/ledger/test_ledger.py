@@ -126,9 +126,8 @@ async def test_what_never_reached_the_disk_is_counted_at_the_end(tmp_path: Path)
     assert made.lost == {"storage": 1}
 
 
-async def test_a_reader_who_leaves_takes_no_rows_along(kept: Kept, monkeypatch: pytest.MonkeyPatch):
-    kept.ledger.add((NOW * 1000, "before"))
-    await kept.ledger.flush()
+def _slow_reads(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """From now on a read takes until the event is set."""
     free = threading.Event()
     read = LedgerFile.read
 
@@ -137,6 +136,13 @@ async def test_a_reader_who_leaves_takes_no_rows_along(kept: Kept, monkeypatch: 
         return read(self, query, values)
 
     monkeypatch.setattr(LedgerFile, "read", slowly)
+    return free
+
+
+async def test_a_reader_who_leaves_takes_no_rows_along(kept: Kept, monkeypatch: pytest.MonkeyPatch):
+    kept.ledger.add((NOW * 1000, "before"))
+    await kept.ledger.flush()
+    free = _slow_reads(monkeypatch)
     long = asyncio.create_task(kept.names())
     await asyncio.sleep(0.01)  # the one thread reads
     kept.ledger.add((NOW * 1000, "after"))
@@ -151,14 +157,7 @@ async def test_a_reader_who_leaves_takes_no_rows_along(kept: Kept, monkeypatch: 
 
 
 async def test_more_readers_than_may_wait_cost_no_rows(kept: Kept, monkeypatch: pytest.MonkeyPatch):
-    free = threading.Event()
-    read = LedgerFile.read
-
-    def slowly(self: LedgerFile, query: str, values: Sequence[Value]) -> list[Row]:
-        free.wait(5)
-        return read(self, query, values)
-
-    monkeypatch.setattr(LedgerFile, "read", slowly)
+    free = _slow_reads(monkeypatch)
     readers = [asyncio.create_task(kept.names()) for _ in range(400)]
     await asyncio.sleep(0.05)
     kept.ledger.add((NOW * 1000, "meanwhile"))
